@@ -1,0 +1,214 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// SlackChannelSpec says where messages go and with which credentials.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.webAPI) != has(self.webhook)",message="set exactly one of webAPI and webhook"
+type SlackChannelSpec struct {
+	// webAPI reaches Slack with a bot token. It can find people and channels,
+	// and tells what became of a message.
+	// +optional
+	WebAPI *WebAPI `json:"webAPI,omitempty"`
+
+	// webhook reaches one channel by an incoming webhook.
+	// +optional
+	Webhook *Webhook `json:"webhook,omitempty"`
+
+	// sender is the name and picture of messages that name none themselves.
+	// +optional
+	Sender *Sender `json:"sender,omitempty"`
+
+	// connection says how to reach Slack from this cluster.
+	// +optional
+	Connection *Connection `json:"connection,omitempty"`
+
+	// allowedNamespaces says from which namespaces SlackNotifications may refer
+	// to this SlackChannel. Left out: its own namespace only.
+	// +optional
+	AllowedNamespaces *AllowedNamespaces `json:"allowedNamespaces,omitempty"`
+
+	// suspend stops all checks and deliveries through this SlackChannel.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+}
+
+// WebAPI holds what a bot needs to post by Slack's Web API.
+type WebAPI struct {
+	// tokenSecretRef names the Secret that holds the bot token; key defaults to
+	// "token".
+	// +required
+	TokenSecretRef SecretKeyReference `json:"tokenSecretRef"`
+
+	// channel is "#name", "name" or an ID (C… or G…). It may be left out when
+	// every notification names its recipients.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=81
+	// +kubebuilder:validation:Pattern=`^#?[^\s#@,<>"]+$`
+	Channel string `json:"channel,omitempty"`
+
+	// join lets the bot join a public channel that it is not a member of.
+	// +optional
+	// +kubebuilder:default=true
+	Join *bool `json:"join,omitempty"`
+}
+
+// Webhook holds the address of an incoming webhook.
+type Webhook struct {
+	// urlSecretRef names the Secret that holds the webhook's URL; key defaults
+	// to "url".
+	// +required
+	URLSecretRef SecretKeyReference `json:"urlSecretRef"`
+}
+
+// Connection says how requests to Slack leave the cluster.
+type Connection struct {
+	// timeout of one request to Slack, between 1s and 2m; 10s when left out.
+	// +optional
+	// +kubebuilder:default="10s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('2m')",message="timeout must be between 1s and 2m"
+	Timeout *metav1.Duration `json:"timeout,omitempty"`
+
+	// proxySecretRef names a Secret with the keys address (http, https or
+	// socks5 URL), and optionally username and password.
+	// +optional
+	ProxySecretRef *SecretReference `json:"proxySecretRef,omitempty"`
+
+	// caSecretRef names a Secret whose key ca.crt holds the certificate
+	// authorities (PEM) to trust beside the system's own.
+	// +optional
+	CASecretRef *SecretReference `json:"caSecretRef,omitempty"`
+}
+
+// FromNamespaces is one of the ways to allow namespaces, in the words of
+// Gateway API.
+//
+// +kubebuilder:validation:Enum=Same;All;Selector
+type FromNamespaces string
+
+const (
+	// NamespacesFromSame allows the SlackChannel's own namespace.
+	NamespacesFromSame FromNamespaces = "Same"
+	// NamespacesFromAll allows every namespace.
+	NamespacesFromAll FromNamespaces = "All"
+	// NamespacesFromSelector allows the namespaces whose labels match.
+	NamespacesFromSelector FromNamespaces = "Selector"
+)
+
+// AllowedNamespaces says which namespaces may refer to an object.
+//
+// +kubebuilder:validation:XValidation:rule="(has(self.from) && self.from == 'Selector') == has(self.selector)",message="selector goes with from: Selector, and only with it"
+type AllowedNamespaces struct {
+	// from is Same (the default), All or Selector.
+	// +optional
+	// +kubebuilder:default=Same
+	From FromNamespaces `json:"from,omitempty"`
+
+	// selector picks namespaces by their labels, with from: Selector.
+	// +optional
+	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+}
+
+// SlackChannelStatus is what Slack said when it was last asked.
+type SlackChannelStatus struct {
+	// observedGeneration is the generation of the spec that this status is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// workspace that the credentials belong to; none for a webhook.
+	// +optional
+	Workspace *Workspace `json:"workspace,omitempty"`
+
+	// channel that was found; none for a webhook.
+	// +optional
+	Channel *ChannelInfo `json:"channel,omitempty"`
+
+	// botUserID is the user ID of the bot whose token is used.
+	// +optional
+	BotUserID string `json:"botUserID,omitempty"`
+
+	// scopes of the token, as Slack reports them; none when it does not.
+	// +optional
+	// +listType=set
+	Scopes []string `json:"scopes,omitempty"`
+
+	// conditions: Ready, Reconciling, Stalled and ExactlyOnce.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// Workspace is a Slack workspace.
+type Workspace struct {
+	// id of the workspace, as in T0123.
+	ID string `json:"id"`
+	// name of the workspace.
+	// +optional
+	Name string `json:"name,omitempty"`
+	// url of the workspace.
+	// +optional
+	URL string `json:"url,omitempty"`
+}
+
+// ChannelInfo is what Slack says of a channel.
+type ChannelInfo struct {
+	// id of the channel, as in C0123.
+	ID string `json:"id"`
+	// name of the channel, without "#".
+	// +optional
+	Name string `json:"name,omitempty"`
+	// private channels are visible to their members only.
+	// +optional
+	Private bool `json:"private"`
+	// archived channels take no messages.
+	// +optional
+	Archived bool `json:"archived"`
+}
+
+// SlackChannel is a place in Slack that messages go to, and the credentials to
+// reach it.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=slc,categories=slack
+// +kubebuilder:printcolumn:name="Channel",type=string,JSONPath=`.status.channel.name`
+// +kubebuilder:printcolumn:name="Workspace",type=string,JSONPath=`.status.workspace.name`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="ID",type=string,priority=1,JSONPath=`.status.channel.id`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+type SlackChannel struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec says where messages go and with which credentials.
+	// +required
+	Spec SlackChannelSpec `json:"spec"`
+
+	// status is what Slack said when it was last asked.
+	// +optional
+	// +kubebuilder:default={"observedGeneration":-1}
+	Status SlackChannelStatus `json:"status,omitempty"`
+}
+
+// SlackChannelList is a list of SlackChannels.
+//
+// +kubebuilder:object:root=true
+type SlackChannelList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []SlackChannel `json:"items"`
+}
+
+// GetConditions returns the conditions of the status.
+func (c *SlackChannel) GetConditions() []metav1.Condition { return c.Status.Conditions }
+
+// SetConditions replaces the conditions of the status.
+func (c *SlackChannel) SetConditions(conditions []metav1.Condition) {
+	c.Status.Conditions = conditions
+}

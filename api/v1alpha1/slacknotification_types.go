@@ -1,0 +1,358 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// SlackNotificationSpec is one message: through which SlackChannel, to whom,
+// and what.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.title) || has(self.text) || has(self.markdown) || has(self.blocks) || has(self.attachments)",message="a message needs at least one of title, text, markdown, blocks and attachments"
+// +kubebuilder:validation:XValidation:rule="!(has(self.markdown) && (has(self.text) || has(self.blocks)))",message="markdown can't be combined with text or blocks"
+type SlackNotificationSpec struct {
+	// channelRef names the SlackChannel to send through.
+	// +required
+	ChannelRef ChannelReference `json:"channelRef"`
+
+	// recipients of the message, each of whom gets it once. Left out: the
+	// SlackChannel's own channel.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:XValidation:rule="self.all(a, self.exists_one(b, a == b))",message="a recipient is named twice"
+	Recipients []Recipient `json:"recipients,omitempty"`
+
+	Content `json:",inline"`
+
+	// activeDeadlineSeconds gives up what is not delivered this many seconds
+	// after the object's creation.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
+
+	// ttlSecondsAfterFinished deletes the object this many seconds after it
+	// was delivered or failed for good. Left out: it is kept.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	TTLSecondsAfterFinished *int32 `json:"ttlSecondsAfterFinished,omitempty"`
+
+	// suspend holds what is not delivered yet.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+}
+
+// Content is what a message says.
+type Content struct {
+	// title is a headline in plain text.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=150
+	Title string `json:"title,omitempty"`
+
+	// severity colours the message, and puts Critical before Error before
+	// Warning before the rest where messages wait for their turn.
+	// +optional
+	Severity Severity `json:"severity,omitempty"`
+
+	// text in Slack's mrkdwn.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40000
+	Text string `json:"text,omitempty"`
+
+	// markdown is standard Markdown; not together with text or blocks.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=12000
+	Markdown string `json:"markdown,omitempty"`
+
+	// fields are short facts shown in a table.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=10
+	Fields []Field `json:"fields,omitempty"`
+
+	// link is shown as a button below the message.
+	// +optional
+	Link *Link `json:"link,omitempty"`
+
+	// blocks of Slack's Block Kit, handed to Slack as they are.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=50
+	Blocks []RawObject `json:"blocks,omitempty"`
+
+	// attachments in Slack's legacy format, handed to Slack as they are.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=100
+	Attachments []RawObject `json:"attachments,omitempty"`
+
+	// sender overrides the SlackChannel's.
+	// +optional
+	Sender *Sender `json:"sender,omitempty"`
+
+	// unfurlLinks lets Slack show previews of the links in the message.
+	// +optional
+	UnfurlLinks bool `json:"unfurlLinks,omitempty"`
+}
+
+// ChannelReference names a SlackChannel.
+type ChannelReference struct {
+	// name of the SlackChannel.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// namespace of the SlackChannel; the notification's own when left out.
+	// Another namespace's SlackChannel must allow it.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+}
+
+// Recipient is a person or a channel.
+//
+// +kubebuilder:validation:XValidation:rule="[has(self.user), has(self.email), has(self.channel)].filter(x, x).size() == 1",message="set exactly one of user, email and channel"
+type Recipient struct {
+	// user is a handle as in users.list, a display or real name that only one
+	// person has, or an ID (U… or W…).
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	User string `json:"user,omitempty"`
+
+	// email of a person in the workspace.
+	// +optional
+	// +kubebuilder:validation:MinLength=3
+	// +kubebuilder:validation:MaxLength=254
+	// +kubebuilder:validation:Pattern=`^[^@\s]+@[^@\s]+$`
+	Email string `json:"email,omitempty"`
+
+	// channel is "#name", "name" or an ID of the same workspace.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=81
+	// +kubebuilder:validation:Pattern=`^#?[^\s#@,<>"]+$`
+	Channel string `json:"channel,omitempty"`
+}
+
+// Severity of what a message tells.
+//
+// +kubebuilder:validation:Enum=Info;Success;Warning;Error;Critical
+type Severity string
+
+// The severities, from the least to the most urgent.
+const (
+	SeverityInfo     Severity = "Info"
+	SeveritySuccess  Severity = "Success"
+	SeverityWarning  Severity = "Warning"
+	SeverityError    Severity = "Error"
+	SeverityCritical Severity = "Critical"
+)
+
+// Field is a titled fact.
+type Field struct {
+	// title of the fact.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=300
+	Title string `json:"title"`
+
+	// value in Slack's mrkdwn.
+	// +required
+	// +kubebuilder:validation:MaxLength=2000
+	Value string `json:"value"`
+
+	// short fields stand two in a row.
+	// +optional
+	Short bool `json:"short,omitempty"`
+}
+
+// Link is a button that opens an address.
+type Link struct {
+	// text of the button; "Open" when left out.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=75
+	Text string `json:"text,omitempty"`
+
+	// url that the button opens.
+	// +required
+	// +kubebuilder:validation:MaxLength=3000
+	// +kubebuilder:validation:Pattern=`^https?://\S+$`
+	URL string `json:"url"`
+}
+
+// Phase sums up how far a SlackNotification has come.
+//
+// +kubebuilder:validation:Enum=Pending;Delivering;Delivered;PartiallyDelivered;Failed;Suspended
+type Phase string
+
+const (
+	// PhasePending: nothing has been sent yet.
+	PhasePending Phase = "Pending"
+	// PhaseDelivering: some recipient has been tried or reached, and some are open.
+	PhaseDelivering Phase = "Delivering"
+	// PhaseDelivered: every recipient has been reached.
+	PhaseDelivered Phase = "Delivered"
+	// PhasePartiallyDelivered: some recipients have been reached, the rest
+	// can't be without a change by a person.
+	PhasePartiallyDelivered Phase = "PartiallyDelivered"
+	// PhaseFailed: no recipient was reached, nor can be without a change by a person.
+	PhaseFailed Phase = "Failed"
+	// PhaseSuspended: spec.suspend holds what is open.
+	PhaseSuspended Phase = "Suspended"
+)
+
+// DeliveryState is how far one delivery has come.
+//
+// +kubebuilder:validation:Enum=Pending;Retrying;Delivered;Failed;Unknown
+type DeliveryState string
+
+const (
+	// DeliveryPending: not tried yet.
+	DeliveryPending DeliveryState = "Pending"
+	// DeliveryRetrying: tried without success, and to be tried again.
+	DeliveryRetrying DeliveryState = "Retrying"
+	// DeliveryDelivered: Slack has the message.
+	DeliveryDelivered DeliveryState = "Delivered"
+	// DeliveryFailed: not tried again until something is changed.
+	DeliveryFailed DeliveryState = "Failed"
+	// DeliveryUnknown: Slack may or may not have taken the message, and it was
+	// asked not to risk a second one.
+	DeliveryUnknown DeliveryState = "Unknown"
+)
+
+// Delivery is what became of the message for one recipient.
+type Delivery struct {
+	// recipient is "user:…", "email:…", "channel:…" or "default".
+	// +required
+	Recipient string `json:"recipient"`
+
+	// conversationID is the channel or direct message that it went to.
+	// +optional
+	ConversationID string `json:"conversationID,omitempty"`
+
+	// userID of the person that it went to.
+	// +optional
+	UserID string `json:"userID,omitempty"`
+
+	// timestamp is Slack's ts, which names the message within the
+	// conversation; none for a webhook.
+	// +optional
+	Timestamp string `json:"timestamp,omitempty"`
+
+	// permalink opens the message in Slack.
+	// +optional
+	Permalink string `json:"permalink,omitempty"`
+
+	// state of this delivery.
+	// +required
+	State DeliveryState `json:"state"`
+
+	// contentHash tells which content has been delivered.
+	// +optional
+	ContentHash string `json:"contentHash,omitempty"`
+
+	// attempts made so far.
+	// +optional
+	Attempts int32 `json:"attempts,omitempty"`
+
+	// lastAttemptAt is when the last attempt began.
+	// +optional
+	LastAttemptAt *metav1.Time `json:"lastAttemptAt,omitempty"`
+
+	// deliveredAt is when Slack took the message.
+	// +optional
+	DeliveredAt *metav1.Time `json:"deliveredAt,omitempty"`
+
+	// reason why it is not delivered.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+
+	// message says what is wrong and what to do.
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// SlackNotificationStatus is what became of the message.
+type SlackNotificationStatus struct {
+	// observedGeneration is the generation of the spec that this status is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// phase sums up the deliveries.
+	// +optional
+	Phase Phase `json:"phase,omitempty"`
+
+	// summary is the number of recipients reached and of all, as in "2/3".
+	// +optional
+	Summary string `json:"summary,omitempty"`
+
+	// finishedAt is when the last delivery was made or given up.
+	// +optional
+	FinishedAt *metav1.Time `json:"finishedAt,omitempty"`
+
+	// deliveries, one for each recipient.
+	// +optional
+	// +listType=map
+	// +listMapKey=recipient
+	Deliveries []Delivery `json:"deliveries,omitempty"`
+
+	// conditions: Ready, Reconciling and Stalled.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// SlackNotification is one message to Slack: to whom, what, and, in its
+// status, what became of it.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=sln,categories=slack
+// +kubebuilder:printcolumn:name="Channel",type=string,JSONPath=`.spec.channelRef.name`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
+// +kubebuilder:printcolumn:name="Summary",type=string,JSONPath=`.status.summary`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+type SlackNotification struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is the message and where it goes.
+	// +required
+	Spec SlackNotificationSpec `json:"spec"`
+
+	// status is what became of the message.
+	// +optional
+	// +kubebuilder:default={"observedGeneration":-1}
+	Status SlackNotificationStatus `json:"status,omitempty"`
+}
+
+// SlackNotificationList is a list of SlackNotifications.
+//
+// +kubebuilder:object:root=true
+type SlackNotificationList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []SlackNotification `json:"items"`
+}
+
+// GetConditions returns the conditions of the status.
+func (n *SlackNotification) GetConditions() []metav1.Condition { return n.Status.Conditions }
+
+// SetConditions replaces the conditions of the status.
+func (n *SlackNotification) SetConditions(conditions []metav1.Condition) {
+	n.Status.Conditions = conditions
+}

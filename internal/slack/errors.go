@@ -1,0 +1,144 @@
+package slack
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Class says what an error means for the operator. The adapters give each
+// error its class; nothing else looks at Slack's error codes.
+type Class int
+
+const (
+	// ClassUnknown is a code that the adapters don't know. It is treated as
+	// passing: only a positive match makes an error final.
+	ClassUnknown Class = iota
+	// ClassRateLimited: wait Error.RetryAfter, then repeat. Nothing was done.
+	ClassRateLimited
+	// ClassUnavailable: Slack did nothing, and a later repetition may succeed
+	// (refused connection, service_unavailable).
+	ClassUnavailable
+	// ClassAmbiguous: it can't be known whether Slack did what was asked (5xx,
+	// silence or a cut connection after the request was written, an answer
+	// that can't be read, internal_error, fatal_error).
+	ClassAmbiguous
+	// ClassInvalidCredentials: the token was refused.
+	ClassInvalidCredentials
+	// ClassMissingScope: the app lacks the scope Error.Needed.
+	ClassMissingScope
+	// ClassAccessDenied: the workspace's administration bars the app or this
+	// network; the credentials themselves may be good.
+	ClassAccessDenied
+	// ClassChannelNotFound: no such conversation is visible to the bot.
+	ClassChannelNotFound
+	// ClassNotInChannel: the bot must be a member first.
+	ClassNotInChannel
+	// ClassChannelArchived: the channel is archived.
+	ClassChannelArchived
+	// ClassPostingRestricted: settings of the workspace or channel keep the
+	// app from posting there.
+	ClassPostingRestricted
+	// ClassUserNotFound: no such user is visible to the bot.
+	ClassUserNotFound
+	// ClassUserDeactivated: the user has left the workspace.
+	ClassUserDeactivated
+	// ClassUserNotMessageable: the user takes no direct messages from the app.
+	ClassUserNotMessageable
+	// ClassMessageRejected: the content must be changed.
+	ClassMessageRejected
+	// ClassQuotaExceeded: the workspace's plan takes no more messages.
+	ClassQuotaExceeded
+	// ClassWebhookRevoked: the incoming webhook no longer exists.
+	ClassWebhookRevoked
+	// ClassInvalidCursor: a paged read must be begun anew.
+	ClassInvalidCursor
+	// ClassInvalidCall: the operator's own request was wrong.
+	ClassInvalidCall
+)
+
+var classNames = map[Class]string{
+	ClassUnknown: "unknown", ClassRateLimited: "rate_limited", ClassUnavailable: "unavailable",
+	ClassAmbiguous: "ambiguous", ClassInvalidCredentials: "invalid_credentials",
+	ClassMissingScope: "missing_scope", ClassAccessDenied: "access_denied",
+	ClassChannelNotFound: "channel_not_found", ClassNotInChannel: "not_in_channel",
+	ClassChannelArchived: "channel_archived", ClassPostingRestricted: "posting_restricted",
+	ClassUserNotFound: "user_not_found", ClassUserDeactivated: "user_deactivated",
+	ClassUserNotMessageable: "user_not_messageable", ClassMessageRejected: "message_rejected",
+	ClassQuotaExceeded: "quota_exceeded", ClassWebhookRevoked: "webhook_revoked",
+	ClassInvalidCursor: "invalid_cursor", ClassInvalidCall: "invalid_call",
+}
+
+// String names the class as the metrics label it.
+func (c Class) String() string { return classNames[c] }
+
+// Error is what went wrong with one call to Slack. Its text holds no token and
+// no webhook URL, and no request ID, time or counter, so that it can stand in
+// a status without churning.
+type Error struct {
+	Class Class
+	// Method that was called, as in "chat.postMessage".
+	Method string
+	// Code is Slack's own error code, or "http_503", or empty when there was
+	// no answer.
+	Code string
+	// RetryAfter is how long Slack asked to wait; 0 when it did not say.
+	RetryAfter time.Duration
+	// Needed and Provided are the scopes that a missing_scope answer names.
+	Needed, Provided string
+	// Details are Slack's explanations (response_metadata.messages).
+	Details []string
+	// Reason says in words what happened when there is no code.
+	Reason string
+}
+
+// Error says what was called and what came of it, in one line.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: ", e.Method)
+	switch {
+	case e.Code != "" && e.Reason != "":
+		fmt.Fprintf(&b, "Slack answered %s (%s)", e.Code, e.Reason)
+	case e.Code != "":
+		fmt.Fprintf(&b, "Slack answered %s", e.Code)
+	default:
+		b.WriteString(e.Reason)
+	}
+	if len(e.Details) > 0 {
+		fmt.Fprintf(&b, ": %s", strings.Join(e.Details, "; "))
+	}
+	return b.String()
+}
+
+// AsError returns the *Error in err's chain, or one of ClassUnknown that says
+// what err says.
+func AsError(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Class: ClassUnknown, Method: "slack", Reason: err.Error()}
+}
+
+// ClassOf returns the class of err.
+func ClassOf(err error) Class {
+	if e := AsError(err); e != nil {
+		return e.Class
+	}
+	return ClassUnknown
+}
+
+// Passing reports whether an error of this class can get better by itself, so
+// that repeating the call makes sense.
+func (c Class) Passing() bool {
+	switch c {
+	case ClassUnknown, ClassRateLimited, ClassUnavailable, ClassAmbiguous, ClassInvalidCursor:
+		return true
+	default:
+		return false
+	}
+}
