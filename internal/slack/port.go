@@ -163,3 +163,7 @@ const (
 	// MethodWebhook stands for a post by an incoming webhook.
 	MethodWebhook = "webhook"
 )
+
+// Observer is told of every call: its method, the answer ("ok", Slack's error
+// code, "http_503", or "no_answer") and how long it took.
+type Observer func(method, answer string, took time.Duration)
