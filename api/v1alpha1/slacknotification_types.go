@@ -74,7 +74,7 @@ type Content struct {
 	// +kubebuilder:validation:MaxItems=10
 	Fields []Field `json:"fields,omitempty"`
 
-	// link is shown as a button below the message.
+	// link is shown below the message.
 	// +optional
 	Link *Link `json:"link,omitempty"`
 
@@ -175,15 +175,15 @@ type Field struct {
 	Short bool `json:"short,omitempty"`
 }
 
-// Link is a button that opens an address.
+// Link leads to an address.
 type Link struct {
-	// text of the button; "Open" when left out.
+	// text of the link; "Open" when left out.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=75
 	Text string `json:"text,omitempty"`
 
-	// url that the button opens.
+	// url that the link leads to.
 	// +required
 	// +kubebuilder:validation:MaxLength=3000
 	// +kubebuilder:validation:Pattern=`^https?://\S+$`

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/slack-notifier/slack-notifier/controllers/notification"
+	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
+	"github.com/slack-notifier/slack-notifier/internal/slack/webapi"
+)
+
+// options are what the flags say.
+type options struct {
+	slackAPIURL  string
+	allowedHosts []string
+	clusterName  string
+
+	leaderElect             bool
+	leaderElectionNamespace string
+
+	metricsAddress string
+	metricsSecure  bool
+	probeAddress   string
+
+	watchNamespaces    []string
+	watchLabelSelector string
+
+	concurrency int
+	settleTime  time.Duration
+	slackLimits bool
+}
+
+func defaults() options {
+	return options{
+		slackAPIURL: "https://slack.com/api/", metricsAddress: "0", metricsSecure: true, probeAddress: ":8081",
+		concurrency: notification.DefaultConcurrency, settleTime: notification.DefaultSettleTime, slackLimits: true,
+	}
+}
+
+func (o *options) bind(f *pflag.FlagSet) {
+	f.StringVar(&o.slackAPIURL, "slack-api-url", o.slackAPIURL, "address of Slack's Web API; another host must be named in --allowed-hosts too")
+	f.StringSliceVar(&o.allowedHosts, "allowed-hosts", nil, "hosts (host or host:port) beside Slack's own that a token or webhook URL may be sent to; plain http is accepted for these alone")
+	f.StringVar(&o.clusterName, "cluster-name", "", "name of this cluster, shown as a small footer on every message")
+	f.BoolVar(&o.leaderElect, "leader-elect", false, "have one of several replicas lead")
+	f.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the leader election's Lease; the operator's own when empty")
+	f.StringVar(&o.metricsAddress, "metrics-bind-address", o.metricsAddress, "address of the metrics, as in :8443; 0 turns them off")
+	f.BoolVar(&o.metricsSecure, "metrics-secure", o.metricsSecure, "serve the metrics by HTTPS, to callers that RBAC lets read /metrics")
+	f.StringVar(&o.probeAddress, "health-probe-bind-address", o.probeAddress, "address of /healthz and /readyz; 0 turns them off")
+	f.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil, "namespaces to watch; all when empty")
+	f.StringVar(&o.watchLabelSelector, "watch-label-selector", "", "labels of the SlackChannels and SlackNotifications that this operator looks after, so that several share a large cluster; all when empty")
+	f.IntVar(&o.concurrency, "concurrency", o.concurrency, "how many SlackNotifications are worked on at once")
+	f.DurationVar(&o.settleTime, "settle-time", o.settleTime, "how long after an attempt of unknown outcome its absence from the conversation proves that Slack did not take it")
+	f.BoolVar(&o.slackLimits, "slack-limits", o.slackLimits, "keep to Slack's rate limits; only false against another Slack that has none")
+	kube := flag.NewFlagSet("", flag.ContinueOnError)
+	config.RegisterFlags(kube)
+	f.AddGoFlagSet(kube)
+}
+
+func bindLogging(f *pflag.FlagSet, o *zap.Options) {
+	set := flag.NewFlagSet("", flag.ContinueOnError)
+	o.BindFlags(set)
+	f.AddGoFlagSet(set)
+}
+
+// checked are the options that need more than their type to be right.
+type checked struct {
+	allow  egress.AllowList
+	apiURL string
+	shard  labels.Selector
+}
+
+func (o *options) check() (checked, error) {
+	var c checked
+	var err error
+	if c.allow, err = egress.NewAllowList(o.allowedHosts); err != nil {
+		return c, fmt.Errorf("--allowed-hosts: %w", err)
+	}
+	if c.apiURL, err = webapi.NormalizeURL(o.slackAPIURL, c.allow); err != nil {
+		return c, fmt.Errorf("--slack-api-url: %w", err)
+	}
+	if c.shard, err = labels.Parse(o.watchLabelSelector); err != nil {
+		return c, fmt.Errorf("--watch-label-selector: %w", err)
+	}
+	if o.concurrency < 1 {
+		return c, fmt.Errorf("--concurrency must be at least 1, not %d", o.concurrency)
+	}
+	return c, nil
+}

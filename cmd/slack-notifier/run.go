@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/controllers/channel"
+	"github.com/slack-notifier/slack-notifier/controllers/notification"
+	"github.com/slack-notifier/slack-notifier/internal/connection"
+	"github.com/slack-notifier/slack-notifier/internal/directory"
+	"github.com/slack-notifier/slack-notifier/internal/metrics"
+	"github.com/slack-notifier/slack-notifier/internal/pacing"
+	"github.com/slack-notifier/slack-notifier/internal/wakeup"
+)
+
+// run builds the operator and runs it until ctx ends.
+func run(ctx context.Context, o options) error {
+	c, err := o.check()
+	if err != nil {
+		return err
+	}
+	mgr, err := newManager(o, c)
+	if err != nil {
+		return err
+	}
+	if err := wire(ctx, mgr, o, c); err != nil {
+		return err
+	}
+	if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {
+		return err
+	}
+	synced := func(ctx context.Context) bool {
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		return mgr.GetCache().WaitForCacheSync(short)
+	}
+	if err := mgr.AddReadyzCheck("caches", readiness(synced)); err != nil {
+		return err
+	}
+	return mgr.Start(ctx)
+}
+
+func newManager(o options, c checked) (ctrl.Manager, error) {
+	cfg, err := ctrl.GetConfig()
+	if err != nil {
+		return nil, err
+	}
+	// The API server's own priority and fairness does this better.
+	cfg.QPS, cfg.Burst = -1, -1
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	serve := metricsserver.Options{BindAddress: o.metricsAddress, SecureServing: o.metricsSecure}
+	if o.metricsSecure {
+		serve.FilterProvider = filters.WithAuthenticationAndAuthorization
+	}
+	grace := 30 * time.Second
+	return ctrl.NewManager(cfg, ctrl.Options{
+		Scheme:                        scheme,
+		Cache:                         cacheOptions(o, c),
+		Metrics:                       serve,
+		HealthProbeBindAddress:        o.probeAddress,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              "slack-notifier.slack.notify.dev" + shardSuffix(o),
+		LeaderElectionNamespace:       o.leaderElectionNamespace,
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       &grace,
+	})
+}
+
+// shardSuffix lets operators with different selectors lead side by side.
+func shardSuffix(o options) string {
+	if o.watchLabelSelector == "" {
+		return ""
+	}
+	return "-" + shortHash(o.watchLabelSelector)
+}
+
+// cacheOptions keep in memory what is needed and no more.
+func cacheOptions(o options, c checked) cache.Options {
+	secrets := &metav1.PartialObjectMetadata{}
+	secrets.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	options := cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&v1alpha1.SlackNotification{}: {Label: c.shard},
+			secrets:                       {Transform: onlyVersion},
+		},
+	}
+	if len(o.watchNamespaces) > 0 {
+		options.DefaultNamespaces = map[string]cache.Config{}
+		for _, ns := range o.watchNamespaces {
+			options.DefaultNamespaces[ns] = cache.Config{}
+		}
+	}
+	return options
+}
+
+// onlyVersion keeps of a Secret's metadata what tells that it has changed.
+func onlyVersion(o any) (any, error) {
+	if m, ok := o.(*metav1.PartialObjectMetadata); ok {
+		m.Labels, m.Annotations, m.ManagedFields, m.OwnerReferences, m.Finalizers = nil, nil, nil, nil, nil
+	}
+	return o, nil
+}
+
+// wire connects the parts.
+func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
+	real := clock.RealClock{}
+	meter := metrics.New(ctrlmetrics.Registry)
+	channels, notifications := &wakeup.Source{}, &wakeup.Source{}
+	connections := &connection.Resolver{
+		Versions: mgr.GetCache(), Secrets: mgr.GetAPIReader(), Allow: c.allow, APIURL: c.apiURL, Observe: meter.Call,
+	}
+	health := &connection.Health{Channels: channels}
+	limiter, lanes := pace(o, real.Now())
+
+	var channelController *channel.Reconciler
+	var notificationController *notification.Reconciler
+	people := directory.New(directory.Options{Limiter: limiter, Clock: real, Wake: func(owner string) {
+		if !channelController.WakeOwner(owner) {
+			notificationController.WakeOwner(owner)
+		}
+	}})
+	channelController = &channel.Reconciler{
+		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,
+		Directory: people, Limiter: limiter, Wake: channels, Clock: real,
+	}
+	notificationController = &notification.Reconciler{
+		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,
+		Directory: people, Limiter: limiter, Lanes: lanes, Metrics: meter, Wake: notifications, Clock: real,
+		ClusterName: o.clusterName, SettleTime: o.settleTime,
+	}
+	if err := channelController.SetupWithManager(ctx, mgr, c.shard); err != nil {
+		return fmt.Errorf("setting up the SlackChannel controller: %w", err)
+	}
+	if err := notificationController.SetupWithManager(ctx, mgr, o.concurrency); err != nil {
+		return fmt.Errorf("setting up the SlackNotification controller: %w", err)
+	}
+	ctrlmetrics.Registry.MustRegister(&metrics.Gauges{
+		Directory: people.Stats, Queues: lanes.Stats, Waiting: notificationController.Waiting, Now: real.Now,
+	})
+	go func() {
+		// Before the controllers start, which wait for the same signal.
+		<-mgr.Elected()
+		notificationController.Lead(real.Now())
+	}()
+	for _, runnable := range []manager.Runnable{people, &notification.Turns{Reconciler: notificationController, Clock: real}} {
+		if err := mgr.Add(runnable); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pace returns what keeps to Slack's limits.
+func pace(o options, now time.Time) (*pacing.Limiter, *pacing.Lanes) {
+	if o.slackLimits {
+		return pacing.NewLimiter(now, pacing.LimiterOptions{}), pacing.NewLanes(now, pacing.LaneOptions{})
+	}
+	return pacing.NewLimiter(now, pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}}),
+		pacing.NewLanes(now, pacing.LaneOptions{Interval: -1, Margin: -1, Budget: []pacing.Limit{}})
+}

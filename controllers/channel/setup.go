@@ -1,0 +1,81 @@
+package channel
+
+import (
+	"context"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/connection"
+)
+
+// secretIndex finds the SlackChannels that name a Secret.
+const secretIndex = "spec.secrets"
+
+// concurrency of the checks: few, since each of them calls Slack.
+const concurrency = 4
+
+// SetupWithManager starts the controller with a manager. Only SlackChannels
+// whose labels match shard are reconciled.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, shard labels.Selector) error {
+	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.SlackChannel{}, secretIndex, func(o client.Object) []string {
+		c, ok := o.(*v1alpha1.SlackChannel)
+		if !ok {
+			return nil
+		}
+		return connection.SecretNames(c)
+	})
+	if err != nil {
+		return err
+	}
+	inShard := predicate.NewPredicateFuncs(func(o client.Object) bool { return shard.Matches(labels.Set(o.GetLabels())) })
+	secrets := &metav1.PartialObjectMetadata{}
+	secrets.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("slackchannel").
+		For(&v1alpha1.SlackChannel{}, builder.WithPredicates(inShard, predicate.GenerationChangedPredicate{})).
+		WatchesMetadata(secrets, handler.EnqueueRequestsFromMapFunc(r.channelsOfSecret),
+			builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
+		WatchesRawSource(r.Wake).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
+		Complete(r)
+}
+
+func (r *Reconciler) channelsOfSecret(ctx context.Context, secret client.Object) []reconcile.Request {
+	list := &v1alpha1.SlackChannelList{}
+	err := r.Client.List(ctx, list, client.InNamespace(secret.GetNamespace()), client.MatchingFields{secretIndex: secret.GetName()})
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "finding the SlackChannels that name a Secret")
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(list.Items))
+	for i := range list.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+	}
+	return requests
+}
+
+// WakeOwner wakes the SlackChannel that a name in the directory stands for;
+// false when it stands for something else.
+func (r *Reconciler) WakeOwner(owner string) bool {
+	rest, ok := strings.CutPrefix(owner, OwnerPrefix)
+	if !ok {
+		return false
+	}
+	namespace, name, ok := strings.Cut(rest, "/")
+	if ok {
+		r.Wake.Wake(types.NamespacedName{Namespace: namespace, Name: name})
+	}
+	return ok
+}

@@ -1,0 +1,274 @@
+package channel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/connection"
+	"github.com/slack-notifier/slack-notifier/internal/directory"
+	"github.com/slack-notifier/slack-notifier/internal/slack"
+)
+
+// checkWebAPI asks Slack whom the token belongs to, finds the channel, joins
+// it where it must and may, and learns whether it may be read back.
+func (r *Reconciler) checkWebAPI(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection, known memory) outcome {
+	stands := known.credential == conn.Credential && known.generation == c.Generation && !known.checked.IsZero()
+
+	identity, o, ok := r.authenticate(ctx, c, conn, stands)
+	if !ok {
+		return o
+	}
+	facts := func(s *v1alpha1.SlackChannelStatus) {
+		s.Workspace = &v1alpha1.Workspace{ID: identity.TeamID, Name: identity.TeamName, URL: identity.URL}
+		s.BotUserID = identity.BotUserID
+		s.Scopes = slices.Compact(slices.Sorted(slices.Values(identity.Scopes)))
+	}
+	if c.Spec.WebAPI.Channel == "" {
+		o := ready(v1alpha1.ReasonVerified, fmt.Sprintf("the token was accepted by workspace %s", describe(identity)))
+		o.facts = facts
+		o.exactlyOnce = exactlyOnceForRecipients(identity)
+		r.answered(c)
+		return o.withoutChannel()
+	}
+	found, o, ok := r.find(ctx, c, conn, identity, stands)
+	if ok {
+		o, ok = r.enter(ctx, c, conn, identity, &found, stands)
+	}
+	if !ok {
+		o.facts = facts
+		if o.recheck {
+			r.answered(c)
+			o = o.withoutChannel()
+		}
+		return o
+	}
+	o = ready(v1alpha1.ReasonVerified, fmt.Sprintf("the token was accepted by workspace %s, and channel #%s was found", describe(identity), found.Name))
+	o.facts = func(s *v1alpha1.SlackChannelStatus) {
+		facts(s)
+		s.Channel = &v1alpha1.ChannelInfo{ID: found.ID, Name: found.Name, Private: found.Private, Archived: found.Archived}
+	}
+	o.exactlyOnce = r.exactlyOnce(ctx, conn, identity, found)
+	r.answered(c)
+	return o
+}
+
+func (r *Reconciler) answered(c *v1alpha1.SlackChannel) {
+	r.remember(c, func(m *memory) {
+		m.failures, m.checked, m.generation = 0, r.Clock.Now(), c.Generation
+	})
+}
+
+// authenticate asks for the identity behind the token.
+func (r *Reconciler) authenticate(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection, stands bool) (slack.Identity, outcome, bool) {
+	workspace := "token of " + string(c.UID)
+	if c.Status.Workspace != nil {
+		workspace = c.Status.Workspace.ID
+	}
+	at, ok := r.Limiter.Reserve(r.Clock.Now(), workspace, slack.MethodAuthTest, string(c.UID))
+	if !ok {
+		return slack.Identity{}, waiting(stands, "waits for its turn to call auth.test, to stay within Slack's rate limit", at.Sub(r.Clock.Now())), false
+	}
+	identity, err := conn.API.AuthTest(ctx)
+	if err == nil {
+		return identity, outcome{}, true
+	}
+	e := slack.AsError(err)
+	if e.Class == slack.ClassRateLimited {
+		r.Limiter.Penalize(r.Clock.Now(), workspace, slack.MethodAuthTest, e.RetryAfter)
+	}
+	o := r.judge(c, e, stands)
+	if o.mark != nil && o.recheck {
+		r.answered(c)
+		o = o.withoutFacts()
+	}
+	return slack.Identity{}, o, false
+}
+
+// judge turns an error of a call into an outcome.
+func (r *Reconciler) judge(c *v1alpha1.SlackChannel, e *slack.Error, stands bool) outcome {
+	secret := fmt.Sprintf("Secret %s/%s", c.Namespace, c.Spec.WebAPI.TokenSecretRef.Name)
+	name := c.Spec.WebAPI.Channel
+	switch e.Class {
+	case slack.ClassRateLimited:
+		return waiting(stands, "Slack asked to wait (rate limit) while this SlackChannel was being checked; the check goes on by itself", max(e.RetryAfter, backoff(0)))
+	case slack.ClassInvalidCredentials:
+		return stalled(v1alpha1.ReasonInvalidToken, fmt.Sprintf("%v: put a valid bot token (xoxb-…) in %s", e, secret))
+	case slack.ClassAccessDenied:
+		return stalled(v1alpha1.ReasonInvalidToken, fmt.Sprintf("%v: ask an administrator of the workspace to let the app in, or put another token in %s", e, secret))
+	case slack.ClassMissingScope:
+		return stalled(v1alpha1.ReasonMissingScope, missingScope(e))
+	case slack.ClassChannelNotFound:
+		return stalled(v1alpha1.ReasonChannelNotFound, fmt.Sprintf("Slack answered %s: no channel %q is visible to the bot; invite it, or use the channel's ID", e.Code, name))
+	case slack.ClassNotInChannel:
+		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf("%v: invite the bot to channel %q", e, name))
+	case slack.ClassChannelArchived:
+		return stalled(v1alpha1.ReasonChannelArchived, fmt.Sprintf("%v: unarchive channel %q, or name another one", e, name))
+	}
+	failures := r.remember(c, func(m *memory) { m.failures++ }).failures
+	return retrying(v1alpha1.ReasonSlackUnreachable, fmt.Sprintf("%v; the check is repeated", e), backoff(failures))
+}
+
+func missingScope(e *slack.Error) string {
+	needed := e.Needed
+	if needed == "" {
+		return fmt.Sprintf("%v: add the scope that this method needs to the Slack app, and reinstall the app", e)
+	}
+	return fmt.Sprintf("Slack answered missing_scope to %s: add the bot scope %s to the Slack app, and reinstall the app", e.Method, needed)
+}
+
+// find looks the channel up.
+func (r *Reconciler) find(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection, identity slack.Identity, stands bool) (slack.Conversation, outcome, bool) {
+	ws := directory.Workspace{
+		TeamID: identity.TeamID, TeamName: identity.TeamName, BotUserID: identity.BotUserID,
+		Credential: conn.Credential, API: conn.API,
+	}
+	found, err := r.Directory.FindConversation(ctx, ws, c.Spec.WebAPI.Channel, OwnerPrefix+Owner(client.ObjectKeyFromObject(c)))
+	if err == nil {
+		return found, outcome{}, true
+	}
+	var loading *directory.LoadingError
+	var wait *directory.WaitError
+	var missing *directory.NotFoundError
+	var archived *directory.ArchivedError
+	switch {
+	case errors.As(err, &loading) && loading.Cause != nil && !stands:
+		return found, retrying(v1alpha1.ReasonSlackUnreachable, loading.Error(), 0), false
+	case errors.As(err, &loading):
+		// The usual check is the safety net for a wake-up that gets lost.
+		o := waiting(stands, loading.Error(), r.nextCheck())
+		return found, o, false
+	case errors.As(err, &wait):
+		return found, waiting(stands, wait.Error(), max(wait.At.Sub(r.Clock.Now()), 0)+1), false
+	case errors.As(err, &missing):
+		return found, stalled(v1alpha1.ReasonChannelNotFound, missing.Error()), false
+	case errors.As(err, &archived):
+		return found, stalled(v1alpha1.ReasonChannelArchived, archived.Error()), false
+	}
+	return found, r.judge(c, slack.AsError(err), stands), false
+}
+
+// OwnerPrefix marks this controller's names in the directory.
+const OwnerPrefix = "SlackChannel/"
+
+// enter makes the bot a member of the channel where that is wanted and needed.
+func (r *Reconciler) enter(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection, identity slack.Identity, found *slack.Conversation, stands bool) (outcome, bool) {
+	if found.Member || found.DM {
+		return outcome{}, true
+	}
+	public := slices.Contains(identity.Scopes, "chat:write.public")
+	join := c.Spec.WebAPI.Join == nil || *c.Spec.WebAPI.Join
+	name := found.Name
+	switch {
+	case found.Private:
+		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf("the bot is not a member of the private channel %q, which it can't join by itself: invite it", name)), false
+	case !join && public:
+		return outcome{}, true
+	case !join:
+		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf("the bot is not a member of channel %q, and spec.webAPI.join is false: invite it, set join to true, or give the app the scope chat:write.public", name)), false
+	}
+	at, ok := r.Limiter.Reserve(r.Clock.Now(), identity.TeamID, slack.MethodConversationsJoin, string(c.UID))
+	if !ok {
+		return waiting(stands, "waits for its turn to call conversations.join, to stay within Slack's rate limit", at.Sub(r.Clock.Now())), false
+	}
+	err := conn.API.JoinConversation(ctx, found.ID)
+	if err == nil {
+		found.Member = true
+		r.Directory.Invalidate(identity.TeamID, found.ID)
+		return outcome{}, true
+	}
+	e := slack.AsError(err)
+	switch {
+	case e.Class == slack.ClassRateLimited:
+		r.Limiter.Penalize(r.Clock.Now(), identity.TeamID, slack.MethodConversationsJoin, e.RetryAfter)
+	case !e.Class.Passing() && public:
+		return outcome{}, true // it can post without being a member
+	case e.Class == slack.ClassMissingScope:
+		return stalled(v1alpha1.ReasonMissingScope, fmt.Sprintf("the bot is not a member of channel %q and may not join it: %s; or invite it", name, missingScope(e))), false
+	case !e.Class.Passing() && e.Class != slack.ClassInvalidCredentials && e.Class != slack.ClassChannelArchived:
+		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf("the bot is not a member of channel %q and could not join it: %v; invite it", name, e)), false
+	}
+	return r.judge(c, e, stands), false
+}
+
+// historyScopes let a bot read back what it has posted.
+var historyScopes = map[bool]string{false: "channels:history", true: "groups:history"}
+
+// exactlyOnce tells whether the operator may read the channel back.
+func (r *Reconciler) exactlyOnce(ctx context.Context, conn *connection.Connection, identity slack.Identity, found slack.Conversation) *metav1.Condition {
+	scope := historyScopes[found.Private]
+	if found.DM {
+		scope = "im:history"
+	}
+	if !found.Member && !found.DM {
+		return &metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotInChannel,
+			Message: "the bot may post to the channel without being a member, but reads back only what it is a member of: invite it to rule out duplicates"}
+	}
+	if slices.Contains(identity.Scopes, scope) {
+		return verifiable()
+	}
+	// Only an answer proves that a scope is missing.
+	if _, ok := r.Limiter.Reserve(r.Clock.Now(), identity.TeamID, slack.MethodHistory, "probe of "+found.ID); !ok {
+		return nil
+	}
+	_, _, err := conn.API.History(ctx, slack.HistoryQuery{Conversation: found.ID, Limit: 1})
+	if err == nil {
+		return verifiable()
+	}
+	e := slack.AsError(err)
+	switch e.Class {
+	case slack.ClassMissingScope:
+		return &metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonMissingScope,
+			Message: fmt.Sprintf("the app may not read the channel back: add the bot scope %s and reinstall the app, to rule out duplicates", firstOf(e.Needed, scope))}
+	case slack.ClassNotInChannel:
+		return &metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotInChannel,
+			Message: "the bot reads back only what it is a member of: invite it to the channel to rule out duplicates"}
+	case slack.ClassRateLimited:
+		r.Limiter.Penalize(r.Clock.Now(), identity.TeamID, slack.MethodHistory, e.RetryAfter)
+	}
+	return &metav1.Condition{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonUnknown,
+		Message: "Slack has not said yet whether the channel can be read back"}
+}
+
+func exactlyOnceForRecipients(identity slack.Identity) *metav1.Condition {
+	if len(identity.Scopes) == 0 {
+		return &metav1.Condition{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonUnknown,
+			Message: "Slack does not report the token's scopes, and there is no channel to try"}
+	}
+	var lacking []string
+	for _, scope := range []string{"im:history", "channels:history", "groups:history"} {
+		if !slices.Contains(identity.Scopes, scope) {
+			lacking = append(lacking, scope)
+		}
+	}
+	if len(lacking) == 0 {
+		return verifiable()
+	}
+	return &metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonMissingScope,
+		Message: fmt.Sprintf("Slack reports no bot scope %s: add it and reinstall the app, to rule out duplicates in all kinds of conversations", strings.Join(lacking, ", "))}
+}
+
+func verifiable() *metav1.Condition {
+	return &metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonVerifiable,
+		Message: "the operator can read back what it has posted"}
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func describe(i slack.Identity) string {
+	if i.TeamName == "" {
+		return i.TeamID
+	}
+	return fmt.Sprintf("%s (%s)", i.TeamName, i.TeamID)
+}

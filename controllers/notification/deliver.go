@@ -1,0 +1,238 @@
+package notification
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/message"
+	"github.com/slack-notifier/slack-notifier/internal/metrics"
+	"github.com/slack-notifier/slack-notifier/internal/pacing"
+	"github.com/slack-notifier/slack-notifier/internal/slack"
+)
+
+// parallelPosts of one notification.
+const parallelPosts = 8
+
+// deliver posts to the recipients whose turn has come.
+func (r *Reconciler) deliver(ctx context.Context, w *work) error {
+	var turn []*recipient
+	for i := range w.recipients {
+		rcpt := &w.recipients[i]
+		if rcpt.conversation == "" || rcpt.done() {
+			continue
+		}
+		if !r.certain(ctx, w, rcpt) {
+			continue
+		}
+		if r.granted(w, rcpt) {
+			turn = append(turn, rcpt)
+		}
+	}
+	if len(turn) == 0 {
+		return nil
+	}
+	w.news = true
+	var group sync.WaitGroup
+	slots := make(chan struct{}, parallelPosts)
+	results := make([]error, len(turn))
+	for i, rcpt := range turn {
+		slots <- struct{}{}
+		group.Go(func() {
+			results[i] = r.post(ctx, w, rcpt)
+			<-slots
+		})
+	}
+	group.Wait()
+	for i, rcpt := range turn {
+		if results[i] == nil {
+			r.delivered(w, rcpt)
+			continue
+		}
+		r.refused(ctx, w, rcpt, slack.AsError(results[i]))
+	}
+	return nil
+}
+
+func (w *work) lane(rcpt *recipient) pacing.Lane {
+	return pacing.Lane{Workspace: w.workspace.TeamID, Conversation: rcpt.conversation}
+}
+
+func (w *work) ticket(rcpt *recipient) string { return string(w.n.UID) + "/" + rcpt.key }
+
+// priorities of the severities within a conversation.
+var priorities = map[v1alpha1.Severity]int{
+	v1alpha1.SeverityCritical: 3, v1alpha1.SeverityError: 2, v1alpha1.SeverityWarning: 1,
+}
+
+// granted asks for the recipient's turn, and notes the wait when it has not
+// come yet.
+func (r *Reconciler) granted(w *work, rcpt *recipient) bool {
+	now := r.Clock.Now()
+	turn := r.Lanes.Ask(now, w.lane(rcpt), pacing.Ticket{
+		ID: w.ticket(rcpt), Owner: w.name.String(), Priority: priorities[w.n.Spec.Severity],
+		Group: w.n.Namespace, Since: w.n.CreationTimestamp.Time,
+	})
+	if turn.Granted {
+		return true
+	}
+	left := turn.At.Sub(now)
+	rcpt.brief = left < patience
+	// One figure for the whole wait, so that it costs one write.
+	if rcpt.delivery.Reason != v1alpha1.ReasonWaitingForTurn || rcpt.brief {
+		rcpt.pend(v1alpha1.ReasonWaitingForTurn,
+			fmt.Sprintf("waits for its turn in %s, about %s, %d before it", w.place(rcpt), about(left), turn.Ahead))
+	}
+	// The queue wakes it; this is for the case that the wake-up gets lost.
+	w.wait(turn.At.Add(time.Minute))
+	return false
+}
+
+// place names a recipient as people do.
+func (w *work) place(rcpt *recipient) string {
+	switch {
+	case rcpt.key != defaultKey:
+		_, name, _ := strings.Cut(rcpt.key, ":")
+		return name
+	case w.conn != nil && w.conn.API == nil:
+		return "the webhook's channel"
+	case w.channel != nil && w.channel.Status.Channel != nil:
+		return "#" + w.channel.Status.Channel.Name
+	default:
+		return "the SlackChannel's channel"
+	}
+}
+
+// about rounds a time for people.
+func about(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return max(d, time.Second).Round(time.Second).String()
+	case d < 2*time.Minute:
+		return d.Round(10 * time.Second).String()
+	default:
+		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	}
+}
+
+// post makes one attempt. It is not broken off when the process is asked to
+// end, since then nobody would know what became of it.
+func (r *Reconciler) post(ctx context.Context, w *work, rcpt *recipient) error {
+	m := w.rendered.Message
+	if w.conn.API != nil {
+		m.Metadata = message.Metadata(string(w.n.UID), rcpt.key, w.rendered.Hash)
+	}
+	id := w.ticket(rcpt)
+	now := r.Clock.Now()
+	rcpt.delivery.Attempts++
+	rcpt.delivery.LastAttemptAt = &metav1.Time{Time: now.Truncate(time.Second)}
+	rcpt.stamp = w.stamp
+	r.Lanes.Sent(now, id)
+	posted, err := w.conn.Poster.Post(context.WithoutCancel(ctx), rcpt.conversation, m)
+	r.Lanes.Done(r.Clock.Now(), id)
+	if err != nil {
+		return err
+	}
+	if posted.Conversation != "" {
+		rcpt.delivery.ConversationID = posted.Conversation
+	}
+	rcpt.delivery.Timestamp = posted.Timestamp
+	return nil
+}
+
+func (w *work) adapter() string {
+	if w.conn.API == nil {
+		return "webhook"
+	}
+	return "webapi"
+}
+
+// delivered notes a success.
+func (r *Reconciler) delivered(w *work, rcpt *recipient) {
+	now := r.Clock.Now()
+	rcpt.set(v1alpha1.DeliveryDelivered, "", "")
+	rcpt.failures, rcpt.notBefore, rcpt.doubt, rcpt.brief, rcpt.joined = 0, time.Time{}, time.Time{}, false, false
+	rcpt.delivery.ContentHash = w.rendered.Hash
+	rcpt.delivery.DeliveredAt = &metav1.Time{Time: now.Truncate(time.Second)}
+	rcpt.delivery.Permalink = w.permalink(rcpt)
+	r.Metrics.Attempt(metrics.OutcomeDelivered, w.adapter(), now.Sub(w.n.CreationTimestamp.Time))
+	if w.conn.API == nil {
+		r.Health.Report(channelKey(w.n), w.conn.Credential, nil)
+	}
+}
+
+// permalink builds the address of a message. chat.getPermalink would cost
+// another call for what can be had from auth.test's URL.
+func (w *work) permalink(rcpt *recipient) string {
+	ws := w.channel.Status.Workspace
+	if ws == nil || ws.URL == "" || rcpt.delivery.Timestamp == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s/archives/%s/p%s", strings.TrimSuffix(ws.URL, "/"),
+		rcpt.delivery.ConversationID, strings.ReplaceAll(rcpt.delivery.Timestamp, ".", ""))
+}
+
+// refused notes a failed attempt.
+func (r *Reconciler) refused(ctx context.Context, w *work, rcpt *recipient, e *slack.Error) {
+	now := r.Clock.Now()
+	switch e.Class {
+	case slack.ClassAmbiguous:
+		if w.conn.API != nil {
+			rcpt.doubt, rcpt.cursor = rcpt.delivery.LastAttemptAt.Time, ""
+		}
+	case slack.ClassRateLimited:
+		lane := w.lane(rcpt)
+		if w.conn.API != nil {
+			// A 429 holds for the method in the whole workspace
+			// (docs.slack.dev/apis/web-api/rate-limits).
+			lane.Conversation = ""
+		}
+		r.Lanes.Penalize(now, lane, e.RetryAfter)
+	case slack.ClassNotInChannel:
+		if r.join(ctx, w, rcpt) {
+			return
+		}
+	}
+	r.fail(w, rcpt, e)
+}
+
+// join makes the bot a member of the channel, once, where the SlackChannel
+// allows it; true when the message is to be tried again because of it.
+func (r *Reconciler) join(ctx context.Context, w *work, rcpt *recipient) bool {
+	if w.conn.API == nil || rcpt.joined || rcpt.UserOrEmail() || w.channel.Spec.WebAPI == nil ||
+		w.channel.Spec.WebAPI.Join != nil && !*w.channel.Spec.WebAPI.Join {
+		return false
+	}
+	now := r.Clock.Now()
+	rcpt.set(v1alpha1.DeliveryRetrying, v1alpha1.ReasonNotInChannel, "the bot is not a member of the channel and is joining it")
+	at, ok := r.Limiter.Reserve(now, w.workspace.TeamID, slack.MethodConversationsJoin, w.ticket(rcpt))
+	if !ok {
+		rcpt.notBefore = at
+		w.wait(at)
+		return true
+	}
+	rcpt.joined = true
+	if err := w.conn.API.JoinConversation(ctx, rcpt.conversation); err != nil {
+		e := slack.AsError(err)
+		if e.Class == slack.ClassRateLimited {
+			r.Limiter.Penalize(now, w.workspace.TeamID, slack.MethodConversationsJoin, e.RetryAfter)
+		}
+		if e.Class.Passing() {
+			rcpt.joined = false
+		}
+		r.fail(w, rcpt, e)
+		return true
+	}
+	r.Directory.Invalidate(w.workspace.TeamID, rcpt.conversation)
+	rcpt.notBefore = now
+	w.wait(now.Add(time.Millisecond))
+	return true
+}
+
+// UserOrEmail reports whether the recipient is a person.
+func (r *recipient) UserOrEmail() bool { return r.User != "" || r.Email != "" }

@@ -1,0 +1,104 @@
+package notification
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
+
+// ledger is what this process knows of notifications that are not settled. It
+// goes before what the cache says, because the cache lags behind: a message
+// that was sent is never sent again for want of having been written down.
+//
+// The controller reconciles one name at a time, so a record has one user.
+type ledger struct {
+	mu      sync.Mutex
+	since   time.Time
+	records map[types.NamespacedName]*record
+}
+
+// record is one notification.
+type record struct {
+	uid        types.UID
+	generation int64
+	entries    map[string]*entry
+	// waiting is since when there has been nothing but waiting.
+	waiting time.Time
+	// written is the status that was last written by this process.
+	written *v1alpha1.SlackNotificationStatus
+}
+
+// entry is the delivery to one recipient.
+type entry struct {
+	// delivery is what the status is to say.
+	delivery v1alpha1.Delivery
+	// failures in a row.
+	failures int
+	// notBefore is the earliest time of the next attempt.
+	notBefore time.Time
+	// stamp of the SlackChannel at the last attempt: a new one makes another
+	// attempt worth while at once.
+	stamp string
+	// dormant: loaded as failed from the status, and left alone until
+	// notBefore, so that a restart does not stir up what failed long ago.
+	dormant bool
+	// final: nothing but a change of the spec can help.
+	final bool
+	// doubt is the time of an attempt of unknown outcome; zero when there is
+	// none. cursor is how far the conversation has been read to clear it up.
+	doubt  time.Time
+	cursor string
+	// joined: the bot has tried to join the channel since the last success.
+	joined bool
+	// brief: what it waits for will be over so soon that it need not be told.
+	brief bool
+}
+
+// lead notes since when this process has been the leader.
+func (l *ledger) lead(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.since = now
+}
+
+// find returns the record of an object; fresh when there was none yet.
+func (l *ledger) find(name types.NamespacedName, uid types.UID) (rec *record, fresh bool, leader time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if rec, ok := l.records[name]; ok && rec.uid == uid {
+		return rec, false, l.since
+	}
+	if l.records == nil {
+		l.records = map[types.NamespacedName]*record{}
+	}
+	rec = &record{uid: uid, entries: map[string]*entry{}}
+	l.records[name] = rec
+	return rec, true, l.since
+}
+
+func (l *ledger) drop(name types.NamespacedName) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.records[name]
+	delete(l.records, name)
+	return ok
+}
+
+func (l *ledger) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.records)
+}
+
+// Waiting counts the notifications that are not settled.
+func (r *Reconciler) Waiting() int { return r.ledger.size() }
+
+// Lead tells that this process begins to lead now. What is older may have been
+// sent by another process, and is looked for in Slack before it is sent.
+func (r *Reconciler) Lead(now time.Time) {
+	r.ledger.lead(now)
+	r.Lanes.Start(now)
+}

@@ -1,0 +1,126 @@
+package notification
+
+import (
+	"context"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
+
+// Indexes of the notifications that are not delivered.
+const (
+	channelIndex   = "open.spec.channelRef"
+	namespaceIndex = "open.metadata.namespace"
+)
+
+// DefaultConcurrency is how many notifications are worked on at once. A worker
+// is busy for as long as a post to Slack takes, and the posts of one workspace
+// under way are limited below this, so that one that hangs does not hold up
+// the others.
+const DefaultConcurrency = 64
+
+// SetupWithManager starts the controller with a manager.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, workers int) error {
+	indexer := mgr.GetFieldIndexer()
+	open := func(value func(*v1alpha1.SlackNotification) string) client.IndexerFunc {
+		return func(o client.Object) []string {
+			n, ok := o.(*v1alpha1.SlackNotification)
+			if !ok || n.Status.Phase == v1alpha1.PhaseDelivered && n.Status.ObservedGeneration == n.Generation {
+				return nil
+			}
+			return []string{value(n)}
+		}
+	}
+	byChannel := func(n *v1alpha1.SlackNotification) string { return channelKey(n).String() }
+	if err := indexer.IndexField(ctx, &v1alpha1.SlackNotification{}, channelIndex, open(byChannel)); err != nil {
+		return err
+	}
+	byNamespace := func(n *v1alpha1.SlackNotification) string { return n.Namespace }
+	if err := indexer.IndexField(ctx, &v1alpha1.SlackNotification{}, namespaceIndex, open(byNamespace)); err != nil {
+		return err
+	}
+	namespaces := &metav1.PartialObjectMetadata{}
+	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("slacknotification").
+		For(&v1alpha1.SlackNotification{}, builder.WithPredicates(relevant())).
+		Watches(&v1alpha1.SlackChannel{}, handler.EnqueueRequestsFromMapFunc(r.ofChannel), builder.WithPredicates(channelChanged())).
+		WatchesMetadata(namespaces, handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WatchesRawSource(r.Wake).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		Complete(r)
+}
+
+// relevant lets changes of the spec through, and the news that a notification
+// is finished: then its record is dropped, and its time to live begins.
+func relevant() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		was, ok1 := e.ObjectOld.(*v1alpha1.SlackNotification)
+		is, ok2 := e.ObjectNew.(*v1alpha1.SlackNotification)
+		if !ok1 || !ok2 {
+			return true
+		}
+		return was.Generation != is.Generation || !is.DeletionTimestamp.IsZero() ||
+			was.Status.FinishedAt == nil && is.Status.FinishedAt != nil
+	}}
+}
+
+// channelChanged lets through what can matter to a waiting notification.
+func channelChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		was, ok1 := e.ObjectOld.(*v1alpha1.SlackChannel)
+		is, ok2 := e.ObjectNew.(*v1alpha1.SlackChannel)
+		return !ok1 || !ok2 || was.Generation != is.Generation || !equality.Semantic.DeepEqual(was.Status, is.Status)
+	}}
+}
+
+func (r *Reconciler) ofChannel(ctx context.Context, c client.Object) []reconcile.Request {
+	return r.list(ctx, client.MatchingFields{channelIndex: client.ObjectKeyFromObject(c).String()})
+}
+
+func (r *Reconciler) ofNamespace(ctx context.Context, ns client.Object) []reconcile.Request {
+	return r.list(ctx, client.MatchingFields{namespaceIndex: ns.GetName()})
+}
+
+func (r *Reconciler) list(ctx context.Context, fields client.MatchingFields) []reconcile.Request {
+	list := &v1alpha1.SlackNotificationList{}
+	if err := r.Client.List(ctx, list, fields, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "finding the SlackNotifications that wait")
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(list.Items))
+	for i := range list.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+	}
+	return requests
+}
+
+// WakeOwner wakes the notification that a name in the directory stands for;
+// false when it stands for something else.
+func (r *Reconciler) WakeOwner(owner string) bool {
+	rest, ok := strings.CutPrefix(owner, OwnerPrefix)
+	if !ok {
+		return false
+	}
+	r.wakeName(rest)
+	return true
+}
+
+func (r *Reconciler) wakeName(s string) {
+	if namespace, name, ok := strings.Cut(s, "/"); ok {
+		r.Wake.Wake(types.NamespacedName{Namespace: namespace, Name: name})
+	}
+}

@@ -1,0 +1,89 @@
+// Package conditions sets the conditions Ready, Reconciling and Stalled so that
+// the three always agree, in the way that kstatus reads them.
+//
+// It does not write to the API server, and it knows no reasons.
+package conditions
+
+import (
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
+
+// Object is one of the kinds of this group.
+type Object interface {
+	GetGeneration() int64
+	GetConditions() []metav1.Condition
+	SetConditions([]metav1.Condition)
+}
+
+// Ready says that the object is as its spec asks.
+func Ready(o Object, reason, message string) {
+	set(o, v1alpha1.ConditionReady, metav1.ConditionTrue, reason, message)
+	remove(o, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled)
+}
+
+// Progressing says that the operator is at work and nothing is wrong.
+func Progressing(o Object, reason, message string) {
+	set(o, v1alpha1.ConditionReady, metav1.ConditionUnknown, reason, message)
+	set(o, v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, message)
+	remove(o, v1alpha1.ConditionStalled)
+}
+
+// Retrying says that something is wrong which the operator expects to get
+// better by itself.
+func Retrying(o Object, reason, message string) {
+	set(o, v1alpha1.ConditionReady, metav1.ConditionFalse, reason, message)
+	set(o, v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, message)
+	remove(o, v1alpha1.ConditionStalled)
+}
+
+// Stalled says that a person must act.
+func Stalled(o Object, reason, message string) {
+	set(o, v1alpha1.ConditionReady, metav1.ConditionFalse, reason, message)
+	set(o, v1alpha1.ConditionStalled, metav1.ConditionTrue, reason, message)
+	remove(o, v1alpha1.ConditionReconciling)
+}
+
+// Suspended says that a person has asked to leave the object alone.
+func Suspended(o Object, reason, message string) {
+	set(o, v1alpha1.ConditionReady, metav1.ConditionFalse, reason, message)
+	remove(o, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled)
+}
+
+// Set sets a condition beside the three.
+func Set(o Object, conditionType string, status metav1.ConditionStatus, reason, message string) {
+	set(o, conditionType, status, reason, message)
+}
+
+// Remove drops a condition.
+func Remove(o Object, conditionType string) { remove(o, conditionType) }
+
+// Find returns a condition, or nil.
+func Find(o Object, conditionType string) *metav1.Condition {
+	return meta.FindStatusCondition(o.GetConditions(), conditionType)
+}
+
+// maxMessage is what the API server takes as the message of a condition.
+const maxMessage = 32768
+
+func set(o Object, conditionType string, status metav1.ConditionStatus, reason, message string) {
+	if len(message) > maxMessage {
+		message = message[:maxMessage-3] + "..."
+	}
+	list := o.GetConditions()
+	meta.SetStatusCondition(&list, metav1.Condition{
+		Type: conditionType, Status: status, Reason: reason, Message: message,
+		ObservedGeneration: o.GetGeneration(),
+	})
+	o.SetConditions(list)
+}
+
+func remove(o Object, types ...string) {
+	list := o.GetConditions()
+	for _, t := range types {
+		meta.RemoveStatusCondition(&list, t)
+	}
+	o.SetConditions(list)
+}

@@ -1,0 +1,268 @@
+// Package webapi is the adapter to Slack's Web API, over slack-go.
+//
+// slack-go makes the calls whose answers it reads well. Posting and reading
+// back are done here, because there its decoding turns a message that was
+// taken into an error, and one odd message of another app spoils a whole page.
+// Nothing here waits, retries or follows a page by itself.
+package webapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	slackgo "github.com/slack-go/slack"
+
+	"github.com/slack-notifier/slack-notifier/internal/slack"
+	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
+)
+
+// Options of New.
+type Options struct {
+	// Token of a bot.
+	Token string
+	// APIURL as NormalizeURL returns it.
+	APIURL string
+	// Client made by egress.NewClient.
+	Client *http.Client
+	// Observe, if set, is told of every call.
+	Observe slack.Observer
+}
+
+// Client implements slack.API.
+type Client struct {
+	token   string
+	apiURL  string
+	http    *http.Client
+	observe slack.Observer
+}
+
+var _ slack.API = (*Client)(nil)
+
+// New returns a client. It refuses what can't be a token, without printing it.
+func New(o Options) (*Client, error) {
+	if o.Token == "" {
+		return nil, errors.New("the token is empty")
+	}
+	if strings.ContainsFunc(o.Token, func(r rune) bool { return r > unicode.MaxASCII || unicode.IsSpace(r) || unicode.IsControl(r) }) {
+		return nil, errors.New("the token holds white space or other characters that no token has; write it without quotes or line breaks")
+	}
+	observe := o.Observe
+	if observe == nil {
+		observe = func(string, string, time.Duration) {}
+	}
+	return &Client{token: o.Token, apiURL: o.APIURL, http: o.Client, observe: observe}, nil
+}
+
+// NormalizeURL checks the address of a Web API and gives it the slash at its
+// end, without which "auth.test" would become a part of the host.
+func NormalizeURL(raw string, allow egress.AllowList) (string, error) {
+	u, err := url.Parse(strings.TrimSpace(raw))
+	if err != nil {
+		return "", errors.New("not a URL")
+	}
+	if err := allow.Check(u); err != nil {
+		return "", err
+	}
+	if u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
+		return "", errors.New("the URL must have neither query nor fragment")
+	}
+	return strings.TrimRight(u.String(), "/") + "/", nil
+}
+
+// sdk returns a slack-go client for one call, and where its transport notes
+// whether the request can have reached Slack.
+func (c *Client) sdk() (*slackgo.Client, *exchange) {
+	x := &exchange{client: c.http}
+	return slackgo.New(c.token,
+		slackgo.OptionAPIURL(c.apiURL),
+		slackgo.OptionHTTPClient(x),
+	), x
+}
+
+// call makes one call by slack-go and classifies its error.
+func (c *Client) call(ctx context.Context, method string, do func(*slackgo.Client) error) error {
+	api, x := c.sdk()
+	begin := time.Now()
+	e := x.classify(method, do(api))
+	c.observe(method, label(e), time.Since(begin))
+	if e == nil {
+		return nil
+	}
+	return e
+}
+
+// label names an answer for the metrics.
+func label(e *slack.Error) string {
+	switch {
+	case e == nil:
+		return "ok"
+	case e.Code != "":
+		return e.Code
+	default:
+		return "no_answer"
+	}
+}
+
+// AuthTest implements slack.API.
+func (c *Client) AuthTest(ctx context.Context) (slack.Identity, error) {
+	var out slack.Identity
+	err := c.call(ctx, slack.MethodAuthTest, func(api *slackgo.Client) error {
+		r, err := api.AuthTestContext(ctx)
+		if err != nil {
+			return err
+		}
+		if r.TeamID == "" || r.UserID == "" {
+			return errIncomplete
+		}
+		out = slack.Identity{
+			TeamID: r.TeamID, TeamName: r.Team, URL: r.URL, EnterpriseID: r.EnterpriseID,
+			BotUserID: r.UserID, BotID: r.BotID, Scopes: scopes(r.Header),
+		}
+		return nil
+	})
+	return out, err
+}
+
+// scopes reads the header in which Slack reports what a token may do; nil when
+// it is missing.
+func scopes(h http.Header) []string {
+	values, ok := h[http.CanonicalHeaderKey("X-OAuth-Scopes")]
+	if !ok {
+		return nil
+	}
+	out := []string{}
+	for _, value := range values {
+		for scope := range strings.SplitSeq(value, ",") {
+			if scope = strings.TrimSpace(scope); scope != "" {
+				out = append(out, scope)
+			}
+		}
+	}
+	return out
+}
+
+// ConversationInfo implements slack.API.
+func (c *Client) ConversationInfo(ctx context.Context, id string) (slack.Conversation, error) {
+	var out slack.Conversation
+	err := c.call(ctx, slack.MethodConversationInfo, func(api *slackgo.Client) error {
+		ch, err := api.GetConversationInfoContext(ctx, &slackgo.GetConversationInfoInput{ChannelID: id})
+		if err != nil {
+			return err
+		}
+		if ch.ID == "" {
+			return errIncomplete
+		}
+		out = conversation(ch)
+		return nil
+	})
+	return out, err
+}
+
+func conversation(ch *slackgo.Channel) slack.Conversation {
+	return slack.Conversation{
+		ID: ch.ID, Name: ch.Name, Private: ch.IsPrivate, Archived: ch.IsArchived,
+		Member: ch.IsMember, DM: ch.IsIM || ch.IsMpIM,
+	}
+}
+
+// ListConversations implements slack.API.
+func (c *Client) ListConversations(ctx context.Context, cursor string, limit int, private bool) ([]slack.Conversation, string, error) {
+	types := []string{"public_channel"}
+	if private {
+		types = append(types, "private_channel")
+	}
+	var out []slack.Conversation
+	var next string
+	err := c.call(ctx, slack.MethodConversationsList, func(api *slackgo.Client) error {
+		list, cursor, err := api.GetConversationsContext(ctx, &slackgo.GetConversationsParameters{Cursor: cursor, Limit: limit, Types: types})
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			out = append(out, conversation(&list[i]))
+		}
+		next = cursor
+		return nil
+	})
+	return out, next, err
+}
+
+// JoinConversation implements slack.API.
+func (c *Client) JoinConversation(ctx context.Context, id string) error {
+	return c.call(ctx, slack.MethodConversationsJoin, func(api *slackgo.Client) error {
+		_, _, _, err := api.JoinConversationContext(ctx, id)
+		return err
+	})
+}
+
+// OpenDirectMessage implements slack.API.
+func (c *Client) OpenDirectMessage(ctx context.Context, userID string) (string, error) {
+	var out string
+	err := c.call(ctx, slack.MethodConversationsOpen, func(api *slackgo.Client) error {
+		ch, _, _, err := api.OpenConversationContext(ctx, &slackgo.OpenConversationParameters{Users: []string{userID}})
+		if err != nil {
+			return err
+		}
+		if ch == nil || ch.ID == "" {
+			return errIncomplete
+		}
+		out = ch.ID
+		return nil
+	})
+	return out, err
+}
+
+// ListUsers implements slack.API.
+func (c *Client) ListUsers(ctx context.Context, cursor string, limit int) ([]slack.User, string, error) {
+	var out []slack.User
+	var next string
+	err := c.call(ctx, slack.MethodUsersList, func(api *slackgo.Client) error {
+		page, err := api.GetUsersPaginated(slackgo.GetUsersOptionLimit(limit), slackgo.GetUsersOptionCursor(cursor)).Next(ctx)
+		if err != nil {
+			return err
+		}
+		for i := range page.Users {
+			out = append(out, user(&page.Users[i]))
+		}
+		next = page.Cursor
+		return nil
+	})
+	return out, next, err
+}
+
+// slackbot is a bot, though Slack does not mark it as one
+// (docs.slack.dev/reference/objects/user-object).
+const slackbot = "USLACKBOT"
+
+func user(u *slackgo.User) slack.User {
+	name := u.RealName
+	if name == "" {
+		name = u.Profile.RealName
+	}
+	return slack.User{
+		ID: u.ID, Name: u.Name, DisplayName: u.Profile.DisplayName, RealName: name,
+		Email: u.Profile.Email, Deleted: u.Deleted, Bot: u.IsBot || u.ID == slackbot,
+	}
+}
+
+// LookupUserByEmail implements slack.API.
+func (c *Client) LookupUserByEmail(ctx context.Context, email string) (slack.User, error) {
+	var out slack.User
+	err := c.call(ctx, slack.MethodLookupByEmail, func(api *slackgo.Client) error {
+		u, err := api.GetUserByEmailContext(ctx, email)
+		if err != nil {
+			return err
+		}
+		if u.ID == "" {
+			return errIncomplete
+		}
+		out = user(u)
+		return nil
+	})
+	return out, err
+}

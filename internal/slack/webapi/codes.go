@@ -1,0 +1,72 @@
+package webapi
+
+import "github.com/slack-notifier/slack-notifier/internal/slack"
+
+// codes gives each of Slack's error codes its class. The meanings are those of
+// docs.slack.dev/reference/methods, per method and common to all. A code that
+// is not here is of ClassUnknown, which is tried again.
+var codes = byClass(map[slack.Class][]string{
+	slack.ClassRateLimited: {"ratelimited", "rate_limited"},
+	slack.ClassUnavailable: {"service_unavailable", "team_added_to_org", "org_login_required", "external_channel_migrating"},
+	// "It's possible some aspect of the operation succeeded."
+	slack.ClassAmbiguous: {"internal_error", "fatal_error", "request_timeout"},
+	slack.ClassInvalidCredentials: {
+		"not_authed", "invalid_auth", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type",
+	},
+	slack.ClassMissingScope: {"missing_scope"},
+	slack.ClassAccessDenied: {
+		"no_permission", "team_access_not_granted", "two_factor_setup_required", "accesslimited", "access_denied",
+		"ekm_access_denied", "enterprise_is_restricted",
+	},
+	slack.ClassChannelNotFound: {"channel_not_found", "team_not_found", "method_not_supported_for_channel_type"},
+	slack.ClassNotInChannel:    {"not_in_channel"},
+	slack.ClassChannelArchived: {"is_archived"},
+	slack.ClassPostingRestricted: {
+		"restricted_action", "restricted_action_read_only_channel", "restricted_action_thread_only_channel",
+		"restricted_action_non_threadable_channel", "restricted_action_thread_locked", "cannot_reply_to_message",
+		"slack_connect_canvas_sharing_blocked", "slack_connect_file_link_sharing_blocked",
+		"slack_connect_lists_sharing_blocked", "too_many_members", "ura_max_channels",
+	},
+	slack.ClassUserNotFound:       {"user_not_found", "users_not_found", "user_not_visible"},
+	slack.ClassUserDeactivated:    {"user_disabled"},
+	slack.ClassUserNotMessageable: {"messages_tab_disabled", "cannot_dm_bot", "invalid_user_combination"},
+	slack.ClassMessageRejected: {
+		"no_text", "msg_too_long", "msg_blocks_too_long", "invalid_blocks", "invalid_blocks_format",
+		"too_many_attachments", "attachment_payload_limit_exceeded", "markdown_text_conflict", "metadata_too_large",
+		"invalid_metadata_format", "invalid_metadata_schema", "metadata_must_be_sent_from_app",
+		"too_many_contact_cards", "missing_file_data",
+	},
+	slack.ClassQuotaExceeded: {"message_limit_exceeded"},
+	slack.ClassInvalidCursor: {"invalid_cursor"},
+	slack.ClassInvalidCall: {
+		"invalid_arguments", "invalid_arg_name", "invalid_array_arg", "invalid_charset", "invalid_form_data",
+		"invalid_post_type", "missing_post_type", "method_deprecated", "deprecated_endpoint", "unknown_method",
+		"as_user_not_supported", "duplicate_channel_not_found", "duplicate_message_not_found", "users_list_not_supplied",
+		"limit_required", "invalid_types", "invalid_limit", "invalid_ts_latest", "invalid_ts_oldest",
+	},
+})
+
+// explanations add to a code what a newcomer can't know.
+var explanations = map[string]string{
+	"invalid_auth":                        "the token is wrong, or Slack does not accept it from this network",
+	"not_authed":                          "the token is empty",
+	"account_inactive":                    "the bot or its app was removed from the workspace",
+	"token_revoked":                       "the token was revoked",
+	"token_expired":                       "the token has expired; token rotation must be off",
+	"not_allowed_token_type":              "this kind of token is not accepted; use the bot token, xoxb-…",
+	"messages_tab_disabled":               "the app's Messages tab is off; turn it on under App Home",
+	"restricted_action_read_only_channel": "the channel is read-only",
+	"message_limit_exceeded":              "the workspace has used up its plan's messages",
+	"msg_blocks_too_long":                 "the blocks hold too much text",
+	"team_not_found":                      "with an organisation-wide token, give the channel's ID",
+}
+
+func byClass(m map[slack.Class][]string) map[string]slack.Class {
+	out := map[string]slack.Class{}
+	for class, list := range m {
+		for _, code := range list {
+			out[code] = class
+		}
+	}
+	return out
+}

@@ -1,0 +1,222 @@
+package webapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	slackgo "github.com/slack-go/slack"
+
+	"github.com/slack-notifier/slack-notifier/internal/slack"
+	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
+)
+
+// errIncomplete is an ok without what it must hold.
+var errIncomplete = errors.New("the answer lacks what it must hold")
+
+// exchange is the HTTP client of one call by slack-go. It keeps what slack-go
+// throws away: whether the request was sent, the status and Retry-After.
+type exchange struct {
+	client  *http.Client
+	answer  *egress.Answer
+	failure *egress.Failure
+}
+
+// Do implements slack-go's HTTP client.
+func (x *exchange) Do(req *http.Request) (*http.Response, error) {
+	x.answer, x.failure = egress.Do(x.client, req)
+	if x.failure != nil {
+		return nil, x.failure
+	}
+	return &http.Response{
+		StatusCode: x.answer.Status, Status: http.StatusText(x.answer.Status), Header: x.answer.Header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req,
+		Body: io.NopCloser(bytes.NewReader(x.answer.Body)), ContentLength: int64(len(x.answer.Body)),
+	}, nil
+}
+
+// classify turns what slack-go says, and what was seen of the exchange, into
+// an error of the port; nil when all is well.
+func (x *exchange) classify(method string, err error) *slack.Error {
+	if e := x.transport(method); e != nil {
+		return e
+	}
+	// What slack-go makes of the body comes second to what Slack's own code
+	// says, because it loses the code when it can't decode the rest.
+	if x.answer != nil {
+		if e := refusalOf(method, x.answer.Body); e != nil {
+			return e
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	var refused slackgo.SlackErrorResponse
+	if errors.As(err, &refused) && refused.Err != "" {
+		return errorOf(method, answerHead{Error: refused.Err, Needed: refused.Needed, Provided: refused.Provided})
+	}
+	return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Code: "", Reason: "Slack's answer could not be read"}
+}
+
+// transport classifies what went wrong below Slack's own answers.
+func (x *exchange) transport(method string) *slack.Error {
+	switch {
+	case x.failure != nil:
+		return transportError(method, x.failure)
+	case x.answer == nil:
+		// slack-go gave up before it made a request.
+		return &slack.Error{Class: slack.ClassUnavailable, Method: method, Reason: "no request was made"}
+	default:
+		return statusError(method, x.answer)
+	}
+}
+
+func transportError(method string, f *egress.Failure) *slack.Error {
+	e := &slack.Error{Class: slack.ClassUnavailable, Method: method, Reason: f.Error()}
+	switch {
+	case f.Refused:
+		e.Class = slack.ClassInvalidCall
+	case f.Sent:
+		e.Class = slack.ClassAmbiguous
+	}
+	return e
+}
+
+// statusError classifies an answer by its HTTP status; nil for a whole 200.
+func statusError(method string, a *egress.Answer) *slack.Error {
+	switch {
+	case a.Status == http.StatusTooManyRequests:
+		return &slack.Error{Class: slack.ClassRateLimited, Method: method, Code: "ratelimited", RetryAfter: a.RetryAfter()}
+	case a.Status >= 300 && a.Status < 400:
+		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Code: fmt.Sprintf("http_%d", a.Status),
+			Reason: "a redirect, which is not followed because the token would go with it; check --slack-api-url"}
+	case a.Status != http.StatusOK:
+		if e := refusalOf(method, a.Body); e != nil && e.Class != slack.ClassUnknown {
+			return e
+		}
+		// Slack's documents say nothing of these, so nothing is known.
+		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Code: fmt.Sprintf("http_%d", a.Status)}
+	case a.Incomplete != nil:
+		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Reason: "the answer broke off: " + a.Incomplete.Error()}
+	}
+	return nil
+}
+
+// answerHead is what every answer has.
+type answerHead struct {
+	OK       *bool           `json:"ok"`
+	Error    string          `json:"error"`
+	Warning  string          `json:"warning"`
+	Needed   string          `json:"needed"`
+	Provided string          `json:"provided"`
+	Meta     json.RawMessage `json:"response_metadata"`
+}
+
+type answerMeta struct {
+	NextCursor string   `json:"next_cursor"`
+	Messages   []string `json:"messages"`
+	Warnings   []string `json:"warnings"`
+}
+
+func (h answerHead) meta() answerMeta {
+	var m answerMeta
+	if len(h.Meta) > 0 {
+		_ = json.Unmarshal(h.Meta, &m) // what can be read of it is kept
+	}
+	return m
+}
+
+// refusalOf returns the error that a body holds; nil when it holds none.
+func refusalOf(method string, body []byte) *slack.Error {
+	var head answerHead
+	if err := json.Unmarshal(body, &head); err != nil || head.OK != nil && *head.OK || head.Error == "" {
+		return nil
+	}
+	return errorOf(method, head)
+}
+
+var plainCode = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
+
+func errorOf(method string, head answerHead) *slack.Error {
+	code := head.Error
+	if !plainCode.MatchString(code) {
+		code = "unreadable_code"
+	}
+	e := &slack.Error{
+		Class: codes[code], Method: method, Code: code, Needed: head.Needed, Provided: head.Provided, Reason: explanations[code],
+	}
+	for _, detail := range head.meta().Messages {
+		e.Details = append(e.Details, strings.TrimPrefix(strings.TrimSpace(detail), "[ERROR] "))
+	}
+	return e
+}
+
+// exchange makes one call with a JSON body, without slack-go.
+func (c *Client) exchange(ctx context.Context, method string, body any, out any) *slack.Error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return &slack.Error{Class: slack.ClassMessageRejected, Method: method, Reason: "the message can't be written as JSON"}
+	}
+	return c.send(ctx, method, "application/json; charset=utf-8", data, out)
+}
+
+// send makes the request. The token goes in a header, which net/http does not
+// take along to another host.
+func (c *Client) send(ctx context.Context, method, contentType string, data []byte, out any) *slack.Error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.apiURL+method, bytes.NewReader(data))
+	if err != nil {
+		return &slack.Error{Class: slack.ClassInvalidCall, Method: method, Reason: "the API's address can't be used"}
+	}
+	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	answer, failure := egress.Do(c.http, req)
+	if failure != nil {
+		return transportError(method, failure)
+	}
+	if e := statusError(method, answer); e != nil {
+		return e
+	}
+	return decode(method, answer.Body, out)
+}
+
+// decode reads a 200. Only "ok":true counts as success.
+func decode(method string, body []byte, out any) *slack.Error {
+	var head answerHead
+	if err := json.Unmarshal(body, &head); err != nil {
+		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Reason: "Slack's answer could not be read"}
+	}
+	if head.Error != "" && (head.OK == nil || !*head.OK) {
+		return errorOf(method, head)
+	}
+	if head.OK == nil || !*head.OK {
+		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Reason: "Slack's answer says neither that it worked nor what failed"}
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Reason: "Slack's answer could not be read"}
+	}
+	return nil
+}
+
+// form makes one call with form parameters, which all methods take, without
+// slack-go.
+func (c *Client) form(ctx context.Context, method string, params url.Values, out any) error {
+	begin := time.Now()
+	e := c.exchangeForm(ctx, method, params, out)
+	c.observe(method, label(e), time.Since(begin))
+	if e == nil {
+		return nil
+	}
+	return e
+}
+
+func (c *Client) exchangeForm(ctx context.Context, method string, params url.Values, out any) *slack.Error {
+	return c.send(ctx, method, "application/x-www-form-urlencoded", []byte(params.Encode()), out)
+}

@@ -1,0 +1,46 @@
+// Package wakeup lets anything that is not an event of the API server wake a
+// controller: a turn that has come, a list that was read, a verdict of Slack.
+package wakeup
+
+import (
+	"context"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// Source is a source of requests for one controller. The zero value is ready
+// to use. Waking never blocks, and waking what is already queued does nothing.
+type Source struct {
+	mu      sync.Mutex
+	queue   workqueue.TypedRateLimitingInterface[reconcile.Request]
+	pending map[types.NamespacedName]struct{}
+}
+
+// Wake has the controller reconcile an object soon.
+func (s *Source) Wake(name types.NamespacedName) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.queue != nil {
+		s.queue.Add(reconcile.Request{NamespacedName: name})
+		return
+	}
+	if s.pending == nil {
+		s.pending = map[types.NamespacedName]struct{}{}
+	}
+	s.pending[name] = struct{}{}
+}
+
+// Start implements source.Source.
+func (s *Source) Start(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = queue
+	for name := range s.pending {
+		queue.Add(reconcile.Request{NamespacedName: name})
+	}
+	s.pending = nil
+	return nil
+}
