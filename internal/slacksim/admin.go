@@ -1,0 +1,240 @@
+package slacksim
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+)
+
+//go:embed page.html
+var pageHTML []byte
+
+func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/" {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src * data:")
+	_, _ = w.Write(pageHTML) // the client may be gone
+}
+
+// Call is one request as it was answered.
+type Call struct {
+	At      time.Time `json:"at"`
+	Method  string    `json:"method"`
+	Channel string    `json:"channel,omitempty"`
+	Answer  string    `json:"answer"`
+}
+
+// callsKept of the log.
+const callsKept = 5000
+
+type calls struct {
+	mu     sync.Mutex
+	counts map[string]map[string]int
+	log    []Call
+}
+
+func newCalls() *calls { return &calls{counts: map[string]map[string]int{}} }
+
+func (c *calls) note(method, channel, answer string, at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts[method] == nil {
+		c.counts[method] = map[string]int{}
+	}
+	c.counts[method][answer]++
+	if len(c.log) >= callsKept {
+		c.log = append(c.log[:0:0], c.log[callsKept/2:]...)
+	}
+	c.log = append(c.log, Call{At: at, Method: method, Channel: channel, Answer: answer})
+}
+
+// State is what GET /_sim/state tells.
+type State struct {
+	Workspaces []*Workspace `json:"workspaces"`
+	Messages   []*Message   `json:"messages"`
+}
+
+// Calls is what GET /_sim/calls tells.
+type Calls struct {
+	Counts   map[string]map[string]int `json:"counts"`
+	Provoked map[string]int            `json:"provoked429"`
+	Log      []Call                    `json:"log"`
+}
+
+// Count of the calls of a method, whatever the answer.
+func (c Calls) Count(method string) int {
+	n := 0
+	for _, v := range c.Counts[method] {
+		n += v
+	}
+	return n
+}
+
+func (s *Server) serveSim(w http.ResponseWriter, r *http.Request) {
+	switch strings.TrimPrefix(r.URL.Path, "/_sim/") {
+	case "state":
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		writeJSON(w, http.StatusOK, s.snapshot(r.URL.Query().Get("channel")))
+	case "messages":
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		writeJSON(w, http.StatusOK, s.snapshot(r.URL.Query().Get("channel")).Messages)
+	case "calls":
+		s.serveCalls(w)
+	case "events":
+		s.serveEvents(w, r)
+	case "faults":
+		s.serveFaults(w, r)
+	case "tokens", "webhooks", "users", "channels":
+		s.change(w, r, strings.TrimPrefix(r.URL.Path, "/_sim/"))
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (s *Server) snapshot(channel string) State {
+	var out State
+	for _, id := range slices.Sorted(maps.Keys(s.workspaces)) {
+		w := *s.workspaces[id]
+		if len(w.Users) > 500 { // the page needs no more
+			w.Users = w.Users[:500]
+		}
+		out.Workspaces = append(out.Workspaces, &w)
+	}
+	out.Messages = []*Message{}
+	for id, list := range s.messages {
+		if channel == "" || channel == id {
+			out.Messages = append(out.Messages, list...)
+		}
+	}
+	sort.Slice(out.Messages, func(i, j int) bool { return out.Messages[i].TS < out.Messages[j].TS })
+	return out
+}
+
+func (s *Server) serveCalls(w http.ResponseWriter) {
+	s.mu.Lock()
+	provoked := maps.Clone(s.limits.provoked)
+	s.mu.Unlock()
+	s.calls.mu.Lock()
+	defer s.calls.mu.Unlock()
+	writeJSON(w, http.StatusOK, Calls{Counts: s.calls.counts, Provoked: provoked, Log: s.calls.log})
+}
+
+func (s *Server) serveFaults(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodDelete {
+		s.faults.clear()
+		writeJSON(w, http.StatusOK, answer{"ok": true})
+		return
+	}
+	var f Fault
+	if !readJSON(w, r, &f) {
+		return
+	}
+	s.faults.add(&f)
+	writeJSON(w, http.StatusOK, answer{"ok": true})
+}
+
+func readJSON(w http.ResponseWriter, r *http.Request, out any) bool {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
+	d.DisallowUnknownFields()
+	if err := d.Decode(out); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return false
+	}
+	return true
+}
+
+// change adds or replaces a token, webhook, user or channel.
+func (s *Server) change(w http.ResponseWriter, r *http.Request, kind string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	team := s.workspaces[DemoTeam]
+	if t := r.URL.Query().Get("team"); t != "" {
+		if team = s.workspaces[t]; team == nil {
+			team = &Workspace{ID: t, Name: t, URL: "https://" + strings.ToLower(t) + ".slack.com/"}
+			s.workspaces[t] = team
+		}
+	}
+	if team == nil {
+		http.Error(w, "no such workspace", http.StatusNotFound)
+		return
+	}
+	switch kind {
+	case "tokens":
+		t := &Token{Team: team.ID, BotUser: DemoBotUser, BotID: "B0BOT0000", Scopes: AllScopes}
+		if readJSON(w, r, t) {
+			s.tokens[t.Token] = t
+			writeJSON(w, http.StatusOK, t)
+		}
+	case "webhooks":
+		h := &Webhook{Team: team.ID, AppName: "slack-notifier"}
+		if readJSON(w, r, h) {
+			s.webhooks[h.Path] = h
+			writeJSON(w, http.StatusOK, h)
+		}
+	case "users":
+		u := &User{}
+		if readJSON(w, r, u) {
+			team.Users = slices.DeleteFunc(team.Users, func(old *User) bool { return old.ID == u.ID })
+			team.Users = append(team.Users, u)
+			sort.Slice(team.Users, func(i, j int) bool { return team.Users[i].ID < team.Users[j].ID })
+			writeJSON(w, http.StatusOK, u)
+		}
+	case "channels":
+		c := &Channel{}
+		if readJSON(w, r, c) {
+			team.Rooms = slices.DeleteFunc(team.Rooms, func(old *Channel) bool { return old.ID == c.ID })
+			team.Rooms = append(team.Rooms, c)
+			writeJSON(w, http.StatusOK, c)
+		}
+	}
+}
+
+// notify tells the pages that something has changed.
+func (s *Server) notify() {
+	s.watch.Range(func(key, _ any) bool {
+		if ch, ok := key.(chan struct{}); ok {
+			select {
+			case ch <- struct{}{}:
+			default:
+			}
+		}
+		return true
+	})
+}
+
+func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		http.Error(w, "no streaming", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	ch := make(chan struct{}, 1)
+	s.watch.Store(ch, true)
+	defer s.watch.Delete(ch)
+	_, _ = fmt.Fprint(w, "data: hello\n\n")
+	flusher.Flush()
+	for {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-ch:
+			if _, err := fmt.Fprint(w, "data: changed\n\n"); err != nil {
+				return
+			}
+			flusher.Flush()
+		}
+	}
+}

@@ -1,0 +1,223 @@
+package slacksim
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// visible reports whether the bot may know of a channel.
+func (c *call) visible(ch *Channel) bool { return !ch.Private || ch.has(c.token.BotUser) }
+
+func (c *call) channelObject(ch *Channel) answer {
+	if ch.dm() {
+		return answer{"id": ch.ID, "is_im": true, "user": ch.User, "is_archived": false, "created": 1700000000}
+	}
+	return answer{
+		"id": ch.ID, "name": ch.Name, "name_normalized": ch.Name, "is_channel": !ch.Private, "is_group": ch.Private,
+		"is_im": false, "is_mpim": false, "is_private": ch.Private, "is_archived": ch.Archived,
+		"is_member": ch.has(c.token.BotUser), "created": 1700000000,
+	}
+}
+
+func (s *Server) conversationsList(c *call) (answer, *refusal) {
+	types := strings.Split(c.args["types"], ",")
+	if !c.args.has("types") {
+		types = []string{"public_channel"}
+	}
+	wants := func(kind string) bool { return slices.Contains(types, kind) }
+	for kind, scope := range map[string]string{"public_channel": "channels:read", "private_channel": "groups:read", "im": "im:read"} {
+		if wants(kind) && !c.may(scope) {
+			return nil, missing(c, scope)
+		}
+	}
+	var list []*Channel
+	for _, ch := range c.team.Rooms {
+		switch {
+		case ch.dm() && !wants("im"), !ch.dm() && ch.Private && !wants("private_channel"), !ch.dm() && !ch.Private && !wants("public_channel"):
+		case !c.visible(ch), ch.Archived && c.args.isTrue("exclude_archived"):
+		default:
+			list = append(list, ch)
+		}
+	}
+	from, to, next, no := page(c.args, len(list), 100, 1000)
+	if no != nil {
+		return nil, no
+	}
+	channels := make([]answer, 0, to-from)
+	for _, ch := range list[from:to] {
+		channels = append(channels, c.channelObject(ch))
+	}
+	return answer{"channels": channels, "response_metadata": answer{"next_cursor": next}}, nil
+}
+
+// channel finds the conversation of a call that takes an ID only.
+func (c *call) channel() (*Channel, *refusal) {
+	ch := c.team.room(c.args["channel"])
+	if ch == nil || !c.visible(ch) {
+		return nil, refuse("channel_not_found")
+	}
+	return ch, nil
+}
+
+func (s *Server) conversationsInfo(c *call) (answer, *refusal) {
+	ch, no := c.channel()
+	if no != nil {
+		return nil, no
+	}
+	scope := "channels:read"
+	if ch.Private {
+		scope = "groups:read"
+	}
+	if !ch.dm() && !c.may(scope) {
+		return nil, missing(c, scope)
+	}
+	return answer{"channel": c.channelObject(ch)}, nil
+}
+
+func (s *Server) conversationsMembers(c *call) (answer, *refusal) {
+	ch, no := c.channel()
+	if no != nil {
+		return nil, no
+	}
+	return answer{"members": ch.Members, "response_metadata": answer{"next_cursor": ""}}, nil
+}
+
+func (s *Server) conversationsOpen(c *call) (answer, *refusal) {
+	users := strings.Split(c.args["users"], ",")
+	switch {
+	case c.args["users"] == "":
+		return nil, refuse("users_list_not_supplied")
+	case len(users) > 8:
+		return nil, refuse("too_many_users")
+	case len(users) > 1:
+		return nil, refuse("invalid_user_combination")
+	case !c.may("im:write"):
+		return nil, missing(c, "im:write")
+	}
+	u := c.team.user(users[0])
+	switch {
+	case u == nil:
+		return nil, refuse("user_not_found")
+	case u.Deleted:
+		return nil, refuse("user_disabled")
+	case u.ID == c.token.BotUser:
+		return nil, refuse("invalid_user_combination")
+	}
+	ch := s.direct(c.team, c.token.BotUser, u.ID)
+	return answer{"channel": answer{"id": ch.ID}}, nil
+}
+
+func (s *Server) conversationsJoin(c *call) (answer, *refusal) {
+	ch := c.team.room(c.args["channel"])
+	switch {
+	case ch == nil || ch.Private && !ch.dm():
+		return nil, refuse("channel_not_found")
+	case ch.dm():
+		return nil, refuse("method_not_supported_for_channel_type")
+	case ch.Archived:
+		return nil, refuse("is_archived")
+	}
+	out := answer{"channel": c.channelObject(ch)}
+	if ch.has(c.token.BotUser) {
+		out["warning"] = "already_in_channel"
+		return out, nil
+	}
+	ch.Members = append(ch.Members, c.token.BotUser)
+	out["channel"] = c.channelObject(ch)
+	return out, nil
+}
+
+func (c *call) mayRead(ch *Channel) *refusal {
+	scope := "channels:history"
+	switch {
+	case ch.dm():
+		scope = "im:history"
+	case ch.Private:
+		scope = "groups:history"
+	}
+	if !c.may(scope) {
+		return missing(c, scope)
+	}
+	if !ch.has(c.token.BotUser) {
+		return refuse("not_in_channel")
+	}
+	return nil
+}
+
+func (s *Server) conversationsHistory(c *call) (answer, *refusal) {
+	return s.read(c, func(m *Message) bool { return m.ThreadTS == "" || m.ThreadTS == m.TS || m.Broadcast }, true)
+}
+
+func (s *Server) conversationsReplies(c *call) (answer, *refusal) {
+	ts := c.args["ts"]
+	ch, no := c.channel()
+	if no != nil {
+		return nil, no
+	}
+	if !slices.ContainsFunc(s.messages[ch.ID], func(m *Message) bool { return m.TS == ts }) {
+		return nil, refuse("thread_not_found")
+	}
+	return s.read(c, func(m *Message) bool { return m.TS == ts || m.ThreadTS == ts }, false)
+}
+
+// read lists messages, the newest first for history.
+func (s *Server) read(c *call, wanted func(*Message) bool, newestFirst bool) (answer, *refusal) {
+	ch, no := c.channel()
+	if no != nil {
+		return nil, no
+	}
+	if no := c.mayRead(ch); no != nil {
+		return nil, no
+	}
+	inclusive := c.args.isTrue("inclusive")
+	oldest, latest := c.args["oldest"], c.args["latest"]
+	var list []*Message
+	for _, m := range s.messages[ch.ID] {
+		if !wanted(m) || oldest != "" && (m.TS < oldest || m.TS == oldest && !inclusive) ||
+			latest != "" && (m.TS > latest || m.TS == latest && !inclusive) {
+			continue
+		}
+		list = append(list, m)
+	}
+	if newestFirst {
+		slices.Reverse(list)
+	}
+	from, to, next, no := page(c.args, len(list), 100, 999)
+	if no != nil {
+		return nil, no
+	}
+	messages := make([]answer, 0, to-from)
+	for _, m := range list[from:to] {
+		messages = append(messages, m.object(c.args.isTrue("include_all_metadata")))
+	}
+	return answer{"messages": messages, "has_more": next != "", "response_metadata": answer{"next_cursor": next}}, nil
+}
+
+// object is a message as Slack hands it out; the payload of its metadata only
+// on request.
+func (m *Message) object(withMetadata bool) answer {
+	out := answer{"type": "message", "text": m.Text, "ts": m.TS, "bot_id": "B0BOT0000", "user": m.User}
+	if m.Username != "" {
+		out["username"] = m.Username
+	}
+	if m.ThreadTS != "" {
+		out["thread_ts"] = m.ThreadTS
+	}
+	if m.Blocks != nil {
+		out["blocks"] = m.Blocks
+	}
+	if m.Attachments != nil {
+		out["attachments"] = m.Attachments
+	}
+	if m.Metadata != nil {
+		var meta map[string]json.RawMessage
+		if json.Unmarshal(m.Metadata, &meta) == nil {
+			if !withMetadata {
+				delete(meta, "event_payload")
+			}
+			out["metadata"] = meta
+		}
+	}
+	return out
+}

@@ -1,0 +1,130 @@
+package slacksim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Fault is something that goes wrong on demand.
+type Fault struct {
+	// Method as in "chat.postMessage", "webhook", or "*" for all.
+	Method string `json:"method"`
+	// Channel that it is about; all when empty.
+	Channel string `json:"channel,omitempty"`
+	// Kind: before the message is taken: "http" (Status), "error" (Code),
+	// "ratelimit" (RetryAfter), "close_before", "hang_before", "redirect" (URL),
+	// "slow" (DelayMS, then all is well). After it was taken: "close_after",
+	// "hang_after", "http_after" (Status), "garbage_after", "no_ts".
+	Kind       string `json:"kind"`
+	Status     int    `json:"status,omitempty"`
+	Code       string `json:"code,omitempty"`
+	RetryAfter int    `json:"retryAfter,omitempty"`
+	URL        string `json:"url,omitempty"`
+	DelayMS    int    `json:"delayMs,omitempty"`
+	// Times that it happens; -1 is always.
+	Times int `json:"times"`
+	// Probability that it happens; 1 when 0.
+	Probability float64 `json:"probability,omitempty"`
+}
+
+type faults struct {
+	mu   sync.Mutex
+	list []*Fault
+}
+
+func (f *faults) add(one *Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if one.Times == 0 {
+		one.Times = 1
+	}
+	f.list = append(f.list, one)
+}
+
+func (f *faults) clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list = nil
+}
+
+// match returns the fault that happens to a call, or nil.
+func (f *faults) match(method, channel string) *Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, one := range f.list {
+		if one.Method != method && one.Method != "*" || one.Channel != "" && one.Channel != channel {
+			continue
+		}
+		if p := one.Probability; p > 0 && rand.Float64() >= p { //nolint:gosec // no secret
+			continue
+		}
+		happens := *one
+		if one.Times > 0 {
+			if one.Times--; one.Times == 0 {
+				f.list = slices.Delete(f.list, i, i+1)
+			}
+		}
+		return &happens
+	}
+	return nil
+}
+
+func (f *Fault) before(_ http.ResponseWriter, r *http.Request) bool {
+	if f == nil {
+		return false
+	}
+	if f.Kind == "slow" {
+		select {
+		case <-time.After(time.Duration(f.DelayMS) * time.Millisecond):
+		case <-r.Context().Done():
+		}
+		return false
+	}
+	return slices.Contains([]string{"http", "error", "ratelimit", "close_before", "hang_before", "redirect"}, f.Kind)
+}
+
+func (f *Fault) after() bool {
+	return f != nil && slices.Contains([]string{"close_after", "hang_after", "http_after", "garbage_after", "no_ts"}, f.Kind)
+}
+
+// carryOut answers in place of Slack.
+func (f *Fault) carryOut(w http.ResponseWriter, r *http.Request) {
+	switch f.Kind {
+	case "http":
+		http.Error(w, "upstream error", f.Status)
+	case "error":
+		if f.Method == "webhook" {
+			http.Error(w, f.Code, webhookStatus(f.Code))
+			return
+		}
+		writeJSON(w, http.StatusOK, answer{"ok": false, "error": f.Code})
+	case "ratelimit":
+		tooMany(w, max(f.RetryAfter, 1), `{"ok":false,"error":"ratelimited"}`)
+	case "redirect":
+		http.Redirect(w, r, f.URL, http.StatusTemporaryRedirect)
+	case "hang_before":
+		<-r.Context().Done()
+	case "close_before":
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// spoil hides from the caller what was done.
+func (f *Fault) spoil(w http.ResponseWriter, r *http.Request, _ answer) {
+	switch f.Kind {
+	case "http_after":
+		http.Error(w, "upstream error", max(f.Status, 500))
+	case "garbage_after":
+		_, _ = fmt.Fprint(w, `{"ok":true,"ts":`)
+	case "no_ts":
+		writeJSON(w, http.StatusOK, answer{"ok": true})
+	case "hang_after":
+		<-r.Context().Done()
+	case "close_after":
+		panic(http.ErrAbortHandler)
+	}
+}

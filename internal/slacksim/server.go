@@ -1,0 +1,273 @@
+package slacksim
+
+import (
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Config of New.
+type Config struct {
+	// Seed is DefaultSeed() when empty.
+	Seed Seed
+	// NoLimits lifts the rate limits.
+	NoLimits bool
+	// Now is time.Now when nil.
+	Now func() time.Time
+}
+
+// Server is a simulated Slack. It serves the Web API below /api/, webhooks
+// below /services/, the page at / and its own controls below /_sim/.
+type Server struct {
+	*store
+	now    func() time.Time
+	limits *limits
+	faults *faults
+	calls  *calls
+	mux    *http.ServeMux
+	// watchers of the page.
+	watch sync.Map
+}
+
+// New returns a server.
+func New(c Config) *Server {
+	if len(c.Seed.Workspaces) == 0 {
+		c.Seed = DefaultSeed()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	s := &Server{store: newStore(c.Seed), now: c.Now, limits: newLimits(c.NoLimits), faults: &faults{}, calls: newCalls(), mux: http.NewServeMux()}
+	s.mux.HandleFunc("/api/", s.serveAPI)
+	s.mux.HandleFunc("/services/", s.serveWebhook)
+	s.mux.HandleFunc("/_sim/", s.serveSim)
+	s.mux.HandleFunc("/", s.servePage)
+	return s
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// args are the arguments of a call. What was no string in JSON is JSON still.
+type args map[string]string
+
+func (a args) has(name string) bool { return a[name] != "" }
+
+func (a args) isTrue(name string) bool { return a[name] == "true" || a[name] == "1" }
+
+// readArgs reads a form, a query or a JSON object; a code of Slack's when it
+// can't.
+func readArgs(r *http.Request) (args, string) {
+	out := args{}
+	add := func(v url.Values) {
+		for name, values := range v {
+			out[name] = values[len(values)-1]
+		}
+	}
+	add(r.URL.Query())
+	if r.Method != http.MethodPost {
+		return out, ""
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, 8<<20))
+	if err != nil {
+		return nil, "request_timeout"
+	}
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch kind {
+	case "application/json":
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(body, &fields); err != nil {
+			return nil, "invalid_json"
+		}
+		for name, raw := range fields {
+			var text string
+			if json.Unmarshal(raw, &text) == nil {
+				out[name] = text
+			} else {
+				out[name] = string(raw)
+			}
+		}
+	case "application/x-www-form-urlencoded":
+		values, err := url.ParseQuery(string(body))
+		if err != nil {
+			return nil, "invalid_form_data"
+		}
+		add(values)
+	case "":
+		if len(body) > 0 {
+			return nil, "missing_post_type"
+		}
+	default:
+		return nil, "invalid_post_type"
+	}
+	return out, ""
+}
+
+// answer of a method: fields beside "ok".
+type answer map[string]any
+
+// refusal is Slack's error code, with what goes with it.
+type refusal struct {
+	code     string
+	extra    answer
+	messages []string
+}
+
+func (r *refusal) body() answer {
+	out := answer{"ok": false, "error": r.code}
+	for k, v := range r.extra {
+		out[k] = v
+	}
+	if len(r.messages) > 0 {
+		out["response_metadata"] = answer{"messages": r.messages}
+	}
+	return out
+}
+
+func refuse(code string) *refusal { return &refusal{code: code} }
+
+// call is one call of a method, by whom and with what.
+type call struct {
+	method string
+	args   args
+	token  *Token
+	team   *Workspace
+}
+
+// method of the Web API.
+type method struct {
+	// scopes: any of them will do; none is needed when empty.
+	scopes []string
+	tier   int
+	do     func(*Server, *call) (answer, *refusal)
+}
+
+var methods = map[string]method{
+	"auth.test":             {tier: 4, do: (*Server).authTest},
+	"chat.postMessage":      {scopes: []string{"chat:write"}, do: (*Server).postMessage},
+	"chat.getPermalink":     {tier: 4, do: (*Server).getPermalink},
+	"conversations.list":    {scopes: []string{"channels:read", "groups:read", "im:read", "mpim:read"}, tier: 2, do: (*Server).conversationsList},
+	"conversations.info":    {scopes: []string{"channels:read", "groups:read", "im:read"}, tier: 3, do: (*Server).conversationsInfo},
+	"conversations.history": {scopes: []string{"channels:history", "groups:history", "im:history"}, tier: 3, do: (*Server).conversationsHistory},
+	"conversations.replies": {scopes: []string{"channels:history", "groups:history", "im:history"}, tier: 3, do: (*Server).conversationsReplies},
+	"conversations.open":    {scopes: []string{"im:write", "mpim:write"}, tier: 3, do: (*Server).conversationsOpen},
+	"conversations.join":    {scopes: []string{"channels:join"}, tier: 3, do: (*Server).conversationsJoin},
+	"conversations.members": {scopes: []string{"channels:read", "groups:read"}, tier: 4, do: (*Server).conversationsMembers},
+	"users.list":            {scopes: []string{"users:read"}, tier: 2, do: (*Server).usersList},
+	"users.info":            {scopes: []string{"users:read"}, tier: 4, do: (*Server).usersInfo},
+	"users.lookupByEmail":   {scopes: []string{"users:read.email"}, tier: 3, do: (*Server).usersLookupByEmail},
+	"usergroups.list":       {scopes: []string{"usergroups:read"}, tier: 2, do: (*Server).usergroupsList},
+}
+
+func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
+	name := strings.TrimPrefix(r.URL.Path, "/api/")
+	a, code := readArgs(r)
+	c := &call{method: name, args: a}
+	fault := s.faults.match(name, a["channel"])
+	if fault.before(w, r) {
+		s.calls.note(name, a["channel"], "fault:"+fault.Kind, s.now())
+		fault.carryOut(w, r)
+		return
+	}
+	body, retry := s.dispatch(r, c, code)
+	s.calls.note(name, a["channel"], outcome(body, retry), s.now())
+	if retry > 0 {
+		tooMany(w, retry, `{"ok":false,"error":"ratelimited"}`)
+		return
+	}
+	if c.token != nil && !c.token.HideScopes {
+		w.Header().Set("X-OAuth-Scopes", strings.Join(c.token.Scopes, ","))
+		w.Header().Set("X-Accepted-OAuth-Scopes", strings.Join(methods[name].scopes, ","))
+	}
+	if fault.after() {
+		fault.spoil(w, r, body)
+		return
+	}
+	writeJSON(w, http.StatusOK, body)
+}
+
+func outcome(body answer, retry int) string {
+	if retry > 0 {
+		return "429"
+	}
+	if code, ok := body["error"].(string); ok {
+		return code
+	}
+	return "ok"
+}
+
+// dispatch authenticates and makes the call; retry is the time to wait when it
+// is over the limit.
+func (s *Server) dispatch(r *http.Request, c *call, code string) (body answer, retry int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, ok := methods[c.method]
+	if !ok {
+		return refuse("unknown_method").body(), 0
+	}
+	if code != "" {
+		return refuse(code).body(), 0
+	}
+	if no := s.authenticate(r, c); no != nil {
+		return no.body(), 0
+	}
+	if m.tier > 0 {
+		if retry := s.limits.method(c.team.ID, c.method, m.tier, s.now()); retry > 0 {
+			return nil, retry
+		}
+	}
+	if len(m.scopes) > 0 && !slices.ContainsFunc(m.scopes, func(scope string) bool { return slices.Contains(c.token.Scopes, scope) }) {
+		return missing(c, m.scopes[0]).body(), 0
+	}
+	body, no := m.do(s, c)
+	if no != nil {
+		if no.code == "ratelimited" {
+			return nil, 1
+		}
+		return no.body(), 0
+	}
+	body["ok"] = true
+	return body, 0
+}
+
+func (s *Server) authenticate(r *http.Request, c *call) *refusal {
+	token := c.args["token"]
+	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		token = bearer
+	}
+	if token == "" {
+		return refuse("not_authed")
+	}
+	t := s.tokens[token]
+	if t == nil {
+		return refuse("invalid_auth")
+	}
+	if t.Error != "" {
+		return refuse(t.Error)
+	}
+	c.token, c.team = t, s.workspaces[t.Team]
+	if c.team == nil {
+		return refuse("team_not_found")
+	}
+	return nil
+}
+
+func missing(c *call, scope string) *refusal {
+	return &refusal{code: "missing_scope", extra: answer{"needed": scope, "provided": strings.Join(c.token.Scopes, ",")}}
+}
+
+func (c *call) may(scope string) bool { return slices.Contains(c.token.Scopes, scope) }
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(body) // the client may be gone
+}

@@ -1,0 +1,254 @@
+package slacksim
+
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+	"sync"
+	"time"
+)
+
+// User of a workspace.
+type User struct {
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	DisplayName string `json:"display_name"`
+	RealName    string `json:"real_name"`
+	Email       string `json:"email"`
+	Deleted     bool   `json:"deleted"`
+	Bot         bool   `json:"is_bot"`
+	// Unreachable users take no direct messages (the app's Messages tab is off).
+	Unreachable bool `json:"unreachable,omitempty"`
+}
+
+// Channel of a workspace, or a direct message.
+type Channel struct {
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	Private  bool   `json:"is_private"`
+	Archived bool   `json:"is_archived"`
+	// Members are user IDs; only bots matter.
+	Members []string `json:"members"`
+	// User is the person of a direct message.
+	User string `json:"user,omitempty"`
+	// ReadOnly channels refuse posts by apps.
+	ReadOnly bool `json:"read_only,omitempty"`
+}
+
+func (c *Channel) dm() bool { return c.User != "" }
+
+func (c *Channel) has(user string) bool {
+	for _, m := range c.Members {
+		if m == user {
+			return true
+		}
+	}
+	return false
+}
+
+// Group of users that can be mentioned by its handle.
+type Group struct {
+	ID     string `json:"id"`
+	Handle string `json:"handle"`
+	Name   string `json:"name"`
+}
+
+// Workspace is a Slack workspace.
+type Workspace struct {
+	ID     string     `json:"id"`
+	Name   string     `json:"name"`
+	URL    string     `json:"url"`
+	Users  []*User    `json:"users"`
+	Groups []*Group   `json:"groups"`
+	Rooms  []*Channel `json:"channels"`
+}
+
+// Token of a bot.
+type Token struct {
+	Token   string   `json:"token"`
+	Team    string   `json:"team"`
+	BotUser string   `json:"bot_user"`
+	BotID   string   `json:"bot_id"`
+	Scopes  []string `json:"scopes"`
+	// Error answers every call, as in "token_revoked"; none when empty.
+	Error string `json:"error"`
+	// HideScopes leaves out the header that reports the scopes.
+	HideScopes bool `json:"hide_scopes"`
+}
+
+// Webhook is an incoming webhook of an app.
+type Webhook struct {
+	// Path of the URL, as in /services/T…/B…/….
+	Path    string `json:"path"`
+	Team    string `json:"team"`
+	Channel string `json:"channel"`
+	// Error answers every post, as in "no_service"; none when empty.
+	Error string `json:"error"`
+	// AppName is who the messages are from.
+	AppName string `json:"app_name"`
+}
+
+// Message as it was received.
+type Message struct {
+	TS          string          `json:"ts"`
+	Team        string          `json:"team"`
+	Channel     string          `json:"channel"`
+	User        string          `json:"user,omitempty"`
+	AppName     string          `json:"app_name"`
+	Username    string          `json:"username,omitempty"`
+	IconURL     string          `json:"icon_url,omitempty"`
+	IconEmoji   string          `json:"icon_emoji,omitempty"`
+	Text        string          `json:"text,omitempty"`
+	Markdown    string          `json:"markdown_text,omitempty"`
+	Blocks      json.RawMessage `json:"blocks,omitempty"`
+	Attachments json.RawMessage `json:"attachments,omitempty"`
+	ThreadTS    string          `json:"thread_ts,omitempty"`
+	Broadcast   bool            `json:"reply_broadcast,omitempty"`
+	Metadata    json.RawMessage `json:"metadata,omitempty"`
+	UnfurlLinks string          `json:"unfurl_links,omitempty"`
+	UnfurlMedia string          `json:"unfurl_media,omitempty"`
+	// Via is "api" or "webhook".
+	Via        string    `json:"via"`
+	ReceivedAt time.Time `json:"received_at"`
+}
+
+// Seed is what is there at the start.
+type Seed struct {
+	Workspaces []*Workspace
+	Tokens     []*Token
+	Webhooks   []*Webhook
+}
+
+// What the default seed holds.
+const (
+	DemoTeam        = "T0ACME00"
+	DemoBotUser     = "U0BOT0000"
+	DemoToken       = "xoxb-demo-0000-slack-notifier" //nolint:gosec // opens nothing but this simulation
+	DemoWebhookPath = "/services/T0ACME00/B0HOOK00/demowebhooksecret"
+)
+
+// AllScopes of the manifest that the README gives.
+var AllScopes = []string{
+	"chat:write", "chat:write.public", "chat:write.customize", "channels:read", "channels:join", "channels:history",
+	"groups:read", "groups:history", "im:write", "im:history", "users:read", "users:read.email", "usergroups:read",
+}
+
+// DefaultSeed is a small company named Acme.
+func DefaultSeed() Seed {
+	bot := []string{DemoBotUser}
+	return Seed{
+		Workspaces: []*Workspace{{
+			ID: DemoTeam, Name: "Acme", URL: "https://acme.slack.com/",
+			Users: []*User{
+				{ID: DemoBotUser, Name: "slack-notifier", RealName: "slack-notifier", Bot: true},
+				{ID: "USLACKBOT", Name: "slackbot", DisplayName: "Slackbot", RealName: "Slackbot"},
+				{ID: "U0YUEH000", Name: "yueh.liu", DisplayName: "yueh", RealName: "Yueh Liu", Email: "yueh.liu@example.com"},
+				{ID: "U0ADA0000", Name: "ada", DisplayName: "Ada", RealName: "Ada Lovelace", Email: "ada@example.com"},
+				{ID: "U0GRACE00", Name: "grace", DisplayName: "Grace", RealName: "Grace Hopper", Email: "grace@example.com"},
+				{ID: "U0SAM0001", Name: "sam.one", DisplayName: "Sam", RealName: "Sam One", Email: "sam.one@example.com"},
+				{ID: "U0SAM0002", Name: "sam.two", DisplayName: "Sam", RealName: "Sam Two", Email: "sam.two@example.com"},
+				{ID: "U0GONE000", Name: "gone", DisplayName: "gone", RealName: "Gone Away", Email: "gone@example.com", Deleted: true},
+				{ID: "U0OTHER00", Name: "otherbot", RealName: "Other Bot", Bot: true},
+			},
+			Groups: []*Group{{ID: "S0ONCALL0", Handle: "oncall", Name: "On call"}},
+			Rooms: []*Channel{
+				{ID: "C0GENERAL", Name: "general", Members: bot},
+				{ID: "C0ALERTS0", Name: "alerts", Members: bot},
+				{ID: "C0DEPLOYS", Name: "deploys", Members: bot},
+				{ID: "C0RANDOM0", Name: "random"},
+				{ID: "C0OPSPRIV", Name: "ops-private", Private: true, Members: bot},
+				{ID: "C0SECRET0", Name: "secret", Private: true},
+				{ID: "C0OLD0000", Name: "old-project", Archived: true},
+			},
+		}},
+		Tokens:   []*Token{{Token: DemoToken, Team: DemoTeam, BotUser: DemoBotUser, BotID: "B0BOT0000", Scopes: AllScopes}},
+		Webhooks: []*Webhook{{Path: DemoWebhookPath, Team: DemoTeam, Channel: "C0DEPLOYS", AppName: "slack-notifier"}},
+	}
+}
+
+// AddUsers adds generated people to the first workspace.
+func (s *Seed) AddUsers(n int) {
+	for i := range n {
+		s.Workspaces[0].Users = append(s.Workspaces[0].Users, &User{
+			ID: fmt.Sprintf("U1%07d", i), Name: fmt.Sprintf("person.%06d", i), DisplayName: fmt.Sprintf("Person %d", i),
+			RealName: fmt.Sprintf("Person Number %d", i), Email: fmt.Sprintf("person.%06d@example.com", i),
+		})
+	}
+}
+
+// store is everything that is known, guarded by its lock.
+type store struct {
+	mu         sync.Mutex
+	workspaces map[string]*Workspace
+	tokens     map[string]*Token
+	webhooks   map[string]*Webhook
+	// messages by channel, oldest first.
+	messages map[string][]*Message
+	lastTS   int64
+	nextDM   int
+}
+
+func newStore(seed Seed) *store {
+	s := &store{
+		workspaces: map[string]*Workspace{}, tokens: map[string]*Token{}, webhooks: map[string]*Webhook{},
+		messages: map[string][]*Message{},
+	}
+	for _, w := range seed.Workspaces {
+		sort.Slice(w.Users, func(i, j int) bool { return w.Users[i].ID < w.Users[j].ID })
+		s.workspaces[w.ID] = w
+	}
+	for _, t := range seed.Tokens {
+		s.tokens[t.Token] = t
+	}
+	for _, h := range seed.Webhooks {
+		s.webhooks[h.Path] = h
+	}
+	return s
+}
+
+// timestamp returns a new, ever increasing ts.
+func (s *store) timestamp(now time.Time) string {
+	micros := max(now.UnixMicro(), s.lastTS+1)
+	s.lastTS = micros
+	return fmt.Sprintf("%d.%06d", micros/1e6, micros%1e6)
+}
+
+func (w *Workspace) user(id string) *User {
+	for _, u := range w.Users {
+		if u.ID == id {
+			return u
+		}
+	}
+	return nil
+}
+
+func (w *Workspace) room(id string) *Channel {
+	for _, c := range w.Rooms {
+		if c.ID == id {
+			return c
+		}
+	}
+	return nil
+}
+
+func (w *Workspace) roomNamed(name string) *Channel {
+	for _, c := range w.Rooms {
+		if c.Name == name && !c.dm() {
+			return c
+		}
+	}
+	return nil
+}
+
+// direct returns the direct message of a bot with a user, and opens it.
+func (s *store) direct(w *Workspace, bot, user string) *Channel {
+	for _, c := range w.Rooms {
+		if c.User == user && c.has(bot) {
+			return c
+		}
+	}
+	s.nextDM++
+	c := &Channel{ID: fmt.Sprintf("D%08d", s.nextDM), User: user, Members: []string{bot, user}, Private: true}
+	w.Rooms = append(w.Rooms, c)
+	return c
+}
