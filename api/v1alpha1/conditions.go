@@ -120,6 +120,9 @@ const (
 	// ReasonWaitingForTurn: the delivery waits so as to stay within Slack's
 	// limits.
 	ReasonWaitingForTurn = "WaitingForTurn"
+	// ReasonVerifyingOutcome: the message may be in Slack already, which is
+	// looked up before it is sent.
+	ReasonVerifyingOutcome = "VerifyingOutcome"
 	// ReasonRateLimited: Slack asked to wait.
 	ReasonRateLimited = "RateLimited"
 	// ReasonSlackUnavailable: Slack did not answer, or not with sense.

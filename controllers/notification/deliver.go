@@ -183,7 +183,8 @@ func (r *Reconciler) refused(ctx context.Context, w *work, rcpt *recipient, e *s
 	switch e.Class {
 	case slack.ClassAmbiguous:
 		if w.conn.API != nil {
-			rcpt.doubt, rcpt.cursor = rcpt.delivery.LastAttemptAt.Time, ""
+			rcpt.doubt, rcpt.cursor, rcpt.restarted = rcpt.delivery.LastAttemptAt.Time, "", false
+			rcpt.settled = now.Add(r.settleTime())
 		}
 	case slack.ClassRateLimited:
 		lane := w.lane(rcpt)

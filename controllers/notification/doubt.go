@@ -28,19 +28,16 @@ func (r *Reconciler) certain(ctx context.Context, w *work, rcpt *recipient) bool
 		return true
 	}
 	now := r.Clock.Now()
-	settle := r.SettleTime
-	if settle == 0 {
-		settle = DefaultSettleTime
-	}
-	if at := rcpt.doubt.Add(settle); now.Before(at) {
-		rcpt.pend(v1alpha1.ReasonSlackUnavailable, "an attempt had no clear outcome; the conversation is read before the message is sent again")
-		w.wait(at)
+	if now.Before(rcpt.settled) {
+		rcpt.pend(v1alpha1.ReasonVerifyingOutcome, rcpt.suspicion()+", so the conversation is read before it is sent")
+		rcpt.brief = rcpt.restarted
+		w.wait(rcpt.settled)
 		return false
 	}
 	for range pagesAtOnce {
 		at, ok := r.Limiter.Reserve(now, w.workspace.TeamID, slack.MethodHistory, w.ticket(rcpt))
 		if !ok {
-			rcpt.pend(v1alpha1.ReasonWaitingForTurn, "waits for its turn to read the conversation back, to see whether an earlier attempt reached Slack")
+			rcpt.pend(v1alpha1.ReasonVerifyingOutcome, rcpt.suspicion()+"; it waits for its turn to read the conversation, to stay within Slack's rate limit")
 			rcpt.brief = at.Sub(now) < patience
 			w.wait(at)
 			return false
@@ -52,6 +49,21 @@ func (r *Reconciler) certain(ctx context.Context, w *work, rcpt *recipient) bool
 	}
 	w.wait(now)
 	return false
+}
+
+// suspicion says why the message may be in Slack already.
+func (r *recipient) suspicion() string {
+	if r.restarted {
+		return "it is older than this run of the operator and may have been sent before"
+	}
+	return "Slack may have taken the message at the last attempt"
+}
+
+func (r *Reconciler) settleTime() time.Duration {
+	if r.SettleTime > 0 {
+		return r.SettleTime
+	}
+	return DefaultSettleTime
 }
 
 // readBack reads one page: done when there is no more to read now.
@@ -92,8 +104,8 @@ func (r *Reconciler) unread(w *work, rcpt *recipient, e *slack.Error) bool {
 	}
 	rcpt.failures++
 	rcpt.notBefore = r.Clock.Now().Add(max(backoff(rcpt.failures), e.RetryAfter))
-	rcpt.pend(v1alpha1.ReasonSlackUnavailable,
-		fmt.Sprintf("an attempt had no clear outcome, and the conversation could not be read back: %v; it is tried again", e))
+	rcpt.pend(v1alpha1.ReasonVerifyingOutcome,
+		fmt.Sprintf("%s, and the conversation could not be read: %v; it is tried again", rcpt.suspicion(), e))
 	rcpt.stamp = w.stamp
 	w.wait(rcpt.notBefore)
 	return false

@@ -47,10 +47,13 @@ type entry struct {
 	dormant bool
 	// final: nothing but a change of the spec can help.
 	final bool
-	// doubt is the time of an attempt of unknown outcome; zero when there is
-	// none. cursor is how far the conversation has been read to clear it up.
-	doubt  time.Time
-	cursor string
+	// doubt is the time of the earliest attempt of unknown outcome; zero when
+	// there is none. settled is when the last of them shows in the
+	// conversation, and cursor how far that has been read.
+	doubt, settled time.Time
+	cursor         string
+	// restarted: the doubt is about what another process may have done.
+	restarted bool
 	// joined: the bot has tried to join the channel since the last success.
 	joined bool
 	// brief: what it waits for will be over so soon that it need not be told.

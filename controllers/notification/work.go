@@ -134,8 +134,11 @@ func (r *Reconciler) load(n *v1alpha1.SlackNotification, key string, known *v1al
 		e.notBefore = r.Clock.Now().Add(recheck(0))
 	}
 	// Another process may have sent it and died before it could say so.
+	if leader.IsZero() {
+		leader = r.Clock.Now()
+	}
 	if n.CreationTimestamp.Time.Before(leader) {
-		e.doubt = n.CreationTimestamp.Time
+		e.doubt, e.settled, e.restarted = n.CreationTimestamp.Time, leader.Add(r.settleTime()), true
 		if e.delivery.LastAttemptAt != nil {
 			e.doubt = e.delivery.LastAttemptAt.Time
 		}

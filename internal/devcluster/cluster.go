@@ -109,7 +109,7 @@ func (c *Cluster) start(ctx context.Context) error {
 		return err
 	}
 	for _, port := range []*int{&c.ports.etcd, &c.ports.peer, &c.ports.api} {
-		if *port, err = freePort(); err != nil {
+		if *port, err = FreePort(); err != nil {
 			return err
 		}
 	}
@@ -122,7 +122,8 @@ func (c *Cluster) start(ctx context.Context) error {
 	return c.StartAPIServer(ctx)
 }
 
-func freePort() (int, error) {
+// FreePort finds a port of the loopback interface that nobody listens on now.
+func FreePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
