@@ -159,17 +159,37 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 	ctrlmetrics.Registry.MustRegister(&metrics.Gauges{
 		Directory: people.Stats, Queues: lanes.Stats, Waiting: notificationController.Waiting, Now: real.Now,
 	})
-	go func() {
-		// Before the controllers start, which wait for the same signal.
-		<-mgr.Elected()
-		notificationController.Lead(real.Now())
-	}()
+	go lead(ctx, mgr, notificationController, real)
 	for _, runnable := range []manager.Runnable{people, &notification.Turns{Reconciler: notificationController, Clock: real}} {
 		if err := mgr.Add(runnable); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// lead tells the controller when this process begins to lead, and at which
+// resourceVersion; until it knows, all that it sees counts as older.
+func lead(ctx context.Context, mgr ctrl.Manager, r *notification.Reconciler, c clock.Clock) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-mgr.Elected():
+	}
+	at := c.Now()
+	for ctx.Err() == nil {
+		list := &v1alpha1.SlackNotificationList{}
+		err := mgr.GetAPIReader().List(ctx, list, client.Limit(1))
+		if err == nil {
+			r.Lead(at, list.ResourceVersion)
+			return
+		}
+		mgr.GetLogger().Error(err, "reading the resourceVersion at which this process begins to lead")
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // pace returns what keeps to Slack's limits.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 )
@@ -16,7 +17,7 @@ import (
 // The controller reconciles one name at a time, so a record has one user.
 type ledger struct {
 	mu      sync.Mutex
-	since   time.Time
+	since   leadership
 	records map[types.NamespacedName]*record
 }
 
@@ -60,15 +61,31 @@ type entry struct {
 	brief bool
 }
 
-// lead notes since when this process has been the leader.
-func (l *ledger) lead(now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.since = now
+// leadership is since when this process leads: its own time, and the API
+// server's resourceVersion. The zero value is for a process that has just
+// begun to, and does not know the version yet.
+type leadership struct {
+	at      time.Time
+	version string
+}
+
+// after reports whether an object was certainly created under this leadership,
+// so that no other process can have sent it. Times of creation are in whole
+// seconds and so too coarse alone; versions change with each write, and so
+// prove something for an untouched object alone.
+func (l leadership) after(n *v1alpha1.SlackNotification) bool {
+	if l.at.IsZero() || n.CreationTimestamp.Time.Before(l.at.Add(-time.Second)) {
+		return false
+	}
+	if !n.CreationTimestamp.Time.Before(l.at) {
+		return true
+	}
+	order, err := resourceversion.CompareResourceVersion(n.ResourceVersion, l.version)
+	return err == nil && order > 0 && n.Generation == 1 && n.Status.ObservedGeneration < 0
 }
 
 // find returns the record of an object; fresh when there was none yet.
-func (l *ledger) find(name types.NamespacedName, uid types.UID) (rec *record, fresh bool, leader time.Time) {
+func (l *ledger) find(name types.NamespacedName, uid types.UID) (rec *record, fresh bool, leader leadership) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if rec, ok := l.records[name]; ok && rec.uid == uid {
@@ -99,9 +116,12 @@ func (l *ledger) size() int {
 // Waiting counts the notifications that are not settled.
 func (r *Reconciler) Waiting() int { return r.ledger.size() }
 
-// Lead tells that this process begins to lead now. What is older may have been
-// sent by another process, and is looked for in Slack before it is sent.
-func (r *Reconciler) Lead(now time.Time) {
-	r.ledger.lead(now)
+// Lead tells that this process begins to lead now, when the API server is at a
+// resourceVersion. What is older may have been sent by another process, and is
+// looked for in Slack before it is sent.
+func (r *Reconciler) Lead(now time.Time, version string) {
+	r.ledger.mu.Lock()
+	r.ledger.since = leadership{at: now, version: version}
+	r.ledger.mu.Unlock()
 	r.Lanes.Start(now)
 }

@@ -120,7 +120,7 @@ func (r *Reconciler) begin(n *v1alpha1.SlackNotification) *work {
 }
 
 // load makes the entry of a recipient that this process does not know yet.
-func (r *Reconciler) load(n *v1alpha1.SlackNotification, key string, known *v1alpha1.Delivery, leader time.Time) *entry {
+func (r *Reconciler) load(n *v1alpha1.SlackNotification, key string, known *v1alpha1.Delivery, leader leadership) *entry {
 	e := &entry{delivery: v1alpha1.Delivery{Recipient: key, State: v1alpha1.DeliveryPending}}
 	if known != nil {
 		e.delivery = *known.DeepCopy()
@@ -134,11 +134,12 @@ func (r *Reconciler) load(n *v1alpha1.SlackNotification, key string, known *v1al
 		e.notBefore = r.Clock.Now().Add(recheck(0))
 	}
 	// Another process may have sent it and died before it could say so.
-	if leader.IsZero() {
-		leader = r.Clock.Now()
-	}
-	if n.CreationTimestamp.Time.Before(leader) {
-		e.doubt, e.settled, e.restarted = n.CreationTimestamp.Time, leader.Add(r.settleTime()), true
+	if !leader.after(n) {
+		since := leader.at
+		if since.IsZero() {
+			since = r.Clock.Now()
+		}
+		e.doubt, e.settled, e.restarted = n.CreationTimestamp.Time, since.Add(r.settleTime()), true
 		if e.delivery.LastAttemptAt != nil {
 			e.doubt = e.delivery.LastAttemptAt.Time
 		}
