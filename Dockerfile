@@ -1,0 +1,20 @@
+ARG GO_VERSION=1.26
+FROM golang:${GO_VERSION} AS build
+ARG TARGETOS
+ARG TARGETARCH
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY api/ api/
+COPY cmd/slack-notifier/ cmd/slack-notifier/
+COPY controllers/ controllers/
+COPY internal/ internal/
+RUN CGO_ENABLED=0 GOOS=${TARGETOS:-linux} GOARCH=${TARGETARCH} \
+    go build -trimpath -ldflags "-s -w" -o /slack-notifier ./cmd/slack-notifier
+
+# Nothing but the binary and the certificate authorities: no shell, no packages.
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /slack-notifier /slack-notifier
+USER 65532:65532
+ENTRYPOINT ["/slack-notifier"]

@@ -1,0 +1,133 @@
+# Image that docker-build makes and deploy uses.
+IMG ?= slack-notifier:latest
+# How long each fuzz target runs.
+FUZZTIME ?= 20s
+# Ends the demo by itself.
+ONCE ?=
+
+BIN := $(CURDIR)/bin
+ASSETS := $(BIN)/k8s
+CONTROLLER_GEN := $(BIN)/controller-gen
+CRD_REF_DOCS := $(BIN)/crd-ref-docs
+GOLANGCI_LINT := $(BIN)/golangci-lint
+KUBECTL ?= kubectl
+GO_FILES := $(shell find api cmd controllers internal -name '*.go' -o -name 'page.html' 2>/dev/null) go.mod go.sum
+
+SHELL := /usr/bin/env bash -o pipefail
+.SHELLFLAGS := -ec
+.DEFAULT_GOAL := help
+
+##@ General
+
+.PHONY: help
+help: ## Show this help.
+	@awk 'BEGIN {FS = ":.*##"; printf "Usage: make \033[36m<target>\033[0m\n"} \
+		/^[a-zA-Z_0-9-]+:.*?##/ {printf "  \033[36m%-18s\033[0m %s\n", $$1, $$2} \
+		/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup-envtest $(BIN)/slack-notifier $(BIN)/slacksim $(BIN)/demo ## See it work: control plane, simulated Slack, operator and samples (ONCE=1 ends by itself).
+	@$(BIN)/demo $(if $(ONCE),--once)
+
+##@ Development
+
+.PHONY: manifests
+manifests: $(CONTROLLER_GEN) ## Generate CustomResourceDefinitions and the operator's ClusterRole.
+	@$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
+	@$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/... paths=./internal/connection/... output:rbac:dir=config/rbac
+
+.PHONY: generate
+generate: $(CONTROLLER_GEN) ## Generate the DeepCopy methods.
+	@$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
+
+.PHONY: docs
+docs: $(CRD_REF_DOCS) ## Generate the API reference, docs/api.md.
+	@$(CRD_REF_DOCS) --source-path=api/v1alpha1 --config=hack/docs/config.yaml --renderer=markdown --output-path=docs/api.md --log-level=ERROR
+
+.PHONY: fmt
+fmt: ## Format the code.
+	@gofmt -w api cmd controllers internal test
+
+.PHONY: vet
+vet: ## Run go vet.
+	@go vet ./...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Run the linter, the import rules of docs/design.md included.
+	@$(GOLANGCI_LINT) run
+
+.PHONY: verify-generated
+verify-generated: manifests generate docs ## Fail when a generated file is not what its source says.
+	@git diff --exit-code -- api config docs/api.md || { echo "generated files differ: run 'make manifests generate docs' and commit"; exit 1; }
+	@test -z "$$(git status --porcelain -- config/crd/bases docs/api.md)" || { echo "generated files are not committed"; exit 1; }
+
+.PHONY: test
+test: setup-envtest ## Run every test, against a real kube-apiserver and etcd.
+	@KUBEBUILDER_ASSETS=$(ASSETS) go test -race -timeout 20m ./...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME.
+	@grep -rho --include='*_test.go' 'func Fuzz[A-Za-z0-9]*' internal | awk '{print $$2}' | sort -u | while read -r target; do \
+		package=$$(grep -rl --include='*_test.go' "func $$target(" internal | head -1 | xargs dirname); \
+		echo "== $$target in $$package"; go test ./$$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); done
+
+.PHONY: bench
+bench: ## Run the benchmarks.
+	@go test -run '^$$' -bench . -benchmem ./internal/...
+
+##@ Build
+
+.PHONY: build
+build: $(BIN)/slack-notifier ## Build the operator, bin/slack-notifier.
+
+$(BIN)/slack-notifier $(BIN)/slacksim $(BIN)/demo: $(GO_FILES)
+	@echo "building bin/$(@F) (about 2 minutes the first time, on 2 cores)"
+	@CGO_ENABLED=0 go build -trimpath -o $@ ./cmd/$(@F)
+
+.PHONY: run
+run: build ## Run the operator against the cluster of the current kubeconfig.
+	@$(BIN)/slack-notifier --zap-devel
+
+.PHONY: docker-build
+docker-build: ## Build the image IMG.
+	docker build -t $(IMG) .
+
+.PHONY: clean
+clean: ## Remove what was built.
+	rm -rf $(BIN)
+
+##@ Deployment
+
+.PHONY: install
+install: ## Install the CustomResourceDefinitions into the current cluster.
+	$(KUBECTL) apply --server-side -k config/crd
+
+.PHONY: uninstall
+uninstall: ## Remove the CustomResourceDefinitions, and with them all SlackChannels and SlackNotifications.
+	$(KUBECTL) delete --ignore-not-found -k config/crd
+
+.PHONY: deploy
+deploy: ## Deploy the operator with the image IMG to the current cluster.
+	$(KUBECTL) kustomize config/default | sed 's|image: slack-notifier:latest|image: $(IMG)|' | $(KUBECTL) apply --server-side -f -
+
+.PHONY: undeploy
+undeploy: ## Remove the operator from the current cluster.
+	$(KUBECTL) delete --ignore-not-found -k config/default
+
+##@ Tools
+
+.PHONY: setup-envtest
+setup-envtest: ## Put kube-apiserver, etcd and kubectl into bin/k8s.
+	@hack/setup-envtest.sh
+
+$(CONTROLLER_GEN): hack/tools/tools/go.mod
+	@echo "building bin/controller-gen (about half a minute the first time)"
+	@go build -C hack/tools/tools -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
+
+$(CRD_REF_DOCS): hack/tools/tools/go.mod
+	@echo "building bin/crd-ref-docs (a few seconds)"
+	@go build -C hack/tools/tools -o $@ github.com/elastic/crd-ref-docs
+
+$(GOLANGCI_LINT): hack/tools/lint/go.mod
+	@echo "building bin/golangci-lint (about 4 minutes the first time, on 2 cores)"
+	@go build -C hack/tools/lint -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
