@@ -172,7 +172,7 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, kind string) {
 	}
 	switch kind {
 	case "tokens":
-		t := &Token{Team: team.ID, BotUser: DemoBotUser, BotID: "B0BOT0000", Scopes: AllScopes}
+		t := &Token{Team: team.ID, BotUser: DemoBotUser, BotID: "B0BOT0000", Scopes: slices.Clone(AllScopes)}
 		if readJSON(w, r, t) {
 			s.tokens[t.Token] = t
 			writeJSON(w, http.StatusOK, t)

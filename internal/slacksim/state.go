@@ -3,6 +3,7 @@ package slacksim
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -161,7 +162,7 @@ func DefaultSeed() Seed {
 				{ID: "C0OLD0000", Name: "old-project", Archived: true},
 			},
 		}},
-		Tokens:   []*Token{{Token: DemoToken, Team: DemoTeam, BotUser: DemoBotUser, BotID: "B0BOT0000", Scopes: AllScopes}},
+		Tokens:   []*Token{{Token: DemoToken, Team: DemoTeam, BotUser: DemoBotUser, BotID: "B0BOT0000", Scopes: slices.Clone(AllScopes)}},
 		Webhooks: []*Webhook{{Path: DemoWebhookPath, Team: DemoTeam, Channel: "C0DEPLOYS", AppName: "slack-notifier"}},
 	}
 }
