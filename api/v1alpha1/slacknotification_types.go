@@ -196,18 +196,18 @@ type Link struct {
 type Phase string
 
 const (
-	// PhasePending: nothing has been sent yet.
+	// PhasePending means: nothing has been sent yet.
 	PhasePending Phase = "Pending"
-	// PhaseDelivering: some recipient has been tried or reached, and some are open.
+	// PhaseDelivering means: some recipient has been tried or reached, and some are open.
 	PhaseDelivering Phase = "Delivering"
-	// PhaseDelivered: every recipient has been reached.
+	// PhaseDelivered means: every recipient has been reached.
 	PhaseDelivered Phase = "Delivered"
-	// PhasePartiallyDelivered: some recipients have been reached, the rest
+	// PhasePartiallyDelivered means: some recipients have been reached, the rest
 	// can't be without a change by a person.
 	PhasePartiallyDelivered Phase = "PartiallyDelivered"
-	// PhaseFailed: no recipient was reached, nor can be without a change by a person.
+	// PhaseFailed means: no recipient was reached, nor can be without a change by a person.
 	PhaseFailed Phase = "Failed"
-	// PhaseSuspended: spec.suspend holds what is open.
+	// PhaseSuspended means: spec.suspend holds what is open.
 	PhaseSuspended Phase = "Suspended"
 )
 
@@ -217,15 +217,15 @@ const (
 type DeliveryState string
 
 const (
-	// DeliveryPending: not tried yet.
+	// DeliveryPending means: not tried yet.
 	DeliveryPending DeliveryState = "Pending"
-	// DeliveryRetrying: tried without success, and to be tried again.
+	// DeliveryRetrying means: tried without success, and to be tried again.
 	DeliveryRetrying DeliveryState = "Retrying"
-	// DeliveryDelivered: Slack has the message.
+	// DeliveryDelivered means: Slack has the message.
 	DeliveryDelivered DeliveryState = "Delivered"
-	// DeliveryFailed: not tried again until something is changed.
+	// DeliveryFailed means: not tried again until something is changed.
 	DeliveryFailed DeliveryState = "Failed"
-	// DeliveryUnknown: Slack may or may not have taken the message, and it was
+	// DeliveryUnknown means: Slack may or may not have taken the message, and it was
 	// asked not to risk a second one.
 	DeliveryUnknown DeliveryState = "Unknown"
 )

@@ -125,29 +125,29 @@ func onlyVersion(o any) (any, error) {
 
 // wire connects the parts.
 func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
-	real := clock.RealClock{}
+	wall := clock.RealClock{}
 	meter := metrics.New(ctrlmetrics.Registry)
 	channels, notifications := &wakeup.Source{}, &wakeup.Source{}
 	connections := &connection.Resolver{
 		Versions: mgr.GetCache(), Secrets: mgr.GetAPIReader(), Allow: c.allow, APIURL: c.apiURL, Observe: meter.Call,
 	}
 	health := &connection.Health{Channels: channels}
-	limiter, lanes := pace(o, real.Now())
+	limiter, lanes := pace(o, wall.Now())
 
 	var channelController *channel.Reconciler
 	var notificationController *notification.Reconciler
-	people := directory.New(directory.Options{Limiter: limiter, Clock: real, Wake: func(owner string) {
+	people := directory.New(directory.Options{Limiter: limiter, Clock: wall, Wake: func(owner string) {
 		if !channelController.WakeOwner(owner) {
 			notificationController.WakeOwner(owner)
 		}
 	}})
 	channelController = &channel.Reconciler{
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,
-		Directory: people, Limiter: limiter, Wake: channels, Clock: real,
+		Directory: people, Limiter: limiter, Wake: channels, Clock: wall,
 	}
 	notificationController = &notification.Reconciler{
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,
-		Directory: people, Limiter: limiter, Lanes: lanes, Metrics: meter, Wake: notifications, Clock: real,
+		Directory: people, Limiter: limiter, Lanes: lanes, Metrics: meter, Wake: notifications, Clock: wall,
 		ClusterName: o.clusterName, SettleTime: o.settleTime,
 	}
 	if err := channelController.SetupWithManager(ctx, mgr, c.shard); err != nil {
@@ -157,10 +157,10 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 		return fmt.Errorf("setting up the SlackNotification controller: %w", err)
 	}
 	ctrlmetrics.Registry.MustRegister(&metrics.Gauges{
-		Directory: people.Stats, Queues: lanes.Stats, Waiting: notificationController.Waiting, Now: real.Now,
+		Directory: people.Stats, Queues: lanes.Stats, Waiting: notificationController.Waiting, Now: wall.Now,
 	})
-	go lead(ctx, mgr, notificationController, real)
-	for _, runnable := range []manager.Runnable{people, &notification.Turns{Reconciler: notificationController, Clock: real}} {
+	go lead(ctx, mgr, notificationController, wall)
+	for _, runnable := range []manager.Runnable{people, &notification.Turns{Reconciler: notificationController, Clock: wall}} {
 		if err := mgr.Add(runnable); err != nil {
 			return err
 		}

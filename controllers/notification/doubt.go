@@ -42,9 +42,9 @@ func (r *Reconciler) certain(ctx context.Context, w *work, rcpt *recipient) bool
 			w.wait(at)
 			return false
 		}
-		done, clear := r.readBack(ctx, w, rcpt)
+		done, absent := r.readBack(ctx, w, rcpt)
 		if done {
-			return clear
+			return absent
 		}
 	}
 	w.wait(now)
@@ -67,7 +67,7 @@ func (r *Reconciler) settleTime() time.Duration {
 }
 
 // readBack reads one page: done when there is no more to read now.
-func (r *Reconciler) readBack(ctx context.Context, w *work, rcpt *recipient) (done, clear bool) {
+func (r *Reconciler) readBack(ctx context.Context, w *work, rcpt *recipient) (done, absent bool) {
 	page, next, err := w.conn.API.History(ctx, slack.HistoryQuery{
 		Conversation: rcpt.conversation, Oldest: rcpt.doubt.Add(-skew), Cursor: rcpt.cursor,
 	})

@@ -15,46 +15,46 @@ const (
 	// ClassUnknown is a code that the adapters don't know. It is treated as
 	// passing: only a positive match makes an error final.
 	ClassUnknown Class = iota
-	// ClassRateLimited: wait Error.RetryAfter, then repeat. Nothing was done.
+	// ClassRateLimited means: wait Error.RetryAfter, then repeat. Nothing was done.
 	ClassRateLimited
-	// ClassUnavailable: Slack did nothing, and a later repetition may succeed
+	// ClassUnavailable means: Slack did nothing, and a later repetition may succeed
 	// (refused connection, service_unavailable).
 	ClassUnavailable
-	// ClassAmbiguous: it can't be known whether Slack did what was asked (5xx,
+	// ClassAmbiguous means: it can't be known whether Slack did what was asked (5xx,
 	// silence or a cut connection after the request was written, an answer
 	// that can't be read, internal_error, fatal_error).
 	ClassAmbiguous
-	// ClassInvalidCredentials: the token was refused.
+	// ClassInvalidCredentials means: the token was refused.
 	ClassInvalidCredentials
-	// ClassMissingScope: the app lacks the scope Error.Needed.
+	// ClassMissingScope means: the app lacks the scope Error.Needed.
 	ClassMissingScope
-	// ClassAccessDenied: the workspace's administration bars the app or this
+	// ClassAccessDenied means: the workspace's administration bars the app or this
 	// network; the credentials themselves may be good.
 	ClassAccessDenied
-	// ClassChannelNotFound: no such conversation is visible to the bot.
+	// ClassChannelNotFound means: no such conversation is visible to the bot.
 	ClassChannelNotFound
-	// ClassNotInChannel: the bot must be a member first.
+	// ClassNotInChannel means: the bot must be a member first.
 	ClassNotInChannel
-	// ClassChannelArchived: the channel is archived.
+	// ClassChannelArchived means: the channel is archived.
 	ClassChannelArchived
-	// ClassPostingRestricted: settings of the workspace or channel keep the
+	// ClassPostingRestricted means: settings of the workspace or channel keep the
 	// app from posting there.
 	ClassPostingRestricted
-	// ClassUserNotFound: no such user is visible to the bot.
+	// ClassUserNotFound means: no such user is visible to the bot.
 	ClassUserNotFound
-	// ClassUserDeactivated: the user has left the workspace.
+	// ClassUserDeactivated means: the user has left the workspace.
 	ClassUserDeactivated
-	// ClassUserNotMessageable: the user takes no direct messages from the app.
+	// ClassUserNotMessageable means: the user takes no direct messages from the app.
 	ClassUserNotMessageable
-	// ClassMessageRejected: the content must be changed.
+	// ClassMessageRejected means: the content must be changed.
 	ClassMessageRejected
-	// ClassQuotaExceeded: the workspace's plan takes no more messages.
+	// ClassQuotaExceeded means: the workspace's plan takes no more messages.
 	ClassQuotaExceeded
-	// ClassWebhookRevoked: the incoming webhook no longer exists.
+	// ClassWebhookRevoked means: the incoming webhook no longer exists.
 	ClassWebhookRevoked
-	// ClassInvalidCursor: a paged read must be begun anew.
+	// ClassInvalidCursor means: a paged read must be begun anew.
 	ClassInvalidCursor
-	// ClassInvalidCall: the operator's own request was wrong.
+	// ClassInvalidCall means: the operator's own request was wrong.
 	ClassInvalidCall
 )
 

@@ -85,11 +85,11 @@ func (s *Server) serveSim(w http.ResponseWriter, r *http.Request) {
 	case "state":
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		writeJSON(w, http.StatusOK, s.snapshot(r.URL.Query().Get("channel")))
+		writeJSON(w, s.snapshot(r.URL.Query().Get("channel")))
 	case "messages":
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		writeJSON(w, http.StatusOK, s.snapshot(r.URL.Query().Get("channel")).Messages)
+		writeJSON(w, s.snapshot(r.URL.Query().Get("channel")).Messages)
 	case "calls":
 		s.serveCalls(w)
 	case "events":
@@ -128,13 +128,13 @@ func (s *Server) serveCalls(w http.ResponseWriter) {
 	s.mu.Unlock()
 	s.calls.mu.Lock()
 	defer s.calls.mu.Unlock()
-	writeJSON(w, http.StatusOK, Calls{Counts: s.calls.counts, Provoked: provoked, Log: s.calls.log})
+	writeJSON(w, Calls{Counts: s.calls.counts, Provoked: provoked, Log: s.calls.log})
 }
 
 func (s *Server) serveFaults(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodDelete {
 		s.faults.clear()
-		writeJSON(w, http.StatusOK, answer{"ok": true})
+		writeJSON(w, answer{"ok": true})
 		return
 	}
 	var f Fault
@@ -142,7 +142,7 @@ func (s *Server) serveFaults(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.faults.add(&f)
-	writeJSON(w, http.StatusOK, answer{"ok": true})
+	writeJSON(w, answer{"ok": true})
 }
 
 func readJSON(w http.ResponseWriter, r *http.Request, out any) bool {
@@ -175,13 +175,13 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, kind string) {
 		t := &Token{Team: team.ID, BotUser: DemoBotUser, BotID: "B0BOT0000", Scopes: slices.Clone(AllScopes)}
 		if readJSON(w, r, t) {
 			s.tokens[t.Token] = t
-			writeJSON(w, http.StatusOK, t)
+			writeJSON(w, t)
 		}
 	case "webhooks":
 		h := &Webhook{Team: team.ID, AppName: "slack-notifier"}
 		if readJSON(w, r, h) {
 			s.webhooks[h.Path] = h
-			writeJSON(w, http.StatusOK, h)
+			writeJSON(w, h)
 		}
 	case "users":
 		u := &User{}
@@ -189,14 +189,14 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, kind string) {
 			team.Users = slices.DeleteFunc(team.Users, func(old *User) bool { return old.ID == u.ID })
 			team.Users = append(team.Users, u)
 			sort.Slice(team.Users, func(i, j int) bool { return team.Users[i].ID < team.Users[j].ID })
-			writeJSON(w, http.StatusOK, u)
+			writeJSON(w, u)
 		}
 	case "channels":
 		c := &Channel{}
 		if readJSON(w, r, c) {
 			team.Rooms = slices.DeleteFunc(team.Rooms, func(old *Channel) bool { return old.ID == c.ID })
 			team.Rooms = append(team.Rooms, c)
-			writeJSON(w, http.StatusOK, c)
+			writeJSON(w, c)
 		}
 	}
 }

@@ -28,7 +28,7 @@ func (s *Server) postMessage(c *call) (answer, *refusal) {
 	if retry := s.limits.post(c.team.ID, ch.ID, c.method, s.now()); retry > 0 {
 		return nil, refuse("ratelimited")
 	}
-	s.store.add(s, m)
+	s.add(s, m)
 	out := answer{"channel": ch.ID, "ts": m.TS, "message": m.object(false)}
 	if warning != "" {
 		out["warning"] = warning

@@ -101,7 +101,7 @@ func (f *Fault) carryOut(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, f.Code, webhookStatus(f.Code))
 			return
 		}
-		writeJSON(w, http.StatusOK, answer{"ok": false, "error": f.Code})
+		writeJSON(w, answer{"ok": false, "error": f.Code})
 	case "ratelimit":
 		tooMany(w, max(f.RetryAfter, 1), `{"ok":false,"error":"ratelimited"}`)
 	case "redirect":
@@ -121,7 +121,7 @@ func (f *Fault) spoil(w http.ResponseWriter, r *http.Request, _ answer) {
 	case "garbage_after":
 		_, _ = fmt.Fprint(w, `{"ok":true,"ts":`)
 	case "no_ts":
-		writeJSON(w, http.StatusOK, answer{"ok": true})
+		writeJSON(w, answer{"ok": true})
 	case "hang_after":
 		<-r.Context().Done()
 	case "close_after":

@@ -189,7 +189,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		fault.spoil(w, r, body)
 		return
 	}
-	writeJSON(w, http.StatusOK, body)
+	writeJSON(w, body)
 }
 
 func outcome(body answer, retry int) string {
@@ -264,9 +264,8 @@ func missing(c *call, scope string) *refusal {
 
 func (c *call) may(scope string) bool { return slices.Contains(c.token.Scopes, scope) }
 
-func writeJSON(w http.ResponseWriter, status int, body any) {
+func writeJSON(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	_ = e.Encode(body) // the client may be gone

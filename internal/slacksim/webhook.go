@@ -103,6 +103,6 @@ func (s *Server) takeWebhook(r *http.Request) (channel, code string, retry int) 
 	if retry := s.limits.post(hook.Team, hook.Channel, "webhook", s.now()); retry > 0 {
 		return hook.Channel, "", retry
 	}
-	s.store.add(s, m)
+	s.add(s, m)
 	return hook.Channel, "", 0
 }

@@ -85,7 +85,7 @@ func (c *Client) sdk() (*slackgo.Client, *exchange) {
 }
 
 // call makes one call by slack-go and classifies its error.
-func (c *Client) call(ctx context.Context, method string, do func(*slackgo.Client) error) error {
+func (c *Client) call(method string, do func(*slackgo.Client) error) error {
 	api, x := c.sdk()
 	begin := time.Now()
 	e := x.classify(method, do(api))
@@ -111,7 +111,7 @@ func label(e *slack.Error) string {
 // AuthTest implements slack.API.
 func (c *Client) AuthTest(ctx context.Context) (slack.Identity, error) {
 	var out slack.Identity
-	err := c.call(ctx, slack.MethodAuthTest, func(api *slackgo.Client) error {
+	err := c.call(slack.MethodAuthTest, func(api *slackgo.Client) error {
 		r, err := api.AuthTestContext(ctx)
 		if err != nil {
 			return err
@@ -149,7 +149,7 @@ func scopes(h http.Header) []string {
 // ConversationInfo implements slack.API.
 func (c *Client) ConversationInfo(ctx context.Context, id string) (slack.Conversation, error) {
 	var out slack.Conversation
-	err := c.call(ctx, slack.MethodConversationInfo, func(api *slackgo.Client) error {
+	err := c.call(slack.MethodConversationInfo, func(api *slackgo.Client) error {
 		ch, err := api.GetConversationInfoContext(ctx, &slackgo.GetConversationInfoInput{ChannelID: id})
 		if err != nil {
 			return err
@@ -178,7 +178,7 @@ func (c *Client) ListConversations(ctx context.Context, cursor string, limit int
 	}
 	var out []slack.Conversation
 	var next string
-	err := c.call(ctx, slack.MethodConversationsList, func(api *slackgo.Client) error {
+	err := c.call(slack.MethodConversationsList, func(api *slackgo.Client) error {
 		list, cursor, err := api.GetConversationsContext(ctx, &slackgo.GetConversationsParameters{Cursor: cursor, Limit: limit, Types: types})
 		if err != nil {
 			return err
@@ -194,7 +194,7 @@ func (c *Client) ListConversations(ctx context.Context, cursor string, limit int
 
 // JoinConversation implements slack.API.
 func (c *Client) JoinConversation(ctx context.Context, id string) error {
-	return c.call(ctx, slack.MethodConversationsJoin, func(api *slackgo.Client) error {
+	return c.call(slack.MethodConversationsJoin, func(api *slackgo.Client) error {
 		_, _, _, err := api.JoinConversationContext(ctx, id)
 		return err
 	})
@@ -203,7 +203,7 @@ func (c *Client) JoinConversation(ctx context.Context, id string) error {
 // OpenDirectMessage implements slack.API.
 func (c *Client) OpenDirectMessage(ctx context.Context, userID string) (string, error) {
 	var out string
-	err := c.call(ctx, slack.MethodConversationsOpen, func(api *slackgo.Client) error {
+	err := c.call(slack.MethodConversationsOpen, func(api *slackgo.Client) error {
 		ch, _, _, err := api.OpenConversationContext(ctx, &slackgo.OpenConversationParameters{Users: []string{userID}})
 		if err != nil {
 			return err
@@ -221,7 +221,7 @@ func (c *Client) OpenDirectMessage(ctx context.Context, userID string) (string, 
 func (c *Client) ListUsers(ctx context.Context, cursor string, limit int) ([]slack.User, string, error) {
 	var out []slack.User
 	var next string
-	err := c.call(ctx, slack.MethodUsersList, func(api *slackgo.Client) error {
+	err := c.call(slack.MethodUsersList, func(api *slackgo.Client) error {
 		page, err := api.GetUsersPaginated(slackgo.GetUsersOptionLimit(limit), slackgo.GetUsersOptionCursor(cursor)).Next(ctx)
 		if err != nil {
 			return err
@@ -253,7 +253,7 @@ func user(u *slackgo.User) slack.User {
 // LookupUserByEmail implements slack.API.
 func (c *Client) LookupUserByEmail(ctx context.Context, email string) (slack.User, error) {
 	var out slack.User
-	err := c.call(ctx, slack.MethodLookupByEmail, func(api *slackgo.Client) error {
+	err := c.call(slack.MethodLookupByEmail, func(api *slackgo.Client) error {
 		u, err := api.GetUserByEmailContext(ctx, email)
 		if err != nil {
 			return err

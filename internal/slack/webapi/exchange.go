@@ -137,10 +137,11 @@ func (h answerHead) meta() answerMeta {
 // refusalOf returns the error that a body holds; nil when it holds none.
 func refusalOf(method string, body []byte) *slack.Error {
 	var head answerHead
-	if err := json.Unmarshal(body, &head); err != nil || head.OK != nil && *head.OK || head.Error == "" {
-		return nil
+	readable := json.Unmarshal(body, &head) == nil
+	if readable && head.Error != "" && (head.OK == nil || !*head.OK) {
+		return errorOf(method, head)
 	}
-	return errorOf(method, head)
+	return nil
 }
 
 var plainCode = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
