@@ -69,7 +69,7 @@ test: setup-envtest ## Run every test, against a real kube-apiserver and etcd.
 fuzz: ## Run each fuzz target for FUZZTIME.
 	@grep -rho --include='*_test.go' 'func Fuzz[A-Za-z0-9]*' internal | awk '{print $$2}' | sort -u | while read -r target; do \
 		package=$$(grep -rl --include='*_test.go' "func $$target(" internal | head -1 | xargs dirname); \
-		echo "== $$target in $$package"; go test ./$$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); done
+		echo "== $$target in $$package"; go test ./$$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s; done
 
 .PHONY: bench
 bench: ## Run the benchmarks.

@@ -28,12 +28,21 @@ const fence = "```"
 func split(text string, limit int) []string {
 	var out []string
 	for utf8.RuneCountInString(text) > limit {
-		head, rest := cut(text, limit-2*len(fence)-2)
+		room := limit - 2*len(fence) - 2
+		head, rest := cut(text, room)
+		if len(head) <= 2*len(fence) {
+			// A token as long as the part itself comes first. The part would
+			// hold no more than a fence, over and over, so the token is cut.
+			at := byteOffset(text, room)
+			head, rest = text[:at], text[at:]
+		}
 		if strings.Count(head, fence)%2 == 1 {
 			head += "\n" + fence
 			rest = fence + "\n" + rest
 		}
-		out = append(out, head)
+		if strings.TrimSpace(head) != "" { // Slack refuses an empty section
+			out = append(out, head)
+		}
 		text = rest
 	}
 	if strings.TrimSpace(text) != "" || len(out) == 0 {
@@ -54,7 +63,7 @@ func cut(text string, limit int) (head, rest string) {
 	at = outsideToken(text, at)
 	for _, sep := range []string{"\n\n", "\n", " "} {
 		if i := strings.LastIndex(text[:at], sep); i > at/2 && outsideToken(text, i) == i {
-			return text[:i], strings.TrimLeft(text[i:], "\n ")
+			return strings.TrimRight(text[:i], "\n"), strings.TrimLeft(text[i:], "\n ")
 		}
 	}
 	return text[:at], text[at:]
