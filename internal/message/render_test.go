@@ -178,7 +178,8 @@ func TestHashTellsContentsApart(t *testing.T) {
 		}
 		seen[h] = name
 	}
-	if Hash(v1alpha1.Content{Text: "x"}) != Hash(v1alpha1.Content{Text: "x"}) {
+	a := v1alpha1.Content{Text: "x", Blocks: []v1alpha1.RawObject{{RawExtension: runtime.RawExtension{Raw: []byte(`{"a":1}`)}}}}
+	if Hash(a) != Hash(*a.DeepCopy()) {
 		t.Error("the same content has two hashes")
 	}
 }

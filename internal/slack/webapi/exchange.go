@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	slackgo "github.com/slack-go/slack"
-
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 )
@@ -49,21 +47,16 @@ func (x *exchange) classify(method string, err error) *slack.Error {
 	if e := x.transport(method); e != nil {
 		return e
 	}
-	// What slack-go makes of the body comes second to what Slack's own code
-	// says, because it loses the code when it can't decode the rest.
-	if x.answer != nil {
-		if e := refusalOf(method, x.answer.Body); e != nil {
-			return e
-		}
+	// What slack-go makes of the body comes second: it loses Slack's code when
+	// it can't decode the rest, and takes an empty object for a success.
+	var nothing struct{}
+	if e := decode(method, x.answer.Body, &nothing); e != nil {
+		return e
 	}
 	if err == nil {
 		return nil
 	}
-	var refused slackgo.SlackErrorResponse
-	if errors.As(err, &refused) && refused.Err != "" {
-		return errorOf(method, answerHead{Error: refused.Err, Needed: refused.Needed, Provided: refused.Provided})
-	}
-	return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Code: "", Reason: "Slack's answer could not be read"}
+	return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Reason: "Slack's answer could not be read"}
 }
 
 // transport classifies what went wrong below Slack's own answers.
