@@ -15,6 +15,8 @@ type Fault struct {
 	Method string `json:"method"`
 	// Channel that it is about; all when empty.
 	Channel string `json:"channel,omitempty"`
+	// Team whose token or webhook it is about; all when empty.
+	Team string `json:"team,omitempty"`
 	// Kind: before the message is taken: "http" (Status), "error" (Code),
 	// "ratelimit" (RetryAfter), "close_before", "hang_before", "redirect" (URL),
 	// "slow" (DelayMS, then all is well). After it was taken: "close_after",
@@ -52,11 +54,11 @@ func (f *faults) clear() {
 }
 
 // match returns the fault that happens to a call, or nil.
-func (f *faults) match(method, channel string) *Fault {
+func (f *faults) match(method, channel, team string) *Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, one := range f.list {
-		if one.Method != method && one.Method != "*" || one.Channel != "" && one.Channel != channel {
+		if one.Method != method && one.Method != "*" || one.Channel != "" && one.Channel != channel || one.Team != "" && one.Team != team {
 			continue
 		}
 		if p := one.Probability; p > 0 && rand.Float64() >= p { //nolint:gosec // no secret
@@ -114,7 +116,7 @@ func (f *Fault) carryOut(w http.ResponseWriter, r *http.Request) {
 }
 
 // spoil hides from the caller what was done.
-func (f *Fault) spoil(w http.ResponseWriter, r *http.Request, _ answer) {
+func (f *Fault) spoil(w http.ResponseWriter, r *http.Request) {
 	switch f.Kind {
 	case "http_after":
 		http.Error(w, "upstream error", max(f.Status, 500))

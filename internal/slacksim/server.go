@@ -169,7 +169,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/api/")
 	a, code := readArgs(r)
 	c := &call{method: name, args: a}
-	fault := s.faults.match(name, a["channel"])
+	fault := s.faults.match(name, a["channel"], s.teamOf(r, a))
 	if fault.before(w, r) {
 		s.calls.note(name, a["channel"], "fault:"+fault.Kind, s.now())
 		fault.carryOut(w, r)
@@ -186,7 +186,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Accepted-OAuth-Scopes", strings.Join(methods[name].scopes, ","))
 	}
 	if fault.after() {
-		fault.spoil(w, r, body)
+		fault.spoil(w, r)
 		return
 	}
 	writeJSON(w, body)
@@ -236,11 +236,26 @@ func (s *Server) dispatch(r *http.Request, c *call, code string) (body answer, r
 	return body, 0
 }
 
-func (s *Server) authenticate(r *http.Request, c *call) *refusal {
-	token := c.args["token"]
+// credential of a call, in the header or among the arguments.
+func credential(r *http.Request, a args) string {
 	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		token = bearer
+		return bearer
 	}
+	return a["token"]
+}
+
+// teamOf a call's token; empty when nobody knows it.
+func (s *Server) teamOf(r *http.Request, a args) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.tokens[credential(r, a)]; t != nil {
+		return t.Team
+	}
+	return ""
+}
+
+func (s *Server) authenticate(r *http.Request, c *call) *refusal {
+	token := credential(r, c.args)
 	if token == "" {
 		return refuse("not_authed")
 	}

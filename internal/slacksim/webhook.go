@@ -26,9 +26,10 @@ func webhookStatus(code string) int {
 }
 
 func (s *Server) serveWebhook(w http.ResponseWriter, r *http.Request) {
-	fault := s.faults.match("webhook", "")
+	room, team := s.hooked(r.URL.Path)
+	fault := s.faults.match("webhook", room, team)
 	if fault.before(w, r) {
-		s.calls.note("webhook", "", "fault:"+fault.Kind, s.now())
+		s.calls.note("webhook", room, "fault:"+fault.Kind, s.now())
 		fault.Method = "webhook"
 		fault.carryOut(w, r)
 		return
@@ -45,11 +46,21 @@ func (s *Server) serveWebhook(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.calls.note("webhook", channel, "ok", s.now())
 		if fault.after() {
-			fault.spoil(w, r, nil)
+			fault.spoil(w, r)
 			return
 		}
 		_, _ = fmt.Fprint(w, "ok") // the client may be gone
 	}
+}
+
+// hooked tells where a webhook leads.
+func (s *Server) hooked(path string) (channel, team string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if hook := s.webhooks[path]; hook != nil {
+		return hook.Channel, hook.Team
+	}
+	return "", ""
 }
 
 func (s *Server) takeWebhook(r *http.Request) (channel, code string, retry int) {

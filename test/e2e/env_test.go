@@ -39,8 +39,14 @@ var env struct {
 	client  client.WithWatch
 	dir     string
 	slack   string // address of the simulated Slack
-	metrics string // address of the operator's metrics
-	log     string // file with the operator's log
+	shared  *operator
+}
+
+// operator is one process of it.
+type operator struct {
+	cmd     *exec.Cmd
+	metrics string // address of its metrics
+	log     string // file with its log
 }
 
 func TestMain(m *testing.M) {
@@ -84,24 +90,31 @@ func run(m *testing.M) (int, error) {
 		return 0, err
 	}
 	defer stop(slackCmd)
-	operator, err := startOperator(ctx)
-	if err != nil {
+	// What is labelled otherwise belongs to operators of single tests.
+	if env.shared, err = startOperator(ctx, "shared", "--watch-label-selector=shard!=own"); err != nil {
 		return 0, err
 	}
 	code := m.Run()
-	stop(operator)
-	if data, err := os.ReadFile(env.log); err == nil {
-		if i := bytes.Index(data, []byte("WARNING: DATA RACE")); i >= 0 {
-			return 0, fmt.Errorf("the operator has a data race:\n%s", data[i:min(len(data), i+4000)])
-		}
-		if i := bytes.Index(data, []byte("Observed a panic")); i >= 0 {
-			return 0, fmt.Errorf("the operator has panicked:\n%s", data[i:min(len(data), i+4000)])
-		}
-		if code != 0 {
-			fmt.Printf("the operator's log ends with:\n%s\n", data[max(0, len(data)-6000):])
+	leaks := findLeaks(ctx)
+	env.shared.stop()
+	return code, errors.Join(leaks, env.shared.autopsy(code))
+}
+
+// autopsy tells what the log of an operator says that no test would notice.
+func (o *operator) autopsy(code int) error {
+	data, err := os.ReadFile(o.log)
+	if err != nil {
+		return err
+	}
+	for _, bad := range []string{"WARNING: DATA RACE", "Observed a panic", planted} {
+		if i := bytes.Index(data, []byte(bad)); i >= 0 {
+			return fmt.Errorf("the operator's log holds %q:\n%s", bad, data[max(0, i-1000):min(len(data), i+4000)])
 		}
 	}
-	return code, nil
+	if code != 0 {
+		fmt.Printf("the operator's log ends with:\n%s\n", data[max(0, len(data)-6000):])
+	}
+	return nil
 }
 
 // build builds commands of this module, with the race detector if the tests
@@ -162,12 +175,13 @@ func startSlack() (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-func startOperator(ctx context.Context) (*exec.Cmd, error) {
+// startOperator runs an operator with its own ServiceAccount's rights.
+func startOperator(ctx context.Context, name string, flags ...string) (*operator, error) {
 	config, err := env.cluster.UserConfig(operatorUser, "system:serviceaccounts", "system:serviceaccounts:"+operatorNamespace)
 	if err != nil {
 		return nil, err
 	}
-	kubeconfig := filepath.Join(env.dir, "kubeconfig")
+	kubeconfig := filepath.Join(env.dir, name+".kubeconfig")
 	if err := devcluster.WriteKubeconfig(kubeconfig, config); err != nil {
 		return nil, err
 	}
@@ -177,37 +191,50 @@ func startOperator(ctx context.Context) (*exec.Cmd, error) {
 			return nil, err
 		}
 	}
-	env.metrics = fmt.Sprintf("http://127.0.0.1:%d/metrics", ports[0])
-	env.log = filepath.Join(env.dir, "operator.log")
-	log, err := os.Create(env.log)
+	o := &operator{metrics: fmt.Sprintf("http://127.0.0.1:%d/metrics", ports[0]), log: filepath.Join(env.dir, name+".log")}
+	log, err := os.OpenFile(o.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(filepath.Join(env.dir, "slack-notifier"), //nolint:gosec // our own command
-		"--kubeconfig="+kubeconfig, "--slack-api-url="+env.slack+"/api", // the slash at its end is missing on purpose
-		"--allowed-hosts="+strings.TrimPrefix(env.slack, "http://"), "--cluster-name=", "--zap-log-level=debug",
+	o.cmd = exec.Command(filepath.Join(env.dir, "slack-notifier"), append([]string{ //nolint:gosec // our own command
+		"--kubeconfig=" + kubeconfig, "--slack-api-url=" + env.slack + "/api", // the slash at its end is missing on purpose
+		"--allowed-hosts=" + strings.TrimPrefix(env.slack, "http://"), "--zap-log-level=debug",
 		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[0]), "--metrics-secure=false",
-		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", ports[1]))
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := devcluster.Spawn(cmd); err != nil {
+		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", ports[1]),
+	}, flags...)...)
+	o.cmd.Stdout, o.cmd.Stderr = log, log
+	if err := devcluster.Spawn(o.cmd); err != nil {
 		return nil, err
 	}
+	return o, o.awaitReady(ctx, fmt.Sprintf("http://127.0.0.1:%d/readyz", ports[1]))
+}
+
+func (o *operator) awaitReady(ctx context.Context, url string) error {
 	deadline := time.Now().Add(time.Minute)
 	for time.Now().Before(deadline) {
-		if resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/readyz", ports[1])); err == nil {
+		if resp, err := http.Get(url); err == nil { //nolint:gosec // loopback
 			_ = resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
-				return cmd, nil
+				return nil
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	data, _ := os.ReadFile(env.log)
-	return nil, errors.New("the operator did not get ready: " + string(data))
+	data, _ := os.ReadFile(o.log)
+	return errors.New("the operator did not get ready: " + string(data))
+}
+
+// stop ends the operator as Kubernetes does.
+func (o *operator) stop() { stop(o.cmd) }
+
+// kill ends it as a crash does.
+func (o *operator) kill() {
+	_ = o.cmd.Process.Kill()
+	_ = o.cmd.Wait()
 }
 
 func stop(cmd *exec.Cmd) {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
@@ -22,6 +24,7 @@ func TestPlainDelivery(t *testing.T) {
 	w := newWorld(t)
 	w.ready(w.webAPI("c", "#alerts"))
 	n := w.notify("n", "c")
+	seen := w.watchVersions(n)
 	w.becomes(n, delivered())
 	w.Expect(n.Status.Summary).To(gomega.Equal("1/1"))
 	w.Expect(n.Status.FinishedAt).NotTo(gomega.BeNil())
@@ -41,21 +44,41 @@ func TestPlainDelivery(t *testing.T) {
 	w.Expect(string(got[0].Metadata)).To(gomega.ContainSubstring(string(n.UID)))
 	w.Expect(d.Permalink).To(gomega.HaveSuffix("/archives/" + w.id("C", "ALERTS") + "/p" + strings.ReplaceAll(d.Timestamp, ".", "")))
 
-	// One write for a plain delivery: the status is at the version after the
-	// one of its creation, so nobody wrote in between.
-	w.Expect(writes(n)).To(gomega.Equal(1))
+	// One write to the API server for a plain delivery.
+	w.Expect(seen.until(d.Timestamp)).To(gomega.Equal(1))
 }
 
-// writes counts the updates of a status by the operator, which managedFields
-// keep the last of; the generation of the object shows the rest.
-func writes(n *v1alpha1.SlackNotification) int {
-	count := 0
-	for _, m := range n.ManagedFields {
-		if m.Subresource == "status" {
-			count++
+// versions watches an object from its creation on.
+type versions struct {
+	w     *world
+	watch watch.Interface
+}
+
+func (w *world) watchVersions(o client.Object) *versions {
+	w.t.Helper()
+	watching, err := env.client.Watch(w.ctx, &v1alpha1.SlackNotificationList{}, &client.ListOptions{
+		Namespace: o.GetNamespace(), Raw: &metav1.ListOptions{ResourceVersion: o.GetResourceVersion(), FieldSelector: "metadata.name=" + o.GetName()},
+	})
+	w.Expect(err).NotTo(gomega.HaveOccurred())
+	w.t.Cleanup(watching.Stop)
+	return &versions{w, watching}
+}
+
+// until counts the writes up to the one that has a timestamp.
+func (v *versions) until(timestamp string) int {
+	v.w.t.Helper()
+	for count := 1; ; count++ {
+		select {
+		case e := <-v.watch.ResultChan():
+			n, ok := e.Object.(*v1alpha1.SlackNotification)
+			v.w.Expect(ok).To(gomega.BeTrue())
+			if len(n.Status.Deliveries) > 0 && n.Status.Deliveries[0].Timestamp == timestamp {
+				return count
+			}
+		case <-time.After(patience):
+			v.w.t.Fatal("the write was not seen")
 		}
 	}
-	return count
 }
 
 // Every way to name a recipient.
@@ -274,6 +297,47 @@ func TestSilenceIsNoLoss(t *testing.T) {
 	n := w.notify("n", "c")
 	w.becomes(n, delivered())
 	w.Expect(w.messages(w.id("C", "ALERTS"))).To(gomega.HaveLen(1))
+}
+
+// What takes long is told, with its cause, and passes.
+func TestTransientReasons(t *testing.T) {
+	t.Run("the list of users can't be read", func(t *testing.T) {
+		w := newWorld(t)
+		w.ready(w.webAPI("c", "#alerts"))
+		w.fault(slacksim.Fault{Method: "users.list", Team: w.team, Kind: "http", Status: http.StatusServiceUnavailable, Times: 2})
+		n := w.notify("n", "c", to(user("ada")))
+		w.becomes(n, retrying("Pending", v1alpha1.ReasonSlackUnavailable))
+		w.Expect(w.message(n)).To(gomega.ContainSubstring("users.list: Slack answered http_503"))
+		w.becomes(n, delivered())
+	})
+	t.Run("the list of users takes long", func(t *testing.T) {
+		w := newWorld(t)
+		w.ready(w.webAPI("c", "#alerts"))
+		w.fault(slacksim.Fault{Method: "users.list", Team: w.team, Kind: "slow", DelayMS: 6000})
+		n := w.notify("n", "c", to(user("ada")))
+		w.becomes(n, progressing("Pending", v1alpha1.ReasonDirectoryLoading))
+		w.Expect(w.message(n)).To(gomega.ContainSubstring("waits for the users of workspace"))
+		w.becomes(n, delivered())
+	})
+	t.Run("the SlackChannel is being verified", func(t *testing.T) {
+		w := newWorld(t)
+		w.fault(slacksim.Fault{Method: "auth.test", Team: w.team, Kind: "slow", DelayMS: 4000})
+		w.webAPI("c", "#alerts")
+		n := w.notify("n", "c")
+		w.becomes(n, progressing("Pending", v1alpha1.ReasonSlackChannelNotReady))
+		w.becomes(n, delivered())
+	})
+	t.Run("the outcome is being verified", func(t *testing.T) {
+		w := newWorld(t)
+		w.ready(w.webAPI("c", "#alerts"))
+		w.fault(slacksim.Fault{Method: "chat.postMessage", Channel: w.id("C", "ALERTS"), Kind: "close_after"})
+		w.fault(slacksim.Fault{Method: "conversations.history", Channel: w.id("C", "ALERTS"), Kind: "http", Status: http.StatusBadGateway, Times: 2})
+		n := w.notify("n", "c")
+		w.becomes(n, retrying("Delivering", v1alpha1.ReasonVerifyingOutcome))
+		w.Eventually(func() string { return w.message(n) }).Should(gomega.ContainSubstring("the conversation could not be read"))
+		w.becomes(n, delivered())
+		w.Expect(w.messages(w.id("C", "ALERTS"))).To(gomega.HaveLen(1))
+	})
 }
 
 // A burst into one channel waits its turn, provokes no 429, and tells of it.

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -224,18 +225,18 @@ func TestTokenStaysInside(t *testing.T) {
 			t.Errorf("%s: %+v", method, e)
 		}
 	}
-	authorised := 0
+	var authorised atomic.Int32
 	client, _ = newClient(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") == "Bearer "+token || r.FormValue("token") == token {
-			authorised++
+			authorised.Add(1)
 		}
 		fmt.Fprint(w, `{"ok":false,"error":"not_authed"}`)
 	})
 	for _, call := range every(client) {
 		_ = call(t)
 	}
-	if authorised != len(every(client)) {
-		t.Errorf("%d of %d requests had the token", authorised, len(every(client)))
+	if n := int(authorised.Load()); n != len(every(client)) {
+		t.Errorf("%d of %d requests had the token", n, len(every(client)))
 	}
 }
 
@@ -244,12 +245,12 @@ func TestP10OneRequestACall(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"429": status(429, "", "Retry-After", "1"), "500": status(500, ""), "cut": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
-		n := 0
-		client, _ := newClient(t, func(w http.ResponseWriter, r *http.Request) { n++; answer(w, r) })
+		var n atomic.Int32
+		client, _ := newClient(t, func(w http.ResponseWriter, r *http.Request) { n.Add(1); answer(w, r) })
 		for method, call := range every(client) {
-			n = 0
-			if err := call(t); err == nil || n != 1 {
-				t.Errorf("%s, %s: %d requests, %v", name, method, n, err)
+			n.Store(0)
+			if err := call(t); err == nil || n.Load() != 1 {
+				t.Errorf("%s, %s: %d requests, %v", name, method, n.Load(), err)
 			}
 		}
 	}

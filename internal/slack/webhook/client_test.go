@@ -154,7 +154,10 @@ func TestP04URLStaysInside(t *testing.T) {
 		"redirect": serve(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://evil.example.com"+r.URL.Path, http.StatusTemporaryRedirect)
 		}),
-		"echo": serve(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNotFound); fmt.Fprint(w, "no "+r.URL.Path) }),
+		"echo": serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, "no "+r.URL.Path)
+		}),
 	}
 	for name, client := range clients {
 		_, err := client.Post(t.Context(), "", slack.Message{Text: "x"})

@@ -1,0 +1,123 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
+
+// What the API server takes and refuses; what it says when it refuses.
+func TestSchema(t *testing.T) {
+	many := func(n int, one string) string {
+		return "[" + strings.TrimSuffix(strings.Repeat(one+",", n), ",") + "]"
+	}
+	users := func(n int) string {
+		var out []string
+		for i := range n {
+			out = append(out, fmt.Sprintf("{user: u%d}", i))
+		}
+		return "[" + strings.Join(out, ",") + "]"
+	}
+	const (
+		accepted = ""
+		api      = "webAPI: {tokenSecretRef: {name: s}}"
+		note     = "channelRef: {name: c}, "
+	)
+	cases := []struct{ kind, spec, says string }{
+		{"SlackChannel", "{" + api + "}", accepted},
+		{"SlackChannel", "{webhook: {urlSecretRef: {name: s}}}", accepted},
+		{"SlackChannel", "{}", "set exactly one of webAPI and webhook"},
+		{"SlackChannel", "{" + api + ", webhook: {urlSecretRef: {name: s}}}", "set exactly one of webAPI and webhook"},
+		{"SlackChannel", "{webAPI: {}}", "tokenSecretRef: Required value"},
+		{"SlackChannel", "{webAPI: {tokenSecretRef: {}}}", "name: Required value"},
+		{"SlackChannel", "{webAPI: {tokenSecretRef: {name: s}, channel: 'two words'}}", "channel"},
+		{"SlackChannel", "{webAPI: {tokenSecretRef: {name: s}, channel: '#alerts'}}", accepted},
+		{"SlackChannel", "{" + api + ", sender: {username: a, iconURL: 'https://e.com/i.png'}}", accepted},
+		{"SlackChannel", "{" + api + ", sender: {iconEmoji: ':ship:'}}", accepted},
+		{"SlackChannel", "{" + api + ", sender: {iconURL: 'https://e.com/i.png', iconEmoji: ':ship:'}}", "set iconURL or iconEmoji, not both"},
+		{"SlackChannel", "{" + api + ", sender: {iconEmoji: ship}}", "iconEmoji"},
+		{"SlackChannel", "{" + api + ", sender: {iconURL: 'ftp://e.com'}}", "iconURL"},
+		{"SlackChannel", "{" + api + ", connection: {timeout: 30s}}", accepted},
+		{"SlackChannel", "{" + api + ", connection: {timeout: 10ms}}", "timeout must be between 1s and 2m"},
+		{"SlackChannel", "{" + api + ", connection: {timeout: 1h}}", "timeout must be between 1s and 2m"},
+		{"SlackChannel", "{" + api + ", allowedNamespaces: {from: All}}", accepted},
+		{"SlackChannel", "{" + api + ", allowedNamespaces: {from: Some}}", "Unsupported value"},
+		{"SlackChannel", "{" + api + ", allowedNamespaces: {from: Selector, selector: {matchLabels: {a: b}}}}", accepted},
+		{"SlackChannel", "{" + api + ", allowedNamespaces: {from: Selector}}", "selector goes with from: Selector"},
+		{"SlackChannel", "{" + api + ", allowedNamespaces: {from: All, selector: {}}}", "selector goes with from: Selector"},
+		{"SlackChannel", "{" + api + ", allowedNamespaces: {selector: {}}}", "selector goes with from: Selector"},
+		{"SlackChannel", "{" + api + ", suspend: maybe}", "suspend"},
+
+		{"SlackNotification", "{" + note + "text: x}", accepted},
+		{"SlackNotification", "{" + note + "title: x}", accepted},
+		{"SlackNotification", "{" + note + "markdown: x}", accepted},
+		{"SlackNotification", "{" + note + "title: x, markdown: x}", accepted},
+		{"SlackNotification", "{" + note + "blocks: [{type: divider}]}", accepted},
+		{"SlackNotification", "{" + note + "attachments: [{color: red}]}", accepted},
+		{"SlackNotification", "{" + note + "text: x, blocks: [{type: divider}]}", accepted},
+		{"SlackNotification", "{text: x}", "channelRef: Required value"},
+		{"SlackNotification", "{channelRef: {}, text: x}", "channelRef.name: Required value"},
+		{"SlackNotification", "{channelRef: {name: c}}", "a message needs at least one of title, text, markdown, blocks and attachments"},
+		{"SlackNotification", "{" + note + "severity: Error}", "a message needs at least one of"},
+		{"SlackNotification", "{" + note + "markdown: x, text: z}", "markdown can't be combined with text or blocks"},
+		{"SlackNotification", "{" + note + "markdown: x, blocks: [{type: divider}]}", "markdown can't be combined with text or blocks"},
+		{"SlackNotification", "{" + note + "text: ''}", "text"},
+		{"SlackNotification", "{" + note + "title: '" + strings.Repeat("x", 151) + "'}", "may not be more than 150"},
+		{"SlackNotification", "{" + note + "title: '" + strings.Repeat("ä", 150) + "'}", accepted},
+		{"SlackNotification", "{" + note + "markdown: '" + strings.Repeat("x", 12001) + "'}", "may not be more than 12000"},
+		{"SlackNotification", "{" + note + "text: x, severity: Fatal}", "Unsupported value"},
+		{"SlackNotification", "{" + note + "text: x, severity: Critical}", accepted},
+		{"SlackNotification", "{" + note + "text: x, recipients: [{user: a}, {email: a@b.c}, {channel: '#x'}]}", accepted},
+		{"SlackNotification", "{" + note + "text: x, recipients: []}", "recipients"},
+		{"SlackNotification", "{" + note + "text: x, recipients: [{}]}", "set exactly one of user, email and channel"},
+		{"SlackNotification", "{" + note + "text: x, recipients: [{user: a, email: a@b.c}]}", "set exactly one of user, email and channel"},
+		{"SlackNotification", "{" + note + "text: x, recipients: [{user: a, channel: a}]}", "set exactly one of user, email and channel"},
+		{"SlackNotification", "{" + note + "text: x, recipients: [{user: a}, {user: a}]}", "a recipient is named twice"},
+		{"SlackNotification", "{" + note + "text: x, recipients: [{user: a}, {channel: a}]}", accepted},
+		{"SlackNotification", "{" + note + "text: x, recipients: [{email: nobody}]}", "email"},
+		{"SlackNotification", "{" + note + "text: x, recipients: [{channel: 'two words'}]}", "channel"},
+		{"SlackNotification", "{" + note + "text: x, recipients: " + users(50) + "}", accepted},
+		{"SlackNotification", "{" + note + "text: x, recipients: " + users(51) + "}", "must have at most 50 items"},
+		{"SlackNotification", "{" + note + "text: x, fields: " + many(10, "{title: a, value: b}") + "}", accepted},
+		{"SlackNotification", "{" + note + "text: x, fields: " + many(11, "{title: a, value: b}") + "}", "must have at most 10 items"},
+		{"SlackNotification", "{" + note + "text: x, fields: [{value: b}]}", "title: Required value"},
+		{"SlackNotification", "{" + note + "blocks: " + many(50, "{type: divider}") + "}", accepted},
+		{"SlackNotification", "{" + note + "blocks: " + many(51, "{type: divider}") + "}", "must have at most 50 items"},
+		{"SlackNotification", "{" + note + "attachments: " + many(101, "{}") + "}", "must have at most 100 items"},
+		{"SlackNotification", "{" + note + "text: x, link: {url: 'https://e.com'}}", accepted},
+		{"SlackNotification", "{" + note + "text: x, link: {url: 'javascript:alert(1)'}}", "url"},
+		{"SlackNotification", "{" + note + "text: x, link: {text: a}}", "url: Required value"},
+		{"SlackNotification", "{" + note + "text: x, activeDeadlineSeconds: 0}", "activeDeadlineSeconds"},
+		{"SlackNotification", "{" + note + "text: x, activeDeadlineSeconds: 1}", accepted},
+		{"SlackNotification", "{" + note + "text: x, ttlSecondsAfterFinished: -1}", "ttlSecondsAfterFinished"},
+		{"SlackNotification", "{" + note + "text: x, ttlSecondsAfterFinished: 0}", accepted},
+		{"SlackNotification", "{" + note + "text: x, sender: {iconURL: 'https://e.com/i.png', iconEmoji: ':ship:'}}", "set iconURL or iconEmoji, not both"},
+		{"SlackNotification", "{" + note + "tekst: x, title: y}", `unknown field "spec.tekst"`},
+	}
+	g := gomega.NewWithT(t)
+	for _, c := range cases {
+		var spec map[string]any
+		g.Expect(yaml.Unmarshal([]byte(c.spec), &spec)).To(gomega.Succeed(), c.spec)
+		o := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
+		o.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(c.kind))
+		o.SetNamespace(metav1.NamespaceDefault)
+		o.SetName("x")
+		err := env.client.Create(t.Context(), o, client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict))
+		switch {
+		case c.says == accepted && err != nil:
+			t.Errorf("%s %s is refused: %v", c.kind, c.spec, err)
+		case c.says != accepted && err == nil:
+			t.Errorf("%s %s is taken", c.kind, c.spec)
+		case c.says != accepted && !strings.Contains(err.Error(), c.says):
+			t.Errorf("%s %s is refused with %q, want %q", c.kind, c.spec, err, c.says)
+		}
+	}
+}
