@@ -1,4 +1,6 @@
 ARG GO_VERSION=1.26
+# An image without shell and packages; any other static one will do.
+ARG BASE=scratch
 FROM golang:${GO_VERSION} AS build
 ARG TARGETOS
 ARG TARGETARCH
@@ -12,8 +14,7 @@ COPY internal/ internal/
 RUN CGO_ENABLED=0 GOOS=${TARGETOS:-linux} GOARCH=${TARGETARCH} \
     go build -trimpath -ldflags "-s -w" -o /slack-notifier ./cmd/slack-notifier
 
-# Nothing but the binary and the certificate authorities: no shell, no packages.
-FROM scratch
+FROM ${BASE}
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /slack-notifier /slack-notifier
 USER 65532:65532

@@ -159,16 +159,7 @@ func (r *Reconciler) announce(before, c *v1alpha1.SlackChannel) {
 	if was := conditions.Find(before, v1alpha1.ConditionStalled); was != nil && was.Reason == now.Reason && was.Message == now.Message {
 		return
 	}
-	r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, now.Reason, "Verify", "%s", shorten(now.Message))
-}
-
-// shorten keeps a note within what an Event takes (1,024 bytes).
-func shorten(s string) string {
-	const limit = 1000
-	if len(s) <= limit {
-		return s
-	}
-	return s[:limit] + "…"
+	r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, now.Reason, "Verify", "%s", conditions.Note(now.Message))
 }
 
 // nextCheck spreads the checks of many SlackChannels.

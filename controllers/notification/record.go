@@ -112,9 +112,6 @@ func (w *work) tooBrief(now time.Time) (time.Time, bool) {
 	return until, now.Before(until)
 }
 
-// noteLimit keeps a note within what an Event takes (1,024 bytes).
-const noteLimit = 1000
-
 // announce tells of a new need for a person in an Event.
 func (r *Reconciler) announce(before, n *v1alpha1.SlackNotification) {
 	now := conditions.Find(n, v1alpha1.ConditionStalled)
@@ -124,9 +121,5 @@ func (r *Reconciler) announce(before, n *v1alpha1.SlackNotification) {
 	if was := conditions.Find(before, v1alpha1.ConditionStalled); was != nil && was.Reason == now.Reason && was.Message == now.Message {
 		return
 	}
-	note := now.Message
-	if len(note) > noteLimit {
-		note = note[:noteLimit] + "…"
-	}
-	r.Recorder.Eventf(n, nil, corev1.EventTypeWarning, now.Reason, "Deliver", "%s", note)
+	r.Recorder.Eventf(n, nil, corev1.EventTypeWarning, now.Reason, "Deliver", "%s", conditions.Note(now.Message))
 }

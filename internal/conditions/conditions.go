@@ -5,6 +5,8 @@
 package conditions
 
 import (
+	"strings"
+
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -86,4 +88,16 @@ func remove(o Object, types ...string) {
 		meta.RemoveStatusCondition(&list, t)
 	}
 	o.SetConditions(list)
+}
+
+// maxNote is what an Event's note takes, in bytes, with some to spare
+// (kubernetes.io/docs/reference: at most 1,024).
+const maxNote = 1000
+
+// Note makes the note of an Event from a condition's message.
+func Note(message string) string {
+	if len(message) <= maxNote {
+		return message
+	}
+	return strings.ToValidUTF8(message[:maxNote], "") + "…"
 }
