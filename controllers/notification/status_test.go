@@ -117,4 +117,3 @@ func TestBackoffGrowsAndIsCapped(t *testing.T) {
 		}
 	}
 }
-
