@@ -65,6 +65,9 @@ const (
 	ReasonVerifiable = "Verifiable"
 	// ReasonWebhook: a webhook can't be asked what it has taken.
 	ReasonWebhook = "Webhook"
+	// ReasonMetadataNotReturned: a message that was read back lacked what the
+	// operator recognises its messages by.
+	ReasonMetadataNotReturned = "MetadataNotReturned"
 	// ReasonUnknown: Slack did not report the token's scopes, so whether the
 	// operator may read back shows only when it has to.
 	ReasonUnknown = "Unknown"
@@ -80,7 +83,8 @@ const (
 	ReasonPartiallyDelivered = "PartiallyDelivered"
 	// ReasonPending: nothing has been sent yet.
 	ReasonPending = "Pending"
-	// ReasonDelivering: at least one delivery is under way.
+	// ReasonDelivering: the message is being posted. It is told beforehand with
+	// spec.onUnknownOutcome: GiveUp alone.
 	ReasonDelivering = "Delivering"
 	// ReasonSlackChannelNotFound: the SlackChannel that channelRef names does
 	// not exist.
@@ -123,6 +127,9 @@ const (
 	// ReasonVerifyingOutcome: the message may be in Slack already, which is
 	// looked up before it is sent.
 	ReasonVerifyingOutcome = "VerifyingOutcome"
+	// ReasonOutcomeUnknown: Slack may or may not have taken the message, can't
+	// be asked, and spec.onUnknownOutcome is GiveUp.
+	ReasonOutcomeUnknown = "OutcomeUnknown"
 	// ReasonRateLimited: Slack asked to wait.
 	ReasonRateLimited = "RateLimited"
 	// ReasonSlackUnavailable: Slack did not answer, or not with sense.

@@ -25,6 +25,13 @@ type SlackNotificationSpec struct {
 
 	Content `json:",inline"`
 
+	// onUnknownOutcome says what to do when Slack may or may not have taken the
+	// message and can't be asked, as with a webhook: Retry (the default) sends
+	// it again, GiveUp does not.
+	// +optional
+	// +kubebuilder:default=Retry
+	OnUnknownOutcome UnknownOutcomePolicy `json:"onUnknownOutcome,omitempty"`
+
 	// activeDeadlineSeconds gives up what is not delivered this many seconds
 	// after the object's creation.
 	// +optional
@@ -41,6 +48,17 @@ type SlackNotificationSpec struct {
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 }
+
+// UnknownOutcomePolicy says what to do with a message of unknown outcome.
+//
+// +kubebuilder:validation:Enum=Retry;GiveUp
+type UnknownOutcomePolicy string
+
+// The policies for messages of unknown outcome.
+const (
+	UnknownOutcomeRetry  UnknownOutcomePolicy = "Retry"
+	UnknownOutcomeGiveUp UnknownOutcomePolicy = "GiveUp"
+)
 
 // Content is what a message says.
 type Content struct {

@@ -162,12 +162,16 @@ func (r *Reconciler) announce(before, c *v1alpha1.SlackChannel) {
 	r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, now.Reason, "Verify", "%s", conditions.Note(now.Message))
 }
 
+func (r *Reconciler) checkEvery() time.Duration {
+	if r.CheckEvery == 0 {
+		return DefaultCheckEvery
+	}
+	return r.CheckEvery
+}
+
 // nextCheck spreads the checks of many SlackChannels.
 func (r *Reconciler) nextCheck() time.Duration {
-	every := r.CheckEvery
-	if every == 0 {
-		every = DefaultCheckEvery
-	}
+	every := r.checkEvery()
 	return every - every/20 + rand.N(every/10+1)
 }
 

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
@@ -54,7 +52,7 @@ func (r *Reconciler) checkWebAPI(ctx context.Context, c *v1alpha1.SlackChannel, 
 		facts(s)
 		s.Channel = &v1alpha1.ChannelInfo{ID: found.ID, Name: found.Name, Private: found.Private, Archived: found.Archived}
 	}
-	o.exactlyOnce = r.exactlyOnce(ctx, conn, identity, found)
+	o.exactlyOnce, o.after = r.exactlyOnce(ctx, c, conn, identity, found)
 	r.answered(c)
 	return o
 }
@@ -91,6 +89,10 @@ func (r *Reconciler) authenticate(ctx context.Context, c *v1alpha1.SlackChannel,
 	return slack.Identity{}, o, false
 }
 
+// tolerated failures in a row don't make a SlackChannel unreachable that was
+// verified before: its messages tell as much.
+const tolerated = 2
+
 // judge turns an error of a call into an outcome.
 func (r *Reconciler) judge(c *v1alpha1.SlackChannel, e *slack.Error, stands bool) outcome {
 	secret := fmt.Sprintf("Secret %s/%s", c.Namespace, c.Spec.WebAPI.TokenSecretRef.Name)
@@ -112,6 +114,9 @@ func (r *Reconciler) judge(c *v1alpha1.SlackChannel, e *slack.Error, stands bool
 		return stalled(v1alpha1.ReasonChannelArchived, fmt.Sprintf("%v: unarchive channel %q, or name another one", e, name))
 	}
 	failures := r.remember(c, func(m *memory) { m.failures++ }).failures
+	if stands && failures < tolerated {
+		return waiting(stands, "", backoff(failures))
+	}
 	return retrying(v1alpha1.ReasonSlackUnreachable, fmt.Sprintf("%v; the check is repeated", e), backoff(failures))
 }
 
@@ -195,68 +200,6 @@ func (r *Reconciler) enter(ctx context.Context, c *v1alpha1.SlackChannel, conn *
 		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf("the bot is not a member of channel %q and could not join it: %v; invite it", name, e)), false
 	}
 	return r.judge(c, e, stands), false
-}
-
-// historyScopes let a bot read back what it has posted.
-var historyScopes = map[bool]string{false: "channels:history", true: "groups:history"}
-
-// exactlyOnce tells whether the operator may read the channel back.
-func (r *Reconciler) exactlyOnce(ctx context.Context, conn *connection.Connection, identity slack.Identity, found slack.Conversation) *metav1.Condition {
-	scope := historyScopes[found.Private]
-	if found.DM {
-		scope = "im:history"
-	}
-	if !found.Member && !found.DM {
-		return &metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotInChannel,
-			Message: "the bot may post to the channel without being a member, but reads back only what it is a member of: invite it to rule out duplicates"}
-	}
-	if slices.Contains(identity.Scopes, scope) {
-		return verifiable()
-	}
-	// Only an answer proves that a scope is missing.
-	if _, ok := r.Limiter.Reserve(r.Clock.Now(), identity.TeamID, slack.MethodHistory, "probe of "+found.ID); !ok {
-		return nil
-	}
-	_, _, err := conn.API.History(ctx, slack.HistoryQuery{Conversation: found.ID, Limit: 1})
-	if err == nil {
-		return verifiable()
-	}
-	e := slack.AsError(err)
-	switch e.Class {
-	case slack.ClassMissingScope:
-		return &metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonMissingScope,
-			Message: fmt.Sprintf("the app may not read the channel back: add the bot scope %s and reinstall the app, to rule out duplicates", firstOf(e.Needed, scope))}
-	case slack.ClassNotInChannel:
-		return &metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotInChannel,
-			Message: "the bot reads back only what it is a member of: invite it to the channel to rule out duplicates"}
-	case slack.ClassRateLimited:
-		r.Limiter.Penalize(r.Clock.Now(), identity.TeamID, slack.MethodHistory, e.RetryAfter)
-	}
-	return &metav1.Condition{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonUnknown,
-		Message: "Slack has not said yet whether the channel can be read back"}
-}
-
-func exactlyOnceForRecipients(identity slack.Identity) *metav1.Condition {
-	if len(identity.Scopes) == 0 {
-		return &metav1.Condition{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonUnknown,
-			Message: "Slack does not report the token's scopes, and there is no channel to try"}
-	}
-	var lacking []string
-	for _, scope := range []string{"im:history", "channels:history", "groups:history"} {
-		if !slices.Contains(identity.Scopes, scope) {
-			lacking = append(lacking, scope)
-		}
-	}
-	if len(lacking) == 0 {
-		return verifiable()
-	}
-	return &metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonMissingScope,
-		Message: fmt.Sprintf("Slack reports no bot scope %s: add it and reinstall the app, to rule out duplicates in all kinds of conversations", strings.Join(lacking, ", "))}
-}
-
-func verifiable() *metav1.Condition {
-	return &metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonVerifiable,
-		Message: "the operator can read back what it has posted"}
 }
 
 func firstOf(a, b string) string {

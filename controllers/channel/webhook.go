@@ -20,7 +20,12 @@ const (
 // checkWebhook judges a webhook by what became of the messages sent by it,
 // because nothing else tells.
 func (r *Reconciler) checkWebhook(c *v1alpha1.SlackChannel, conn *connection.Connection, known memory) outcome {
-	verdict, tried := r.Health.Verdict(client.ObjectKeyFromObject(c), conn.Credential)
+	name := client.ObjectKeyFromObject(c)
+	verdict, tried := r.Health.Verdict(name, conn.Credential)
+	if tried && verdict.Err != nil && verdict.Err.Class != slack.ClassWebhookRevoked && r.Clock.Since(verdict.At) > r.checkEvery()*9/10 {
+		r.Health.Forget(name)
+		tried = false
+	}
 	var o outcome
 	switch {
 	case tried && verdict.Err != nil:
@@ -32,7 +37,8 @@ func (r *Reconciler) checkWebhook(c *v1alpha1.SlackChannel, conn *connection.Con
 		o = ready(v1alpha1.ReasonWebhookNotVerified, webhookUntried)
 	}
 	o = o.withoutFacts()
-	o.recheck = false
+	// A channel may be unarchived, which nothing but a message would show.
+	o.recheck = tried && verdict.Err != nil && verdict.Err.Class != slack.ClassWebhookRevoked
 	o.exactlyOnce = &metav1.Condition{
 		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWebhook,
 		Message: "a webhook can't be asked what it has taken, so a message whose outcome is unknown may be sent again; use webAPI to rule that out",

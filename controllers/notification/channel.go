@@ -30,7 +30,6 @@ func (r *Reconciler) hold(_ context.Context, w *work) error {
 		}
 		w.wait(d)
 	}
-	r.Lanes.ForgetOwner(r.Clock.Now(), w.name.String())
 	w.blocked(blockHold, v1alpha1.ReasonSuspended, "spec.suspend is true: what is not delivered yet is held until it is set to false")
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/message"
 	"github.com/slack-notifier/slack-notifier/internal/metrics"
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
@@ -38,6 +39,9 @@ func (r *Reconciler) deliver(ctx context.Context, w *work) error {
 		return nil
 	}
 	w.news = true
+	if turn = r.intend(ctx, w, turn); len(turn) == 0 {
+		return nil
+	}
 	var group sync.WaitGroup
 	slots := make(chan struct{}, parallelPosts)
 	results := make([]error, len(turn))
@@ -50,13 +54,27 @@ func (r *Reconciler) deliver(ctx context.Context, w *work) error {
 	}
 	group.Wait()
 	for i, rcpt := range turn {
-		if results[i] == nil {
+		rcpt.intended = false
+		e := slack.AsError(results[i])
+		if e == nil {
 			r.delivered(w, rcpt)
 			continue
 		}
-		r.refused(ctx, w, rcpt, slack.AsError(results[i]))
+		r.refused(ctx, w, rcpt, e)
 	}
 	return nil
+}
+
+// answered tells the queue whether the workspace answers. When it has stopped
+// to, its SlackChannel is checked, so that its status says so.
+func (r *Reconciler) answered(w *work, e *slack.Error) {
+	if e == nil || e.Class != slack.ClassUnavailable && e.Class != slack.ClassAmbiguous {
+		r.Lanes.Answered(w.workspace.TeamID)
+		return
+	}
+	if r.Lanes.Failed(r.Clock.Now(), w.workspace.TeamID) {
+		r.Health.Channels.Wake(channelKey(w.n))
+	}
 }
 
 func (w *work) lane(rcpt *recipient) pacing.Lane {
@@ -82,6 +100,11 @@ func (r *Reconciler) granted(w *work, rcpt *recipient) bool {
 		return true
 	}
 	left := turn.At.Sub(now)
+	if turn.Down {
+		rcpt.pend(v1alpha1.ReasonSlackUnavailable, "Slack does not answer: it is tried with one message now and then, and this one is sent as soon as it answers")
+		w.wait(now.Add(2 * time.Minute))
+		return false
+	}
 	rcpt.brief = left < patience
 	// One figure for the whole wait, so that it costs one write.
 	if rcpt.delivery.Reason != v1alpha1.ReasonWaitingForTurn || rcpt.brief {
@@ -129,8 +152,9 @@ func (r *Reconciler) post(ctx context.Context, w *work, rcpt *recipient) error {
 	}
 	id := w.ticket(rcpt)
 	now := r.Clock.Now()
-	rcpt.delivery.Attempts++
-	rcpt.delivery.LastAttemptAt = &metav1.Time{Time: now.Truncate(time.Second)}
+	if !rcpt.intended {
+		rcpt.attempt(now)
+	}
 	rcpt.stamp = w.stamp
 	r.Lanes.Sent(now, id)
 	posted, err := w.conn.Poster.Post(context.WithoutCancel(ctx), rcpt.conversation, m)
@@ -155,14 +179,20 @@ func (w *work) adapter() string {
 // delivered notes a success.
 func (r *Reconciler) delivered(w *work, rcpt *recipient) {
 	now := r.Clock.Now()
+	r.answered(w, nil)
 	rcpt.set(v1alpha1.DeliveryDelivered, "", "")
 	rcpt.failures, rcpt.notBefore, rcpt.doubt, rcpt.brief, rcpt.joined = 0, time.Time{}, time.Time{}, false, false
 	rcpt.delivery.ContentHash = w.rendered.Hash
 	rcpt.delivery.DeliveredAt = &metav1.Time{Time: now.Truncate(time.Second)}
 	rcpt.delivery.Permalink = w.permalink(rcpt)
 	r.Metrics.Attempt(metrics.OutcomeDelivered, w.adapter(), now.Sub(w.n.CreationTimestamp.Time))
-	if w.conn.API == nil {
-		r.Health.Report(channelKey(w.n), w.conn.Credential, nil)
+	switch {
+	case w.conn.API == nil:
+		r.Health.Report(channelKey(w.n), w.conn.Credential, nil, now)
+	case rcpt.key == defaultKey:
+		r.Health.Posted(channelKey(w.n), connection.Post{
+			Credential: w.conn.Credential, Conversation: rcpt.delivery.ConversationID, Timestamp: rcpt.delivery.Timestamp, At: now,
+		})
 	}
 }
 
@@ -182,10 +212,8 @@ func (r *Reconciler) refused(ctx context.Context, w *work, rcpt *recipient, e *s
 	now := r.Clock.Now()
 	switch e.Class {
 	case slack.ClassAmbiguous:
-		if w.conn.API != nil {
-			rcpt.doubt, rcpt.cursor, rcpt.restarted = rcpt.delivery.LastAttemptAt.Time, "", false
-			rcpt.settled = now.Add(r.settleTime())
-		}
+		rcpt.doubt, rcpt.restarted = rcpt.delivery.LastAttemptAt.Time, false
+		rcpt.settled = now.Add(r.settleTime())
 	case slack.ClassRateLimited:
 		lane := w.lane(rcpt)
 		if w.conn.API != nil {
@@ -200,6 +228,9 @@ func (r *Reconciler) refused(ctx context.Context, w *work, rcpt *recipient, e *s
 		}
 	}
 	r.fail(w, rcpt, e)
+	if e.Class == slack.ClassAmbiguous && w.conn.API == nil && w.givesUp() {
+		r.unverifiable(w, rcpt, fmt.Sprintf("a webhook can't be asked (%v)", e))
+	}
 }
 
 // join makes the bot a member of the channel, once, where the SlackChannel

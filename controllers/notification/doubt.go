@@ -16,39 +16,85 @@ import (
 const DefaultSettleTime = 3 * time.Second
 
 // skew is how far the clocks of Slack and of this cluster may be apart.
-const skew = 2 * time.Minute
+const skew = 5 * time.Minute
 
 // pagesAtOnce is how much of a conversation is read in one pass.
 const pagesAtOnce = 5
 
-// certain clears up whether an earlier attempt reached Slack, by reading the
-// conversation back: true when the message may be posted now.
+// certain clears up whether an earlier attempt reached Slack: true when the
+// message may be posted now.
 func (r *Reconciler) certain(ctx context.Context, w *work, rcpt *recipient) bool {
-	if rcpt.doubt.IsZero() || w.conn.API == nil {
+	switch {
+	case rcpt.doubt.IsZero():
 		return true
+	case w.unintended(rcpt) && (w.conn.API == nil || rcpt.key != defaultKey):
+		rcpt.doubt = time.Time{}
+		return true
+	case w.conn.API == nil:
+		return r.unverifiable(w, rcpt, "a webhook can't be asked")
 	}
 	now := r.Clock.Now()
+	key := conversationKey{w.workspace.TeamID, rcpt.conversation}
 	if now.Before(rcpt.settled) {
+		r.readback.want(key, rcpt.doubt.Add(-skew), now)
 		rcpt.pend(v1alpha1.ReasonVerifyingOutcome, rcpt.suspicion()+", so the conversation is read before it is sent")
 		rcpt.brief = rcpt.restarted
 		w.wait(rcpt.settled)
 		return false
 	}
+	return r.verify(ctx, w, rcpt, question{
+		key: key, id: storedAs(w, rcpt), oldest: rcpt.doubt.Add(-skew), settled: rcpt.settled, owner: w.name,
+	})
+}
+
+func storedAs(w *work, rcpt *recipient) stored {
+	payload := message.Metadata(string(w.n.UID), rcpt.key, "").Payload
+	return stored{payload["notification"], payload["recipient"]}
+}
+
+// verify reads the conversation as far as it can be read now.
+func (r *Reconciler) verify(ctx context.Context, w *work, rcpt *recipient, q question) bool {
 	for range pagesAtOnce {
-		at, ok := r.Limiter.Reserve(now, w.workspace.TeamID, slack.MethodHistory, w.ticket(rcpt))
+		now := r.Clock.Now()
+		known, m := r.readback.ask(q, now)
+		switch known {
+		case present:
+			r.found(w, rcpt, m)
+			return false
+		case absent:
+			rcpt.doubt = time.Time{}
+			return true
+		case elsewhere:
+			rcpt.pend(v1alpha1.ReasonVerifyingOutcome, rcpt.suspicion()+", so the conversation is being read")
+			rcpt.brief = true
+			w.wait(now.Add(30 * time.Second)) // in case that the wake-up gets lost
+			return false
+		case postponed:
+			return r.postponed(w, rcpt, q)
+		}
+		at, ok := r.Limiter.Reserve(now, w.workspace.TeamID, slack.MethodHistory, "readback/"+rcpt.conversation)
 		if !ok {
+			r.leave(q, now)
 			rcpt.pend(v1alpha1.ReasonVerifyingOutcome, rcpt.suspicion()+"; it waits for its turn to read the conversation, to stay within Slack's rate limit")
 			rcpt.brief = at.Sub(now) < patience
 			w.wait(at)
 			return false
 		}
-		done, absent := r.readBack(ctx, w, rcpt)
-		if done {
-			return absent
+		err := r.readback.page(ctx, w.conn.API, q.key, now)
+		r.leave(q, now)
+		if err != nil {
+			return r.unread(w, rcpt, q, slack.AsError(err))
 		}
 	}
-	w.wait(now)
+	w.wait(r.Clock.Now().Add(time.Millisecond))
 	return false
+}
+
+// leave ends this notification's part in a reading.
+func (r *Reconciler) leave(q question, now time.Time) {
+	for _, owner := range r.readback.leave(q.key, now) {
+		r.Wake.Wake(owner)
+	}
 }
 
 // suspicion says why the message may be in Slack already.
@@ -66,48 +112,48 @@ func (r *Reconciler) settleTime() time.Duration {
 	return DefaultSettleTime
 }
 
-// readBack reads one page: done when there is no more to read now.
-func (r *Reconciler) readBack(ctx context.Context, w *work, rcpt *recipient) (done, absent bool) {
-	page, next, err := w.conn.API.History(ctx, slack.HistoryQuery{
-		Conversation: rcpt.conversation, Oldest: rcpt.doubt.Add(-skew), Cursor: rcpt.cursor,
-	})
-	if err != nil {
-		return true, r.unread(w, rcpt, slack.AsError(err))
-	}
-	want := message.Metadata(string(w.n.UID), rcpt.key, "").Payload
-	for _, m := range page {
-		if m.Metadata == nil || m.Metadata.EventType != message.EventType ||
-			m.Metadata.Payload["notification"] != want["notification"] || m.Metadata.Payload["recipient"] != want["recipient"] {
-			continue
-		}
-		r.found(w, rcpt, m)
-		return true, false
-	}
-	rcpt.cursor = next
-	if next != "" {
-		return false, false
-	}
-	rcpt.doubt = time.Time{}
-	return true, true
+// givesUp reports whether a message of unknown outcome is not to be sent again.
+func (w *work) givesUp() bool { return w.n.Spec.OnUnknownOutcome == v1alpha1.UnknownOutcomeGiveUp }
+
+// unintended reports that nothing can have been sent: with GiveUp the intent is
+// written before each attempt, but for a SlackChannel's own channel that can be
+// read back.
+func (w *work) unintended(rcpt *recipient) bool {
+	return w.givesUp() && rcpt.restarted && !rcpt.intended
 }
 
-// unread decides when the conversation can't be read: true to post all the same.
-func (r *Reconciler) unread(w *work, rcpt *recipient, e *slack.Error) bool {
-	rcpt.cursor = ""
+// unverifiable decides where nothing will ever be known: true to post all the
+// same.
+func (r *Reconciler) unverifiable(w *work, rcpt *recipient, why string) bool {
+	rcpt.doubt = time.Time{}
+	if !w.givesUp() || w.unintended(rcpt) {
+		return true
+	}
+	rcpt.set(v1alpha1.DeliveryUnknown, v1alpha1.ReasonOutcomeUnknown, fmt.Sprintf(
+		"Slack may or may not have taken the message, and %s: look into the conversation; to have it sent again, set spec.onUnknownOutcome to Retry", why))
+	rcpt.intended, w.news = false, true
+	return false
+}
+
+// unread decides when the conversation could not be read: true to post all the
+// same.
+func (r *Reconciler) unread(w *work, rcpt *recipient, q question, e *slack.Error) bool {
+	r.answered(w, e)
 	switch {
 	case e.Class == slack.ClassRateLimited:
 		r.Limiter.Penalize(r.Clock.Now(), w.workspace.TeamID, slack.MethodHistory, e.RetryAfter)
 	case !e.Class.Passing():
-		// It may not be read at all, so nothing will ever be known.
-		rcpt.doubt = time.Time{}
-		return true
+		return r.unverifiable(w, rcpt, fmt.Sprintf("the conversation can't be read back (%v)", e))
 	}
-	rcpt.failures++
-	rcpt.notBefore = r.Clock.Now().Add(max(backoff(rcpt.failures), e.RetryAfter))
+	return r.postponed(w, rcpt, q)
+}
+
+// postponed waits for the next attempt to read.
+func (r *Reconciler) postponed(w *work, rcpt *recipient, q question) bool {
+	e, at := r.readback.trouble(q.key, r.Clock.Now())
 	rcpt.pend(v1alpha1.ReasonVerifyingOutcome,
 		fmt.Sprintf("%s, and the conversation could not be read: %v; it is tried again", rcpt.suspicion(), e))
-	rcpt.stamp = w.stamp
-	w.wait(rcpt.notBefore)
+	w.wait(at)
 	return false
 }
 

@@ -50,11 +50,12 @@ type entry struct {
 	final bool
 	// doubt is the time of the earliest attempt of unknown outcome; zero when
 	// there is none. settled is when the last of them shows in the
-	// conversation, and cursor how far that has been read.
+	// conversation.
 	doubt, settled time.Time
-	cursor         string
 	// restarted: the doubt is about what another process may have done.
 	restarted bool
+	// intended: the status says that the message is being posted.
+	intended bool
 	// joined: the bot has tried to join the channel since the last success.
 	joined bool
 	// brief: what it waits for will be over so soon that it need not be told.

@@ -47,6 +47,7 @@ var verdicts = map[slack.Class]verdict{
 // fail notes a failed call in the delivery, and when to try again.
 func (r *Reconciler) fail(w *work, rcpt *recipient, e *slack.Error) {
 	now := r.Clock.Now()
+	r.answered(w, e)
 	v, ok := verdicts[e.Class]
 	if !ok {
 		v = verdicts[slack.ClassUnknown]
@@ -80,7 +81,7 @@ func (r *Reconciler) fail(w *work, rcpt *recipient, e *slack.Error) {
 	// What goes wrong in a recipient's conversation says nothing of the
 	// SlackChannel's own.
 	if v.credential && (!v.conversation || rcpt.key == defaultKey) {
-		r.Health.Report(channelKey(w.n), w.conn.Credential, e)
+		r.Health.Report(channelKey(w.n), w.conn.Credential, e, now)
 	}
 	outcome := metrics.OutcomeRetried
 	if v.state == v1alpha1.DeliveryFailed {

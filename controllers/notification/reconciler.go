@@ -63,7 +63,8 @@ type Reconciler struct {
 	// of the message from the conversation proves that Slack has not taken it.
 	SettleTime time.Duration
 
-	ledger ledger
+	ledger   ledger
+	readback readback
 }
 
 // Reconcile takes one SlackNotification as far as it can be taken now.
@@ -98,6 +99,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		if w.stop {
 			break
 		}
+	}
+	if w.block != nil {
+		// Whoever can't use a turn must not hold it.
+		r.Lanes.ForgetOwner(r.Clock.Now(), w.name.String())
 	}
 	return r.record(ctx, w)
 }

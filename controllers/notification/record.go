@@ -19,15 +19,11 @@ import (
 func (r *Reconciler) record(ctx context.Context, w *work) (ctrl.Result, error) {
 	now := r.Clock.Now()
 	before := w.n.DeepCopy()
-	deliveries := make([]v1alpha1.Delivery, len(w.recipients))
-	for i := range w.recipients {
-		deliveries[i] = *w.recipients[i].delivery.DeepCopy()
-	}
 	place := ""
 	if len(w.recipients) == 1 {
 		place = w.place(&w.recipients[0])
 	}
-	compose(w.n, deliveries, w.block, place, now)
+	compose(w.n, w.deliveries(), w.block, place, now)
 	if at, ok := expiry(w.n); ok {
 		w.wait(at)
 	}

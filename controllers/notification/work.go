@@ -106,6 +106,9 @@ func (r *Reconciler) begin(n *v1alpha1.SlackNotification) *work {
 		if e == nil {
 			e = r.load(n, key, known[key], leader)
 		}
+		if e.delivery.State == v1alpha1.DeliveryUnknown && !w.givesUp() {
+			r.reopen(e)
+		}
 		if changed && e.delivery.State != v1alpha1.DeliveryDelivered {
 			e.failures, e.notBefore, e.dormant, e.joined, e.final = 0, time.Time{}, false, false, false
 			if e.delivery.State == v1alpha1.DeliveryFailed {
@@ -133,8 +136,10 @@ func (r *Reconciler) load(n *v1alpha1.SlackNotification, key string, known *v1al
 		e.final = e.delivery.Reason == v1alpha1.ReasonMessageRejected || e.delivery.Reason == v1alpha1.ReasonDeadlineExceeded
 		e.notBefore = r.Clock.Now().Add(recheck(0))
 	}
-	// Another process may have sent it and died before it could say so.
-	if !leader.after(n) {
+	// Another process may have sent it and died before it could say so; with an
+	// intent in the status it certainly was about to.
+	e.intended = e.delivery.Reason == v1alpha1.ReasonDelivering
+	if e.intended || !leader.after(n) {
 		since := leader.at
 		if since.IsZero() {
 			since = r.Clock.Now()
@@ -145,6 +150,16 @@ func (r *Reconciler) load(n *v1alpha1.SlackNotification, key string, known *v1al
 		}
 	}
 	return e
+}
+
+// reopen has a message of unknown outcome sent again, because a person asks for
+// it; where Slack can be asked, it is asked first.
+func (r *Reconciler) reopen(e *entry) {
+	e.delivery.State = v1alpha1.DeliveryPending
+	e.failures, e.notBefore, e.final = 0, time.Time{}, false
+	if e.delivery.LastAttemptAt != nil {
+		e.doubt, e.settled = e.delivery.LastAttemptAt.Time, r.Clock.Now()
+	}
 }
 
 // wait notes that the pass is to be repeated at a time.

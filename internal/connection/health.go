@@ -2,6 +2,7 @@ package connection
 
 import (
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -15,6 +16,7 @@ type Verdict struct {
 	Credential string
 	// Err is nil when a message went through.
 	Err *slack.Error
+	At  time.Time
 }
 
 // Health carries what the posting of messages teaches about a SlackChannel to
@@ -26,10 +28,45 @@ type Health struct {
 
 	mu       sync.Mutex
 	verdicts map[types.NamespacedName]Verdict
+	firsts   map[types.NamespacedName]Post
+}
+
+// Post is a message that Slack has taken.
+type Post struct {
+	// Credential that it was sent with.
+	Credential              string
+	Conversation, Timestamp string
+	At                      time.Time
+}
+
+// Posted notes a message through a SlackChannel to its own channel. The first
+// one with a credential wakes the SlackChannel's controller, which reads it
+// back to see that what it is recognised by returns.
+func (h *Health) Posted(channel types.NamespacedName, p Post) {
+	h.mu.Lock()
+	if h.firsts[channel].Credential == p.Credential {
+		h.mu.Unlock()
+		return
+	}
+	if h.firsts == nil {
+		h.firsts = map[types.NamespacedName]Post{}
+	}
+	h.firsts[channel] = p
+	h.mu.Unlock()
+	h.Channels.Wake(channel)
+}
+
+// FirstPost returns the first message that this process has sent with a
+// credential; false when there is none.
+func (h *Health) FirstPost(channel types.NamespacedName, credential string) (Post, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p, ok := h.firsts[channel]
+	return p, ok && p.Credential == credential
 }
 
 // Report notes the outcome of a post through a SlackChannel.
-func (h *Health) Report(channel types.NamespacedName, credential string, err *slack.Error) {
+func (h *Health) Report(channel types.NamespacedName, credential string, err *slack.Error, now time.Time) {
 	if err != nil && !aboutCredential(err.Class) {
 		return
 	}
@@ -40,7 +77,7 @@ func (h *Health) Report(channel types.NamespacedName, credential string, err *sl
 		if h.verdicts == nil {
 			h.verdicts = map[types.NamespacedName]Verdict{}
 		}
-		h.verdicts[channel] = Verdict{Credential: credential, Err: err}
+		h.verdicts[channel] = Verdict{Credential: credential, Err: err, At: now}
 	}
 	h.mu.Unlock()
 	// A refusal is worth a look each time: the controller has found the
@@ -74,4 +111,5 @@ func (h *Health) Forget(channel types.NamespacedName) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.verdicts, channel)
+	delete(h.firsts, channel)
 }

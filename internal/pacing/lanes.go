@@ -46,6 +46,9 @@ type Turn struct {
 	// Ahead is how many messages of the lane go before, the one that is being
 	// sent included.
 	Ahead int
+	// Down is true while nothing is posted to the workspace because it does
+	// not answer.
+	Down bool
 }
 
 // Grant is a ticket whose turn has come.
@@ -75,6 +78,10 @@ type LaneOptions struct {
 	// GrantExpiry is how long a grant waits for its owner; 30 s when 0. Then
 	// the ticket is dropped and the next one has its turn.
 	GrantExpiry time.Duration
+	// BreakAfter failures in a row of a workspace's posts, nothing is posted
+	// there for a while that doubles from 1 s to a minute, and then one message
+	// at a time until one gets an answer; 5 when 0, never when negative.
+	BreakAfter int
 	// InFlightExpiry is how long a post may be under way without Done, as a
 	// backstop; 5 minutes when 0.
 	InFlightExpiry time.Duration
@@ -118,6 +125,8 @@ type workspace struct {
 	blocked time.Time
 	// busy counts the tickets that are granted or in flight.
 	busy int
+	// failures in a row to get an answer; see LaneOptions.BreakAfter.
+	failures int
 	// ready lanes may post now, the most urgent first; later ones wait for
 	// their time, the next first.
 	ready readyHeap
@@ -151,6 +160,9 @@ func (o LaneOptions) withDefaults() LaneOptions {
 	}
 	if o.InFlight == 0 {
 		o.InFlight = 32
+	}
+	if o.BreakAfter == 0 {
+		o.BreakAfter = 5
 	}
 	if o.GrantExpiry == 0 {
 		o.GrantExpiry = 30 * time.Second
@@ -265,7 +277,7 @@ func (l *Lanes) promote(w *workspace, now time.Time) {
 // free is when the workspace takes another message; false when only the end
 // of one that is under way can tell.
 func (l *Lanes) free(w *workspace, now time.Time) (time.Time, bool) {
-	if l.options.InFlight > 0 && w.busy >= l.options.InFlight {
+	if l.options.InFlight > 0 && w.busy >= l.options.InFlight || l.down(w) && w.busy > 0 {
 		return time.Time{}, false
 	}
 	at := w.used.earliest(now, l.options.Budget)
@@ -301,7 +313,7 @@ func (l *Lanes) estimate(now time.Time, it *item) Turn {
 	if w := it.lane.workspace; w.blocked.After(at) {
 		at = w.blocked
 	}
-	turn := Turn{At: at.Add(time.Duration(ahead) * (l.options.Interval + l.options.Margin)), Ahead: ahead}
+	turn := Turn{Down: l.down(it.lane.workspace), At: at.Add(time.Duration(ahead) * (l.options.Interval + l.options.Margin)), Ahead: ahead}
 	if it.lane.busy != nil {
 		turn.Ahead++
 		if busy := l.after(now); busy.After(at) {
@@ -377,7 +389,11 @@ func (l *Lanes) Forget(now time.Time, id string) {
 func (l *Lanes) ForgetOwner(now time.Time, owner string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for id := range l.owners[owner] {
+	ids := l.owners[owner]
+	if len(ids) == 0 {
+		return
+	}
+	for id := range ids {
 		l.drop(now, l.items[id])
 	}
 	l.signal()
@@ -413,6 +429,45 @@ func (l *Lanes) delay(one *lane, until time.Time) {
 		one.ready = until
 		l.place(one)
 	}
+}
+
+// maxPause between two attempts to reach a workspace that does not answer.
+const maxPause = time.Minute
+
+// Failed tells that a call got no answer from a workspace, as when it is down.
+// It returns true when this makes the workspace count as down.
+func (l *Lanes) Failed(now time.Time, name string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := l.workspaces[name]
+	if w == nil {
+		w = &workspace{}
+		l.workspaces[name] = w
+	}
+	w.failures++
+	if !l.down(w) {
+		return false
+	}
+	pause := min(maxPause, time.Second<<min(w.failures-l.options.BreakAfter, 6))
+	if until := now.Add(pause); until.After(w.blocked) {
+		w.blocked = until
+	}
+	l.signal()
+	return w.failures == l.options.BreakAfter
+}
+
+// Answered tells that a workspace has answered a call, whatever it said.
+func (l *Lanes) Answered(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w := l.workspaces[name]; w != nil && w.failures > 0 {
+		w.failures = 0
+		l.signal()
+	}
+}
+
+func (l *Lanes) down(w *workspace) bool {
+	return l.options.BreakAfter > 0 && w.failures >= l.options.BreakAfter
 }
 
 // Due grants what may be posted now and returns it, to wake the owners. An
@@ -501,7 +556,7 @@ func (l *Lanes) sweep(now time.Time) {
 		used[one.workspace] = struct{}{}
 	}
 	for name, w := range l.workspaces {
-		if _, ok := used[w]; !ok && !w.blocked.After(now) && !w.used.earliest(now, l.options.Budget).After(now) && w.idleSince(now) {
+		if _, ok := used[w]; !ok && w.failures == 0 && !w.blocked.After(now) && !w.used.earliest(now, l.options.Budget).After(now) && w.idleSince(now) {
 			delete(l.workspaces, name)
 		}
 	}

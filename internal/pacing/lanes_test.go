@@ -329,6 +329,54 @@ func TestInFlightIsCapped(t *testing.T) {
 	}
 }
 
+// A workspace that does not answer is tried by one message at a time, at
+// growing distances, and by all again as soon as one gets an answer.
+func TestBreaker(t *testing.T) {
+	l := NewLanes(epoch, LaneOptions{BreakAfter: 3})
+	now := epoch.Add(time.Minute)
+	lane := func(i int) Lane { return Lane{"T1", fmt.Sprint("C", i)} }
+	id := func(i int) string { return fmt.Sprint("m", i) }
+	for i := range 3 {
+		if !l.Ask(now, lane(i), Ticket{ID: id(i), Owner: id(i)}).Granted {
+			t.Fatal("not granted")
+		}
+		l.Sent(now, id(i))
+		l.Done(now, id(i))
+		if opened := l.Failed(now, "T1"); opened != (i == 2) {
+			t.Errorf("failure %d: opened %v", i+1, opened)
+		}
+	}
+	for i := range 20 {
+		if turn := l.Ask(now, lane(10+i), Ticket{ID: id(10 + i), Owner: id(10 + i)}); turn.Granted || !turn.Down {
+			t.Errorf("%+v", turn)
+		}
+	}
+	if turn := l.Ask(now, Lane{"T2", "C1"}, Ticket{ID: "other", Owner: "other"}); !turn.Granted {
+		t.Error("another workspace is held too")
+	}
+	l.Done(now, "other")
+	for probe, pause := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second} {
+		if due := l.Due(now.Add(pause - time.Millisecond)); len(due) != 0 {
+			t.Fatalf("probe %d came early", probe)
+		}
+		now = now.Add(pause)
+		due := l.Due(now)
+		if len(due) != 1 {
+			t.Fatalf("probe %d: %d messages", probe, len(due))
+		}
+		l.Ask(now, due[0].Lane, due[0].Ticket)
+		l.Sent(now, due[0].Ticket.ID)
+		l.Done(now, due[0].Ticket.ID)
+		if probe < 3 {
+			l.Failed(now, "T1")
+		}
+	}
+	l.Answered("T1")
+	if due := l.Due(now); len(due) != 16 {
+		t.Errorf("after an answer %d of 16 are granted", len(due))
+	}
+}
+
 // Under backlog the lanes use what Slack allows: one a second but for the margin.
 func TestBacklogUsesTheRate(t *testing.T) {
 	w := newWorld(t, LaneOptions{})

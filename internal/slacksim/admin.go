@@ -133,7 +133,7 @@ func (s *Server) serveCalls(w http.ResponseWriter) {
 
 func (s *Server) serveFaults(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodDelete {
-		s.faults.clear()
+		s.faults.clear(r.URL.Query().Get("team"))
 		writeJSON(w, answer{"ok": true})
 		return
 	}

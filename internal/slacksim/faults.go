@@ -47,10 +47,11 @@ func (f *faults) add(one *Fault) {
 	f.list = append(f.list, one)
 }
 
-func (f *faults) clear() {
+// clear ends the faults of a team, or all.
+func (f *faults) clear(team string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.list = nil
+	f.list = slices.DeleteFunc(f.list, func(one *Fault) bool { return team == "" || one.Team == team })
 }
 
 // match returns the fault that happens to a call, or nil.

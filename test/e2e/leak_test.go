@@ -6,18 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/test/harness"
 )
-
-// planted is a part of every token, webhook URL and proxy password of the tests.
-const planted = "plantedsecret"
 
 // findLeaks looks for planted secrets in every status, Event and metric that
 // the tests have left; the log is searched when the operator has ended.
@@ -34,12 +30,7 @@ func findLeaks(ctx context.Context) error {
 		}
 		errs = append(errs, leak(fmt.Sprintf("a %T", list), data))
 	}
-	resp, err := http.Get(env.shared.metrics)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	data, err := io.ReadAll(resp.Body)
+	data, err := harness.Fetch(env.shared.Metrics)
 	if err != nil {
 		return err
 	}
@@ -47,7 +38,7 @@ func findLeaks(ctx context.Context) error {
 }
 
 func leak(where string, data []byte) error {
-	if i := bytes.Index(data, []byte(planted)); i >= 0 {
+	if i := bytes.Index(data, []byte(harness.Planted)); i >= 0 {
 		return fmt.Errorf("%s holds a secret: …%s…", where, data[max(0, i-400):min(len(data), i+100)])
 	}
 	return nil

@@ -17,7 +17,7 @@ func TestMetrics(t *testing.T) {
 	w.hooked("hook", w.hook)
 	w.becomes(w.notify("h", "hook"), delivered())
 	w.notify("waits", "nothere")
-	data := fetch(t, env.shared.metrics)
+	data := fetch(t, env.shared.Metrics)
 	for _, want := range []string{
 		`slack_notifier_deliveries_total{adapter="webapi",outcome="delivered"}`,
 		`slack_notifier_deliveries_total{adapter="webhook",outcome="delivered"}`,

@@ -11,27 +11,31 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/slacksim"
+	"github.com/slack-notifier/slack-notifier/test/harness"
 )
 
 // own gives an object to the operators of the test, which share the cluster
 // with the one of all others by --watch-label-selector.
 func own(o client.Object) { o.SetLabels(map[string]string{"shard": "own"}) }
 
-func (w *world) operator(name string) *operator {
+func (w *world) operator(name string) *harness.Operator {
 	w.t.Helper()
-	o, err := startOperator(w.ctx, name, "--watch-label-selector=shard=own", "--watch-namespaces="+w.ns)
+	o, err := env.StartOperator(w.ctx, name, "--watch-label-selector=shard=own", "--watch-namespaces="+w.ns)
 	w.Expect(err).NotTo(gomega.HaveOccurred())
 	return o
 }
 
 // slackCalls counts the calls about the channels of this test.
-func (w *world) slackCalls() int {
+func (w *world) slackCalls() int { return w.callsOf("") }
+
+// callsOf counts those of one method.
+func (w *world) callsOf(method string) int {
 	w.t.Helper()
 	var calls slacksim.Calls
 	w.Expect(json.Unmarshal(fetch(w.t, env.slack+"/_sim/calls"), &calls)).To(gomega.Succeed())
 	count := 0
 	for _, c := range calls.Log {
-		if strings.Contains(c.Channel, w.team[1:]) {
+		if strings.Contains(c.Channel, w.team[1:]) && (method == "" || c.Method == method) {
 			count++
 		}
 	}
@@ -59,17 +63,17 @@ func TestRestart(t *testing.T) {
 	for _, n := range list {
 		w.becomes(n, delivered())
 	}
-	first.stop()
-	w.Expect(first.autopsy(0)).To(gomega.Succeed())
+	first.Stop()
+	w.Expect(first.Autopsy(0)).To(gomega.Succeed())
 	before := w.slackCalls()
 	waiting := post("late", 0)
 
 	second := w.operator("restart-2")
 	w.becomes(waiting, delivered())
 	// By now every notification has been looked at.
-	w.Eventually(func() string { return string(fetch(t, second.metrics)) }).
+	w.Eventually(func() string { return string(fetch(t, second.Metrics)) }).
 		Should(gomega.MatchRegexp(`(?m)^workqueue_adds_total\{.*name="slacknotification".*\} ` + "(2[5-9]|[3-9][0-9])"))
-	w.Eventually(func() string { return string(fetch(t, second.metrics)) }).
+	w.Eventually(func() string { return string(fetch(t, second.Metrics)) }).
 		Should(gomega.MatchRegexp(`(?m)^workqueue_depth\{.*name="slacknotification".*\} 0$`))
 	for _, n := range list {
 		version := n.ResourceVersion
@@ -78,8 +82,8 @@ func TestRestart(t *testing.T) {
 	}
 	calls := w.slackCalls() - before
 	w.Expect(calls).To(gomega.BeNumerically("<=", 3), "for the late one: the channel, its history as it is older than the operator, the post")
-	second.stop()
-	w.Expect(second.autopsy(0)).To(gomega.Succeed())
+	second.Stop()
+	w.Expect(second.Autopsy(0)).To(gomega.Succeed())
 	total := 0
 	for i := range 4 {
 		total += len(w.messages(w.id("C", fmt.Sprint("R", i))))
@@ -111,13 +115,13 @@ func TestKilledAmidABurst(t *testing.T) {
 	}
 	for i := range kills {
 		w.Eventually(sent).Should(gomega.BeNumerically(">", (i+1)*channels/2))
-		o.kill()
+		o.Kill()
 		o = w.operator("killed")
 	}
 	for _, n := range list {
 		w.becomes(n, delivered())
 	}
 	w.Expect(sent()).To(gomega.Equal(channels * each))
-	o.stop()
-	w.Expect(o.autopsy(0)).To(gomega.Succeed())
+	o.Stop()
+	w.Expect(o.Autopsy(0)).To(gomega.Succeed())
 }

@@ -100,6 +100,8 @@ func TestSchema(t *testing.T) {
 		{"SlackNotification", "{" + note + "text: x, ttlSecondsAfterFinished: -1}", "ttlSecondsAfterFinished"},
 		{"SlackNotification", "{" + note + "text: x, ttlSecondsAfterFinished: 0}", accepted},
 		{"SlackNotification", "{" + note + "text: x, sender: {iconURL: 'https://e.com/i.png', iconEmoji: ':ship:'}}", "set iconURL or iconEmoji, not both"},
+		{"SlackNotification", "{" + note + "text: x, onUnknownOutcome: GiveUp}", accepted},
+		{"SlackNotification", "{" + note + "text: x, onUnknownOutcome: Perhaps}", "Unsupported value"},
 		{"SlackNotification", "{" + note + "tekst: x, title: y}", `unknown field "spec.tekst"`},
 	}
 	g := gomega.NewWithT(t)

@@ -104,6 +104,16 @@ func (w *world) webhook(h slacksim.Webhook) {
 // fault makes something go wrong, in this test's channels alone.
 func (w *world) fault(f slacksim.Fault) { w.sim("faults", f) }
 
+// mend ends the faults of this test.
+func (w *world) mend() {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.ctx, http.MethodDelete, env.slack+"/_sim/faults?team="+w.team, nil)
+	w.Expect(err).NotTo(gomega.HaveOccurred())
+	resp, err := http.DefaultClient.Do(req)
+	w.Expect(err).NotTo(gomega.HaveOccurred())
+	_ = resp.Body.Close()
+}
+
 // messages of a channel, as the simulated Slack has them.
 func (w *world) messages(channel string) []slacksim.Message {
 	w.t.Helper()

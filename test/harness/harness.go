@@ -1,0 +1,265 @@
+// Package harness runs what the tests look at: a real control plane, the
+// simulated Slack and the operator, each as its own process.
+package harness
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/devcluster"
+)
+
+const (
+	operatorNamespace = "slack-notifier-system"
+	operatorUser      = "system:serviceaccount:" + operatorNamespace + ":slack-notifier-controller-manager"
+)
+
+// Planted is a part of every token, webhook URL and proxy password of the tests.
+const Planted = "plantedsecret"
+
+// Env is what the tests of a package share.
+type Env struct {
+	Cluster *devcluster.Cluster
+	Client  client.WithWatch
+	// Dir for what is built and written.
+	Dir string
+	// Slack is the address of the simulated Slack.
+	Slack string
+
+	slack *exec.Cmd
+}
+
+// Operator is one process of it.
+type Operator struct {
+	// Cmd of the process.
+	Cmd *exec.Cmd
+	// Metrics is the address of its metrics.
+	Metrics string
+	// Log is the file with its log.
+	Log string
+}
+
+// Start builds the commands, with the race detector if the test has it, and
+// starts a control plane and the simulated Slack. root is the way to the
+// module's directory.
+func Start(ctx context.Context, root string, slackFlags ...string) (_ *Env, err error) {
+	env := &Env{}
+	defer func() {
+		if err != nil {
+			env.Close()
+		}
+	}()
+	if env.Dir, err = os.MkdirTemp("", "slack-notifier-test-"); err != nil {
+		return nil, err
+	}
+	if err := env.build("slack-notifier", "slacksim"); err != nil {
+		return nil, err
+	}
+	if env.Cluster, err = devcluster.Start(ctx, devcluster.Config{}); err != nil {
+		return nil, err
+	}
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	if err := env.install(ctx, root); err != nil {
+		return nil, err
+	}
+	config := env.Cluster.AdminConfig()
+	config.QPS, config.Burst = -1, -1
+	if env.Client, err = client.NewWithWatch(config, client.Options{Scheme: scheme}); err != nil {
+		return nil, err
+	}
+	return env, env.startSlack(slackFlags)
+}
+
+// Close ends what was started.
+func (env *Env) Close() {
+	if env.slack != nil {
+		stop(env.slack)
+	}
+	if env.Cluster != nil {
+		env.Cluster.Stop()
+	}
+	_ = os.RemoveAll(env.Dir)
+}
+
+// Autopsy tells what the log of an operator says that no test would notice.
+func (o *Operator) Autopsy(code int) error {
+	data, err := os.ReadFile(o.Log)
+	if err != nil {
+		return err
+	}
+	for _, bad := range []string{"WARNING: DATA RACE", "Observed a panic", Planted} {
+		if i := bytes.Index(data, []byte(bad)); i >= 0 {
+			return fmt.Errorf("the operator's log holds %q:\n%s", bad, data[max(0, i-1000):min(len(data), i+4000)])
+		}
+	}
+	if code != 0 {
+		fmt.Printf("the operator's log ends with:\n%s\n", data[max(0, len(data)-6000):])
+	}
+	return nil
+}
+
+// build builds commands of this module, with the race detector if the tests
+// have it.
+func (env *Env) build(names ...string) error {
+	args := []string{"build"}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	args = append(args, "-o", env.Dir+"/")
+	for _, name := range names {
+		args = append(args, "github.com/slack-notifier/slack-notifier/cmd/"+name)
+	}
+	out, err := exec.Command("go", args...).CombinedOutput() //nolint:gosec // our own commands
+	if err != nil {
+		return fmt.Errorf("building %v: %w\n%s", names, err, out)
+	}
+	return nil
+}
+
+// install applies config/default, without the Deployment.
+func (env *Env) install(ctx context.Context, root string) error {
+	assets, err := devcluster.Assets()
+	if err != nil {
+		return err
+	}
+	out, err := exec.Command(filepath.Join(assets, "kubectl"), "kustomize", filepath.Join(root, "config/default")).Output() //nolint:gosec // our own programs
+	if err != nil {
+		return fmt.Errorf("kubectl kustomize config/default: %w", err)
+	}
+	var keep []string
+	for doc := range strings.SplitSeq(string(out), "\n---\n") {
+		if !strings.Contains("\n"+doc, "\nkind: Deployment\n") {
+			keep = append(keep, doc)
+		}
+	}
+	if err := devcluster.Apply(ctx, env.Cluster.AdminConfig(), []byte(strings.Join(keep, "\n---\n"))); err != nil {
+		return err
+	}
+	return env.Cluster.InstallCRDs(ctx, filepath.Join(root, "config/crd/bases"))
+}
+
+func (env *Env) startSlack(flags []string) error {
+	cmd := exec.Command(filepath.Join(env.Dir, "slacksim"), flags...) //nolint:gosec // our own command
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	cmd.Stderr = os.Stderr
+	if err := devcluster.Spawn(cmd); err != nil {
+		return err
+	}
+	env.slack = cmd
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return err
+	}
+	env.Slack = strings.TrimPrefix(strings.TrimSpace(line), "listening on ")
+	return nil
+}
+
+// StartOperator runs an operator with its own ServiceAccount's rights.
+func (env *Env) StartOperator(ctx context.Context, name string, flags ...string) (*Operator, error) {
+	config, err := env.Cluster.UserConfig(operatorUser, "system:serviceaccounts", "system:serviceaccounts:"+operatorNamespace)
+	if err != nil {
+		return nil, err
+	}
+	kubeconfig := filepath.Join(env.Dir, name+".kubeconfig")
+	if err := devcluster.WriteKubeconfig(kubeconfig, config); err != nil {
+		return nil, err
+	}
+	ports := make([]int, 2)
+	for i := range ports {
+		if ports[i], err = devcluster.FreePort(); err != nil {
+			return nil, err
+		}
+	}
+	o := &Operator{Metrics: fmt.Sprintf("http://127.0.0.1:%d/metrics", ports[0]), Log: filepath.Join(env.Dir, name+".log")}
+	log, err := os.OpenFile(o.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	o.Cmd = exec.Command(filepath.Join(env.Dir, "slack-notifier"), append([]string{ //nolint:gosec // our own command
+		"--kubeconfig=" + kubeconfig, "--slack-api-url=" + env.Slack + "/api", // the slash at its end is missing on purpose
+		"--allowed-hosts=" + strings.TrimPrefix(env.Slack, "http://"), "--zap-log-level=debug",
+		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[0]), "--metrics-secure=false",
+		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", ports[1]),
+	}, flags...)...)
+	o.Cmd.Stdout, o.Cmd.Stderr = log, log
+	if err := devcluster.Spawn(o.Cmd); err != nil {
+		return nil, err
+	}
+	return o, o.awaitReady(ctx, fmt.Sprintf("http://127.0.0.1:%d/readyz", ports[1]))
+}
+
+func (o *Operator) awaitReady(ctx context.Context, url string) error {
+	deadline := time.Now().Add(time.Minute)
+	for time.Now().Before(deadline) {
+		if resp, err := http.Get(url); err == nil { //nolint:gosec // loopback
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	data, _ := os.ReadFile(o.Log)
+	return errors.New("the operator did not get ready: " + string(data))
+}
+
+// Stop ends the operator as Kubernetes does.
+func (o *Operator) Stop() { stop(o.Cmd) }
+
+// Kill ends it as a crash does.
+func (o *Operator) Kill() {
+	_ = o.Cmd.Process.Kill()
+	_ = o.Cmd.Wait()
+}
+
+func stop(cmd *exec.Cmd) {
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(40 * time.Second):
+		_ = cmd.Process.Kill()
+	}
+}
+
+// Fetch reads an address of the simulated Slack or of the operator.
+func Fetch(url string) ([]byte, error) {
+	resp, err := http.Get(url) //nolint:gosec // loopback
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("GET %s: %s", url, resp.Status)
+	}
+	return io.ReadAll(resp.Body)
+}
