@@ -143,7 +143,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 	}})
 	channelController = &channel.Reconciler{
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,
-		Directory: people, Limiter: limiter, Wake: channels, Clock: wall,
+		Directory: people, Limiter: limiter, Wake: channels, Clock: wall, Answered: lanes.Answered,
 	}
 	notificationController = &notification.Reconciler{
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,

@@ -58,6 +58,8 @@ type Reconciler struct {
 	Health      *connection.Health
 	Directory   Directory
 	Limiter     Limiter
+	// Answered, if set, is told of a workspace that has answered.
+	Answered func(workspaceID string)
 	// Wake is the source that wakes this controller.
 	Wake  *wakeup.Source
 	Clock clock.PassiveClock
@@ -175,9 +177,9 @@ func (r *Reconciler) nextCheck() time.Duration {
 	return every - every/20 + rand.N(every/10+1)
 }
 
-// backoff of failures to reach Slack: full jitter up to 2 minutes.
+// backoff of failures to reach Slack: with jitter, up to a minute.
 func backoff(failures int) time.Duration {
-	limit := min(2*time.Minute, time.Second<<min(failures, 10))
+	limit := min(time.Minute, time.Second<<min(failures, 10))
 	return limit/2 + rand.N(limit/2+1)
 }
 

@@ -75,6 +75,9 @@ func (r *Reconciler) authenticate(ctx context.Context, c *v1alpha1.SlackChannel,
 	}
 	identity, err := conn.API.AuthTest(ctx)
 	if err == nil {
+		if r.Answered != nil {
+			r.Answered(identity.TeamID)
+		}
 		return identity, outcome{}, true
 	}
 	e := slack.AsError(err)

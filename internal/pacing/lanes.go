@@ -6,87 +6,6 @@ import (
 	"time"
 )
 
-// DefaultRetryAfter is waited after a 429 answer without Retry-After.
-const DefaultRetryAfter = 10 * time.Second
-
-// Lane is what Slack limits to one message a second: a conversation, however
-// it is posted to. For a webhook, whose conversation is not known, the
-// Conversation is any stable name of the webhook that is no secret.
-type Lane struct {
-	Workspace, Conversation string
-}
-
-// Ticket is a message that wants to be posted.
-type Ticket struct {
-	// ID is unique among all tickets, for example a notification's UID and
-	// its recipient.
-	ID string
-	// Owner is given back when the ticket's turn has come.
-	Owner string
-	// Priority: higher goes first.
-	Priority int
-	// Group shares a lane fairly with the other groups of the same priority,
-	// for example a namespace.
-	Group string
-	// Since orders the tickets of one group and priority, for example the
-	// notification's creation; those with the same, as the zero time, keep
-	// the order in which they asked. It keeps the order over retries and
-	// restarts.
-	Since time.Time
-}
-
-// Turn is the answer to Ask.
-type Turn struct {
-	// Granted means: post now, then call Sent and Done.
-	Granted bool
-	// At is about when the turn comes; the present when granted. It is right
-	// for the lane, given that nobody more important comes; it does not
-	// foresee that the workspace's budget gets scarce.
-	At time.Time
-	// Ahead is how many messages of the lane go before, the one that is being
-	// sent included.
-	Ahead int
-	// Down is true while nothing is posted to the workspace because it does
-	// not answer.
-	Down bool
-}
-
-// Grant is a ticket whose turn has come.
-type Grant struct {
-	Ticket Ticket
-	Lane   Lane
-}
-
-// LaneOptions of NewLanes; the zero value is meant to be used.
-type LaneOptions struct {
-	// Interval between two messages of a lane; 1 s when 0, which is Slack's
-	// "1 message per second per channel" (docs.slack.dev/apis/web-api/rate-limits).
-	// Negative: none.
-	Interval time.Duration
-	// Margin is added to the interval, so that the network's jitter does not
-	// make two messages arrive in less than that; 20 ms when 0, none when
-	// negative.
-	Margin time.Duration
-	// Budget limits the posts of one workspace over all its lanes;
-	// DefaultBudget() when nil, none when empty. Slack says only "several
-	// hundred messages per minute" (docs.slack.dev/reference/methods/chat.postMessage).
-	Budget []Limit
-	// InFlight is how many posts of one workspace may be under way, so that a
-	// workspace that hangs can't take every worker; 32 when 0, no cap when
-	// negative.
-	InFlight int
-	// GrantExpiry is how long a grant waits for its owner; 30 s when 0. Then
-	// the ticket is dropped and the next one has its turn.
-	GrantExpiry time.Duration
-	// BreakAfter failures in a row of a workspace's posts, nothing is posted
-	// there for a while that doubles from 1 s to a minute, and then one message
-	// at a time until one gets an answer; 5 when 0, never when negative.
-	BreakAfter int
-	// InFlightExpiry is how long a post may be under way without Done, as a
-	// backstop; 5 minutes when 0.
-	InFlightExpiry time.Duration
-}
-
 // Lanes are the queues of messages that wait to be posted, one for each
 // conversation. It is safe for concurrent use.
 type Lanes struct {
@@ -124,9 +43,8 @@ type workspace struct {
 	used    window
 	blocked time.Time
 	// busy counts the tickets that are granted or in flight.
-	busy int
-	// failures in a row to get an answer; see LaneOptions.BreakAfter.
-	failures int
+	busy    int
+	breaker breaker
 	// ready lanes may post now, the most urgent first; later ones wait for
 	// their time, the next first.
 	ready readyHeap
@@ -140,37 +58,6 @@ func NewLanes(now time.Time, o LaneOptions) *Lanes {
 		options: o, started: now, swept: now, items: map[string]*item{}, owners: map[string]map[string]struct{}{},
 		lanes: map[Lane]*lane{}, workspaces: map[string]*workspace{}, changed: make(chan struct{}, 1),
 	}
-}
-
-func (o LaneOptions) withDefaults() LaneOptions {
-	switch {
-	case o.Interval == 0:
-		o.Interval = time.Second
-	case o.Interval < 0:
-		o.Interval = 0
-	}
-	switch {
-	case o.Margin == 0:
-		o.Margin = 20 * time.Millisecond
-	case o.Margin < 0:
-		o.Margin = 0
-	}
-	if o.Budget == nil {
-		o.Budget = DefaultBudget()
-	}
-	if o.InFlight == 0 {
-		o.InFlight = 32
-	}
-	if o.BreakAfter == 0 {
-		o.BreakAfter = 5
-	}
-	if o.GrantExpiry == 0 {
-		o.GrantExpiry = 30 * time.Second
-	}
-	if o.InFlightExpiry == 0 {
-		o.InFlightExpiry = 5 * time.Minute
-	}
-	return o
 }
 
 // Start says that posting begins, or begins again, at now (a process that has
@@ -283,6 +170,9 @@ func (l *Lanes) free(w *workspace, now time.Time) (time.Time, bool) {
 	at := w.used.earliest(now, l.options.Budget)
 	if w.blocked.After(at) {
 		at = w.blocked
+	}
+	if l.down(w) && w.breaker.until.After(at) {
+		at = w.breaker.until
 	}
 	return at, true
 }
@@ -431,45 +321,6 @@ func (l *Lanes) delay(one *lane, until time.Time) {
 	}
 }
 
-// maxPause between two attempts to reach a workspace that does not answer.
-const maxPause = time.Minute
-
-// Failed tells that a call got no answer from a workspace, as when it is down.
-// It returns true when this makes the workspace count as down.
-func (l *Lanes) Failed(now time.Time, name string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	w := l.workspaces[name]
-	if w == nil {
-		w = &workspace{}
-		l.workspaces[name] = w
-	}
-	w.failures++
-	if !l.down(w) {
-		return false
-	}
-	pause := min(maxPause, time.Second<<min(w.failures-l.options.BreakAfter, 6))
-	if until := now.Add(pause); until.After(w.blocked) {
-		w.blocked = until
-	}
-	l.signal()
-	return w.failures == l.options.BreakAfter
-}
-
-// Answered tells that a workspace has answered a call, whatever it said.
-func (l *Lanes) Answered(name string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if w := l.workspaces[name]; w != nil && w.failures > 0 {
-		w.failures = 0
-		l.signal()
-	}
-}
-
-func (l *Lanes) down(w *workspace) bool {
-	return l.options.BreakAfter > 0 && w.failures >= l.options.BreakAfter
-}
-
 // Due grants what may be posted now and returns it, to wake the owners. An
 // owner takes the grant by Ask, within GrantExpiry.
 func (l *Lanes) Due(now time.Time) []Grant {
@@ -536,61 +387,4 @@ func (l *Lanes) signal() {
 	case l.changed <- struct{}{}:
 	default:
 	}
-}
-
-// sweepEvery is how often what is idle is forgotten.
-const sweepEvery = time.Minute
-
-// sweep forgets lanes whose past does not matter any more.
-func (l *Lanes) sweep(now time.Time) {
-	if now.Before(l.swept.Add(sweepEvery)) || now.Before(l.after(l.started)) {
-		return
-	}
-	l.swept = now
-	used := map[*workspace]struct{}{}
-	for key, one := range l.lanes {
-		if one.busy == nil && one.queue.size == 0 && !one.ready.After(now) {
-			delete(l.lanes, key)
-			continue
-		}
-		used[one.workspace] = struct{}{}
-	}
-	for name, w := range l.workspaces {
-		if _, ok := used[w]; !ok && w.failures == 0 && !w.blocked.After(now) && !w.used.earliest(now, l.options.Budget).After(now) && w.idleSince(now) {
-			delete(l.workspaces, name)
-		}
-	}
-}
-
-// idleSince reports that no post of the last hour could still count.
-func (w *workspace) idleSince(now time.Time) bool {
-	n := len(w.used.times)
-	return n == 0 || now.Sub(w.used.times[n-1]) > time.Hour
-}
-
-// Stats are numbers for metrics.
-type Stats struct {
-	// Queued tickets wait; Granted have their turn and were not taken yet;
-	// InFlight are being posted.
-	Queued, Granted, InFlight int
-	// Lanes and Workspaces that are remembered.
-	Lanes, Workspaces int
-}
-
-// Stats counts what is there now.
-func (l *Lanes) Stats() Stats {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := Stats{Lanes: len(l.lanes), Workspaces: len(l.workspaces)}
-	for _, it := range l.items {
-		switch it.state {
-		case queued:
-			s.Queued++
-		case granted:
-			s.Granted++
-		case inFlight:
-			s.InFlight++
-		}
-	}
-	return s
 }

@@ -29,25 +29,46 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 // Call is one request as it was answered.
 type Call struct {
 	At      time.Time `json:"at"`
+	Team    string    `json:"team,omitempty"`
 	Method  string    `json:"method"`
 	Channel string    `json:"channel,omitempty"`
 	Answer  string    `json:"answer"`
 }
 
+// tooManyAnswer is how a call over the limit is noted.
+const tooManyAnswer = "429"
+
 // callsKept of the log.
 const callsKept = 5000
+
+// TeamCalls counts the calls with the tokens and webhooks of a team, and the
+// answers 429 that were not asked for by a fault.
+type TeamCalls struct {
+	Calls    int `json:"calls"`
+	Provoked int `json:"provoked429"`
+}
 
 type calls struct {
 	mu     sync.Mutex
 	counts map[string]map[string]int
+	teams  map[string]*TeamCalls
 	log    []Call
 }
 
-func newCalls() *calls { return &calls{counts: map[string]map[string]int{}} }
+func newCalls() *calls {
+	return &calls{counts: map[string]map[string]int{}, teams: map[string]*TeamCalls{}}
+}
 
-func (c *calls) note(method, channel, answer string, at time.Time) {
+func (c *calls) note(team, method, channel, answer string, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.teams[team] == nil {
+		c.teams[team] = &TeamCalls{}
+	}
+	c.teams[team].Calls++
+	if answer == tooManyAnswer {
+		c.teams[team].Provoked++
+	}
 	if c.counts[method] == nil {
 		c.counts[method] = map[string]int{}
 	}
@@ -55,7 +76,7 @@ func (c *calls) note(method, channel, answer string, at time.Time) {
 	if len(c.log) >= callsKept {
 		c.log = append(c.log[:0:0], c.log[callsKept/2:]...)
 	}
-	c.log = append(c.log, Call{At: at, Method: method, Channel: channel, Answer: answer})
+	c.log = append(c.log, Call{At: at, Team: team, Method: method, Channel: channel, Answer: answer})
 }
 
 // State is what GET /_sim/state tells.
@@ -68,6 +89,7 @@ type State struct {
 type Calls struct {
 	Counts   map[string]map[string]int `json:"counts"`
 	Provoked map[string]int            `json:"provoked429"`
+	Teams    map[string]*TeamCalls     `json:"teams"`
 	Log      []Call                    `json:"log"`
 }
 
@@ -128,7 +150,7 @@ func (s *Server) serveCalls(w http.ResponseWriter) {
 	s.mu.Unlock()
 	s.calls.mu.Lock()
 	defer s.calls.mu.Unlock()
-	writeJSON(w, Calls{Counts: s.calls.counts, Provoked: provoked, Log: s.calls.log})
+	writeJSON(w, Calls{Counts: s.calls.counts, Provoked: provoked, Teams: s.calls.teams, Log: s.calls.log})
 }
 
 func (s *Server) serveFaults(w http.ResponseWriter, r *http.Request) {

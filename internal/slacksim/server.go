@@ -169,14 +169,15 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/api/")
 	a, code := readArgs(r)
 	c := &call{method: name, args: a}
-	fault := s.faults.match(name, a["channel"], s.teamOf(r, a))
+	team := s.teamOf(r, a)
+	fault := s.faults.match(name, a["channel"], team)
 	if fault.before(w, r) {
-		s.calls.note(name, a["channel"], "fault:"+fault.Kind, s.now())
+		s.calls.note(team, name, a["channel"], "fault:"+fault.Kind, s.now())
 		fault.carryOut(w, r)
 		return
 	}
 	body, retry := s.dispatch(r, c, code)
-	s.calls.note(name, a["channel"], outcome(body, retry), s.now())
+	s.calls.note(team, name, a["channel"], outcome(body, retry), s.now())
 	if retry > 0 {
 		tooMany(w, retry, `{"ok":false,"error":"ratelimited"}`)
 		return
@@ -194,7 +195,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 
 func outcome(body answer, retry int) string {
 	if retry > 0 {
-		return "429"
+		return tooManyAnswer
 	}
 	if code, ok := body["error"].(string); ok {
 		return code

@@ -29,7 +29,7 @@ func (s *Server) serveWebhook(w http.ResponseWriter, r *http.Request) {
 	room, team := s.hooked(r.URL.Path)
 	fault := s.faults.match("webhook", room, team)
 	if fault.before(w, r) {
-		s.calls.note("webhook", room, "fault:"+fault.Kind, s.now())
+		s.calls.note(team, "webhook", room, "fault:"+fault.Kind, s.now())
 		fault.Method = "webhook"
 		fault.carryOut(w, r)
 		return
@@ -37,14 +37,14 @@ func (s *Server) serveWebhook(w http.ResponseWriter, r *http.Request) {
 	channel, code, retry := s.takeWebhook(r)
 	switch {
 	case retry > 0:
-		s.calls.note("webhook", channel, "429", s.now())
+		s.calls.note(team, "webhook", channel, tooManyAnswer, s.now())
 		tooMany(w, retry, "rate_limited")
 	case code != "":
-		s.calls.note("webhook", channel, code, s.now())
+		s.calls.note(team, "webhook", channel, code, s.now())
 		w.WriteHeader(webhookStatus(code))
 		_, _ = io.WriteString(w, code) // the client may be gone
 	default:
-		s.calls.note("webhook", channel, "ok", s.now())
+		s.calls.note(team, "webhook", channel, "ok", s.now())
 		if fault.after() {
 			fault.spoil(w, r)
 			return

@@ -26,8 +26,9 @@ import (
 )
 
 const (
-	operatorNamespace = "slack-notifier-system"
-	operatorUser      = "system:serviceaccount:" + operatorNamespace + ":slack-notifier-controller-manager"
+	// OperatorNamespace is where config/default puts the operator.
+	OperatorNamespace = "slack-notifier-system"
+	operatorUser      = "system:serviceaccount:" + OperatorNamespace + ":slack-notifier-controller-manager"
 )
 
 // Planted is a part of every token, webhook URL and proxy password of the tests.
@@ -180,7 +181,7 @@ func (env *Env) startSlack(flags []string) error {
 
 // StartOperator runs an operator with its own ServiceAccount's rights.
 func (env *Env) StartOperator(ctx context.Context, name string, flags ...string) (*Operator, error) {
-	config, err := env.Cluster.UserConfig(operatorUser, "system:serviceaccounts", "system:serviceaccounts:"+operatorNamespace)
+	config, err := env.Cluster.UserConfig(operatorUser, "system:serviceaccounts", "system:serviceaccounts:"+OperatorNamespace)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,115 @@
+package pacing
+
+import "time"
+
+// DefaultRetryAfter is waited after a 429 answer without Retry-After.
+const DefaultRetryAfter = 10 * time.Second
+
+// Lane is what Slack limits to one message a second: a conversation, however
+// it is posted to. For a webhook, whose conversation is not known, the
+// Conversation is any stable name of the webhook that is no secret.
+type Lane struct {
+	Workspace, Conversation string
+}
+
+// Ticket is a message that wants to be posted.
+type Ticket struct {
+	// ID is unique among all tickets, for example a notification's UID and
+	// its recipient.
+	ID string
+	// Owner is given back when the ticket's turn has come.
+	Owner string
+	// Priority: higher goes first.
+	Priority int
+	// Group shares a lane fairly with the other groups of the same priority,
+	// for example a namespace.
+	Group string
+	// Since orders the tickets of one group and priority, for example the
+	// notification's creation; those with the same, as the zero time, keep
+	// the order in which they asked. It keeps the order over retries and
+	// restarts.
+	Since time.Time
+}
+
+// Turn is the answer to Ask.
+type Turn struct {
+	// Granted means: post now, then call Sent and Done.
+	Granted bool
+	// At is about when the turn comes; the present when granted. It is right
+	// for the lane, given that nobody more important comes; it does not
+	// foresee that the workspace's budget gets scarce.
+	At time.Time
+	// Ahead is how many messages of the lane go before, the one that is being
+	// sent included.
+	Ahead int
+	// Down is true while nothing is posted to the workspace because it does
+	// not answer.
+	Down bool
+}
+
+// Grant is a ticket whose turn has come.
+type Grant struct {
+	Ticket Ticket
+	Lane   Lane
+}
+
+// LaneOptions of NewLanes; the zero value is meant to be used.
+type LaneOptions struct {
+	// Interval between two messages of a lane; 1 s when 0, which is Slack's
+	// "1 message per second per channel" (docs.slack.dev/apis/web-api/rate-limits).
+	// Negative: none.
+	Interval time.Duration
+	// Margin is added to the interval, so that the network's jitter does not
+	// make two messages arrive in less than that; 20 ms when 0, none when
+	// negative.
+	Margin time.Duration
+	// Budget limits the posts of one workspace over all its lanes;
+	// DefaultBudget() when nil, none when empty. Slack says only "several
+	// hundred messages per minute" (docs.slack.dev/reference/methods/chat.postMessage).
+	Budget []Limit
+	// InFlight is how many posts of one workspace may be under way, so that a
+	// workspace that hangs can't take every worker; 32 when 0, no cap when
+	// negative.
+	InFlight int
+	// GrantExpiry is how long a grant waits for its owner; 30 s when 0. Then
+	// the ticket is dropped and the next one has its turn.
+	GrantExpiry time.Duration
+	// BreakAfter failures in a row of a workspace's posts, nothing is posted
+	// there for a while that doubles from 1 s to 30 s, and then one message
+	// at a time until one gets an answer; 5 when 0, never when negative.
+	BreakAfter int
+	// InFlightExpiry is how long a post may be under way without Done, as a
+	// backstop; 5 minutes when 0.
+	InFlightExpiry time.Duration
+}
+
+func (o LaneOptions) withDefaults() LaneOptions {
+	switch {
+	case o.Interval == 0:
+		o.Interval = time.Second
+	case o.Interval < 0:
+		o.Interval = 0
+	}
+	switch {
+	case o.Margin == 0:
+		o.Margin = 20 * time.Millisecond
+	case o.Margin < 0:
+		o.Margin = 0
+	}
+	if o.Budget == nil {
+		o.Budget = DefaultBudget()
+	}
+	if o.InFlight == 0 {
+		o.InFlight = 32
+	}
+	if o.BreakAfter == 0 {
+		o.BreakAfter = 5
+	}
+	if o.GrantExpiry == 0 {
+		o.GrantExpiry = 30 * time.Second
+	}
+	if o.InFlightExpiry == 0 {
+		o.InFlightExpiry = 5 * time.Minute
+	}
+	return o
+}

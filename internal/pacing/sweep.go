@@ -1,0 +1,60 @@
+package pacing
+
+import "time"
+
+// sweepEvery is how often what is idle is forgotten.
+const sweepEvery = time.Minute
+
+// sweep forgets lanes whose past does not matter any more.
+func (l *Lanes) sweep(now time.Time) {
+	if now.Before(l.swept.Add(sweepEvery)) || now.Before(l.after(l.started)) {
+		return
+	}
+	l.swept = now
+	used := map[*workspace]struct{}{}
+	for key, one := range l.lanes {
+		if one.busy == nil && one.queue.size == 0 && !one.ready.After(now) {
+			delete(l.lanes, key)
+			continue
+		}
+		used[one.workspace] = struct{}{}
+	}
+	for name, w := range l.workspaces {
+		if _, ok := used[w]; !ok && w.breaker.failures == 0 && !w.blocked.After(now) && !w.used.earliest(now, l.options.Budget).After(now) && w.idleSince(now) {
+			delete(l.workspaces, name)
+		}
+	}
+}
+
+// idleSince reports that no post of the last hour could still count.
+func (w *workspace) idleSince(now time.Time) bool {
+	n := len(w.used.times)
+	return n == 0 || now.Sub(w.used.times[n-1]) > time.Hour
+}
+
+// Stats are numbers for metrics.
+type Stats struct {
+	// Queued tickets wait; Granted have their turn and were not taken yet;
+	// InFlight are being posted.
+	Queued, Granted, InFlight int
+	// Lanes and Workspaces that are remembered.
+	Lanes, Workspaces int
+}
+
+// Stats counts what is there now.
+func (l *Lanes) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := Stats{Lanes: len(l.lanes), Workspaces: len(l.workspaces)}
+	for _, it := range l.items {
+		switch it.state {
+		case queued:
+			s.Queued++
+		case granted:
+			s.Granted++
+		case inFlight:
+			s.InFlight++
+		}
+	}
+	return s
+}
