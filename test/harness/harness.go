@@ -160,23 +160,27 @@ func (env *Env) install(ctx context.Context, root string) error {
 	return env.Cluster.InstallCRDs(ctx, filepath.Join(root, "config/crd/bases"))
 }
 
-func (env *Env) startSlack(flags []string) error {
+func (env *Env) startSlack(flags []string) (err error) {
+	env.Slack, env.slack, err = env.SpawnSlack(flags...)
+	return err
+}
+
+// SpawnSlack starts one more simulated Slack; the caller ends it.
+func (env *Env) SpawnSlack(flags ...string) (string, *exec.Cmd, error) {
 	cmd := exec.Command(filepath.Join(env.Dir, "slacksim"), flags...) //nolint:gosec // our own command
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return err
+		return "", nil, err
 	}
 	cmd.Stderr = os.Stderr
 	if err := devcluster.Spawn(cmd); err != nil {
-		return err
+		return "", nil, err
 	}
-	env.slack = cmd
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		return err
+		return "", cmd, err
 	}
-	env.Slack = strings.TrimPrefix(strings.TrimSpace(line), "listening on ")
-	return nil
+	return strings.TrimPrefix(strings.TrimSpace(line), "listening on "), cmd, nil
 }
 
 // StartOperator runs an operator with its own ServiceAccount's rights.

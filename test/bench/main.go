@@ -1,0 +1,64 @@
+// Command bench measures the operator against a bare client that does the
+// least that can be done, in the same run on the same control plane, since the
+// figures of a machine mean little by themselves. See docs/benchmarks.md.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/slack-notifier/slack-notifier/test/harness"
+)
+
+func main() {
+	if len(os.Args) == 5 && os.Args[1] == "raw" {
+		if err := raw(os.Args[2], os.Args[3], os.Args[4]); err != nil {
+			fmt.Fprintln(os.Stderr, "raw:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// BENCH_SCALE below 1 makes all numbers of messages smaller.
+	scale := 1.0
+	if v, err := strconv.ParseFloat(os.Getenv("BENCH_SCALE"), 64); err == nil && v > 0 {
+		scale = v
+	}
+	env, err := harness.Start(ctx, ".", "--no-limits")
+	if err != nil {
+		return err
+	}
+	defer env.Close()
+	b := &bench{ctx: ctx, env: env, scale: scale}
+	only := os.Getenv("BENCH_ONLY")
+	for _, part := range []struct {
+		name string
+		do   func() error
+	}{
+		{"idle", b.idle}, {"throughput", b.throughput}, {"latency", b.latency}, {"limits", b.limits}, {"start", b.start}, {"growth", b.growth},
+	} {
+		if only != "" && !strings.Contains(only, part.name) {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "==> %s (%s)\n", part.name, time.Now().Format(time.TimeOnly))
+		if err := part.do(); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	fmt.Print(b.report.String())
+	return nil
+}

@@ -1,0 +1,368 @@
+package main
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/slacksim"
+	"github.com/slack-notifier/slack-notifier/test/harness"
+)
+
+// cost of delivering a number of messages.
+type cost struct {
+	took, cpu     time.Duration
+	writes, calls int
+	n             int
+}
+
+func (c cost) rate() float64    { return float64(c.n) / c.took.Seconds() }
+func (c cost) per1000() float64 { return c.cpu.Seconds() * 1000 / float64(c.n) }
+
+// measure floods a namespace that a process looks after.
+func (b *bench) measure(ns string, pid, n int, perSecond float64) (cost, error) {
+	writes, err := b.statusWrites()
+	if err != nil {
+		return cost{}, err
+	}
+	_, calls, err := b.calls(b.env.Slack)
+	if err != nil {
+		return cost{}, err
+	}
+	cpu, begin := cpuOf(pid), time.Now()
+	if err := b.flood(ns, n, perSecond); err != nil {
+		return cost{}, err
+	}
+	if err := b.delivered(writes, n); err != nil {
+		return cost{}, err
+	}
+	c := cost{took: time.Since(begin), cpu: cpuOf(pid) - cpu, n: n}
+	after, err := b.statusWrites()
+	if err != nil {
+		return cost{}, err
+	}
+	_, callsAfter, err := b.calls(b.env.Slack)
+	c.writes, c.calls = after-writes, callsAfter-calls
+	return c, err
+}
+
+// rawCost is the bare client's.
+func (b *bench) rawCost(ns string, n int, perSecond float64) (cost, error) {
+	if err := b.prepare(ns); err != nil {
+		return cost{}, err
+	}
+	cmd, err := b.startRaw(ns)
+	if err != nil {
+		return cost{}, err
+	}
+	defer end(cmd)
+	return b.measure(ns, cmd.Process.Pid, n, perSecond)
+}
+
+// operatorCost is the operator's, with its channels known beforehand, as they
+// are in one that has been running.
+func (b *bench) operatorCost(ns string, n int, perSecond float64) (cost, error) {
+	if err := b.prepare(ns); err != nil {
+		return cost{}, err
+	}
+	o, err := b.operator(ns, "--slack-limits=false")
+	if err != nil {
+		return cost{}, err
+	}
+	defer o.Stop()
+	if err := b.warm(ns); err != nil {
+		return cost{}, err
+	}
+	return b.measure(ns, o.Cmd.Process.Pid, n, perSecond)
+}
+
+// warm sends one message to each channel.
+func (b *bench) warm(ns string) error {
+	before, err := b.statusWrites()
+	if err != nil {
+		return err
+	}
+	for i := range channels {
+		n := note(ns, "c", channelID(i), i)
+		n.Name, n.Spec.Text = fmt.Sprintf("warm%03d", i), "warm"
+		if err := b.env.Client.Create(b.ctx, n); err != nil {
+			return err
+		}
+	}
+	return b.delivered(before, channels)
+}
+
+func (b *bench) idle() error {
+	if err := b.prepare("idle"); err != nil {
+		return err
+	}
+	o, err := b.operator("idle")
+	if err != nil {
+		return err
+	}
+	defer o.Stop()
+	time.Sleep(5 * time.Second)
+	b.say("## Idle\n\n%.0f MiB resident with one SlackChannel and no SlackNotification.\n", residentOf(o.Cmd.Process.Pid))
+	return nil
+}
+
+func (b *bench) throughput() error {
+	n := b.n(5000)
+	bare, err := b.rawCost("raw-t", n, 0)
+	if err != nil {
+		return err
+	}
+	ours, err := b.operatorCost("op-t", n, 0)
+	if err != nil {
+		return err
+	}
+	b.say("## Throughput and cost\n\n%d SlackNotifications over %d channels, created as fast as it goes, Slack's limits lifted.\n", n, channels)
+	b.say("| | bare client | operator | ratio |\n| --- | ---: | ---: | ---: |")
+	b.say("| delivered a second | %.0f | %.0f | %.2f |", bare.rate(), ours.rate(), ours.rate()/bare.rate())
+	b.say("| CPU seconds for 1,000 | %.2f | %.2f | %.2f |", bare.per1000(), ours.per1000(), ours.per1000()/bare.per1000())
+	b.say("| API writes for each | %.3f | %.3f | |", float64(bare.writes)/float64(n), float64(ours.writes)/float64(n))
+	b.say("| Slack calls for each | %.3f | %.3f | |\n", float64(bare.calls)/float64(n), float64(ours.calls)/float64(n))
+	return nil
+}
+
+func (b *bench) latency() error {
+	n := b.n(1500)
+	const rate = 50
+	b.say("## Latency\n\nFrom the creation of the object to the message at Slack, at a steady %d a second, %d messages.\n", rate, n)
+	b.say("| | bare client | operator | ratio |\n| --- | ---: | ---: | ---: |")
+	if _, err := b.rawCost("raw-l", n, rate); err != nil {
+		return err
+	}
+	if _, err := b.operatorCost("op-l", n, rate); err != nil {
+		return err
+	}
+	bareList, err := b.received(b.env.Slack, "raw-l")
+	if err != nil {
+		return err
+	}
+	ourList, err := b.received(b.env.Slack, "op-l")
+	if err != nil {
+		return err
+	}
+	bare, ours := latencies(bareList), latencies(ourList)
+	for _, q := range []float64{0.5, 0.9, 0.99} {
+		x, y := quantile(bare, q), quantile(ours, q)
+		b.say("| p%.0f | %.1f ms | %.1f ms | %.2f |", q*100, millis(x), millis(y), float64(y)/float64(x))
+	}
+	b.say("")
+	return nil
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// limits measures how much of the allowed rate is used under backlog.
+func (b *bench) limits() error {
+	const teams, each = 10, 40
+	slack, cmd, err := b.env.SpawnSlack()
+	if err != nil {
+		return err
+	}
+	defer end(cmd)
+	if err := b.prepare("paced"); err != nil {
+		return err
+	}
+	for i := range teams {
+		id := fmt.Sprintf("T0PACED%02d", i)
+		secret := fmt.Sprintf("bot-%02d", i)
+		if err := b.pacedTeam(slack, id, secret); err != nil {
+			return err
+		}
+	}
+	host := slack[len("http://"):]
+	o, err := b.operator("paced", "--slack-api-url="+slack+"/api/", "--allowed-hosts="+host)
+	if err != nil {
+		return err
+	}
+	defer o.Stop()
+	before, err := b.statusWrites()
+	if err != nil {
+		return err
+	}
+	for i := range teams * each {
+		team := i % teams
+		if err := b.env.Client.Create(b.ctx, note("paced", fmt.Sprintf("c%02d", team), "", i)); err != nil {
+			return err
+		}
+	}
+	if err := b.until(func() (bool, error) {
+		list, err := b.received(slack, "paced")
+		return len(list) == teams*each, err
+	}); err != nil {
+		return err
+	}
+	list, err := b.received(slack, "paced")
+	if err != nil {
+		return err
+	}
+	spans := map[string][2]time.Time{}
+	for i := range list {
+		span, ok := spans[list[i].Channel]
+		if !ok {
+			span[0] = list[i].ReceivedAt
+		}
+		span[1] = list[i].ReceivedAt
+		spans[list[i].Channel] = span
+	}
+	share := 0.0
+	for _, span := range spans {
+		share += float64(each-1) / span[1].Sub(span[0]).Seconds() / float64(len(spans))
+	}
+	calls, _, err := b.calls(slack)
+	if err != nil {
+		return err
+	}
+	provoked := 0
+	for _, n := range calls.Provoked {
+		provoked += n
+	}
+	after, err := b.statusWrites()
+	if err != nil {
+		return err
+	}
+	b.say("## Within Slack's limits\n\nA backlog of %d messages to each of %d channels (one in each of %d workspaces) that take one a second.\n", each, teams, teams)
+	b.say("- share of the allowed rate that was used: %.1f %%\n- answers 429 that were provoked: %d of %d messages\n- API writes for each message, the one that tells of the wait included: %.2f\n",
+		share*100, provoked, teams*each, float64(after-before)/float64(teams*each))
+	return nil
+}
+
+func (b *bench) pacedTeam(slack, id, secret string) error {
+	user, channel := "U"+id[1:]+"BOT", "C"+id[1:]
+	for path, body := range map[string]any{
+		"users?team=" + id:    slacksim.User{ID: user, Name: "slack-notifier", Bot: true},
+		"tokens?team=" + id:   slacksim.Token{Token: "xoxb-" + id, Team: id, BotUser: user, Scopes: slacksim.AllScopes},
+		"channels?team=" + id: slacksim.Channel{ID: channel, Name: "paced", Members: []string{user}},
+	} {
+		if err := b.post(slack, path, body); err != nil {
+			return err
+		}
+	}
+	return b.create(secretOf("paced", secret, "xoxb-"+id), &v1alpha1.SlackChannel{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "paced", Name: "c" + id[len(id)-2:]},
+		Spec:       v1alpha1.SlackChannelSpec{WebAPI: &v1alpha1.WebAPI{TokenSecretRef: v1alpha1.SecretKeyReference{Name: secret}, Channel: channel}},
+	})
+}
+
+// start measures what a restart costs with many finished notifications.
+func (b *bench) start() error {
+	n := b.n(20000)
+	if err := b.prepare("finished"); err != nil {
+		return err
+	}
+	if err := b.finished("finished", n); err != nil {
+		return err
+	}
+	empty, err := b.operator("idle2-none")
+	if err != nil {
+		return err
+	}
+	time.Sleep(3 * time.Second)
+	base := residentOf(empty.Cmd.Process.Pid)
+	empty.Stop()
+	writes, err := b.statusWrites()
+	if err != nil {
+		return err
+	}
+	before, _, err := b.calls(b.env.Slack)
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	o, err := b.operator("finished")
+	if err != nil {
+		return err
+	}
+	defer o.Stop()
+	if err := b.until(func() (bool, error) {
+		data, err := harness.Fetch(o.Metrics)
+		return sumOf(data, "workqueue_depth", `name="slacknotification"`) == 0 &&
+			sumOf(data, "controller_runtime_reconcile_total", `controller="slacknotification"`) >= n, err
+	}); err != nil {
+		return err
+	}
+	took := time.Since(begin)
+	cpu := cpuOf(o.Cmd.Process.Pid)
+	time.Sleep(3 * time.Second)
+	memory := residentOf(o.Cmd.Process.Pid)
+	after, err := b.statusWrites()
+	if err != nil {
+		return err
+	}
+	calls, _, err := b.calls(b.env.Slack)
+	if err != nil {
+		return err
+	}
+	b.say("## Start with %d finished SlackNotifications\n", n)
+	b.say("- %.1f s until all were looked at, %.1f CPU seconds\n- status writes: %d; messages posted: %d; conversations read: %d\n- %.0f MiB resident (%.0f MiB with none): %.1f KiB for each object\n",
+		took.Seconds(), cpu.Seconds(), after-writes, calls.Count("chat.postMessage")-before.Count("chat.postMessage"),
+		calls.Count("conversations.history")-before.Count("conversations.history"), memory, base, (memory-base)*1024/float64(n))
+	return nil
+}
+
+// finished makes notifications that look as if they had been delivered.
+func (b *bench) finished(ns string, n int) error {
+	var group sync.WaitGroup
+	work := make(chan int)
+	errs := make(chan error, n)
+	for range creators {
+		group.Go(func() {
+			for i := range work {
+				errs <- b.finish(note(ns, "c", channelID(i%channels), i))
+			}
+		})
+	}
+	for i := range n {
+		work <- i
+	}
+	close(work)
+	group.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) finish(o *v1alpha1.SlackNotification) error {
+	if err := b.env.Client.Create(b.ctx, o); err != nil {
+		return err
+	}
+	now := metav1.Now()
+	o.Status = v1alpha1.SlackNotificationStatus{
+		ObservedGeneration: o.Generation, Phase: v1alpha1.PhaseDelivered, Summary: "1/1", FinishedAt: &now,
+		Deliveries: []v1alpha1.Delivery{{
+			Recipient: "channel:" + o.Spec.Recipients[0].Channel, State: v1alpha1.DeliveryDelivered, Attempts: 1, LastAttemptAt: &now, DeliveredAt: &now,
+			ConversationID: o.Spec.Recipients[0].Channel, Timestamp: "1700000000.000100", ContentHash: "0123456789abcdef",
+			Permalink: "https://acme.slack.com/archives/C0BENCH000/p1700000000000100",
+		}},
+		Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDelivered,
+			Message: "delivered to #bench", LastTransitionTime: now, ObservedGeneration: o.Generation}},
+	}
+	return b.env.Client.Status().Update(b.ctx, o, &client.SubResourceUpdateOptions{})
+}
+
+// growth measures whether more notifications make each one dearer.
+func (b *bench) growth() error {
+	b.say("## Growth\n\nCPU of the operator for each notification, with ever more of them in the namespace.\n")
+	b.say("| notifications | CPU ms for each | delivered a second |\n| ---: | ---: | ---: |")
+	for _, full := range []int{1000, 10000, 50000} {
+		n := b.n(full)
+		c, err := b.operatorCost(fmt.Sprintf("grow-%d", full), n, 0)
+		if err != nil {
+			return err
+		}
+		b.say("| %d | %.3f | %.0f |", n, c.per1000(), c.rate())
+	}
+	b.say("")
+	return nil
+}

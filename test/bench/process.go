@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slack-notifier/slack-notifier/internal/devcluster"
+)
+
+// ticksPerSecond of /proc/PID/stat, which Linux fixes for programs.
+const ticksPerSecond = 100
+
+// cpuOf a process since its start.
+func cpuOf(pid int) time.Duration {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	// The name in parentheses may hold spaces.
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * time.Second / ticksPerSecond
+}
+
+// residentOf a process in MiB.
+func residentOf(pid int) float64 {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	m := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(data)
+	if m == nil {
+		return 0
+	}
+	kib, _ := strconv.Atoi(string(m[1]))
+	return float64(kib) / 1024
+}
+
+// startRaw runs the bare client as a process of its own.
+func (b *bench) startRaw(namespace string) (*exec.Cmd, error) {
+	kubeconfig := filepath.Join(b.env.Dir, "raw.kubeconfig")
+	if err := devcluster.WriteKubeconfig(kubeconfig, b.env.Cluster.AdminConfig()); err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self, "raw", kubeconfig, b.env.Slack, namespace) //nolint:gosec,noctx // ourselves
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stderr = os.Stderr
+	if err := devcluster.Spawn(cmd); err != nil {
+		return nil, err
+	}
+	_, err = bufio.NewReader(out).ReadString('\n')
+	return cmd, err
+}
+
+func end(cmd *exec.Cmd) {
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	_ = cmd.Wait()
+}
+
+// statusWrites of SlackNotifications that the API server has taken.
+func (b *bench) statusWrites() (int, error) {
+	data, err := b.apiMetrics()
+	if err != nil {
+		return 0, err
+	}
+	return sumOf(data, "apiserver_request_total", `resource="slacknotifications"`, `subresource="status"`), nil
+}
+
+// sumOf the counters of a name with all of the labels.
+func sumOf(data []byte, name string, labels ...string) int {
+	total := 0.0
+	for line := range strings.SplitSeq(string(data), "\n") {
+		if !strings.HasPrefix(line, name+"{") {
+			continue
+		}
+		matches := !strings.Contains(line, `verb="GET"`) && !strings.Contains(line, `verb="LIST"`) && !strings.Contains(line, `verb="WATCH"`)
+		for _, label := range labels {
+			matches = matches && strings.Contains(line, label)
+		}
+		if matches {
+			value, _ := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
+			total += value
+		}
+	}
+	return int(total)
+}
+
+func secretOf(ns, name, value string) *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}, StringData: map[string]string{"token": value}}
+}

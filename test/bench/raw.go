@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
+
+// rawWorkers of the bare client.
+const rawWorkers = 16
+
+// raw is what the operator is measured against: a bare watch that posts each
+// new SlackNotification at once and writes its status, and does nothing else:
+// no look-up, no pacing, no retry, no recovery.
+func raw(kubeconfig, slackURL, namespace string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return err
+	}
+	config.QPS, config.Burst = -1, -1
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return err
+	}
+	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return err
+	}
+	watching, err := c.Watch(ctx, &v1alpha1.SlackNotificationList{}, client.InNamespace(namespace))
+	if err != nil {
+		return err
+	}
+	defer watching.Stop()
+	fmt.Println("ready")
+	work := make(chan *v1alpha1.SlackNotification, 100_000)
+	web := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: rawWorkers}, Timeout: 10 * time.Second}
+	var group sync.WaitGroup
+	for range rawWorkers {
+		group.Go(func() {
+			for n := range work {
+				if err := rawDeliver(ctx, c, web, slackURL, n); err != nil && ctx.Err() == nil {
+					fmt.Fprintln(os.Stderr, "raw:", err)
+				}
+			}
+		})
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			close(work)
+			group.Wait()
+			return nil
+		case e, ok := <-watching.ResultChan():
+			if !ok {
+				return fmt.Errorf("the watch has ended")
+			}
+			if n, isOne := e.Object.(*v1alpha1.SlackNotification); isOne && e.Type == "ADDED" {
+				work <- n
+			}
+		}
+	}
+}
+
+func rawDeliver(ctx context.Context, c client.Client, web *http.Client, slackURL string, n *v1alpha1.SlackNotification) error {
+	body, err := json.Marshal(map[string]string{"channel": n.Spec.Recipients[0].Channel, "text": n.Spec.Text})
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, slackURL+"/api/chat.postMessage", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := web.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var answer struct {
+		OK bool   `json:"ok"`
+		TS string `json:"ts"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || !answer.OK {
+		return fmt.Errorf("not taken: %w", err)
+	}
+	now := metav1.Now()
+	n.Status.Phase, n.Status.Summary, n.Status.FinishedAt, n.Status.ObservedGeneration = v1alpha1.PhaseDelivered, "1/1", &now, n.Generation
+	n.Status.Deliveries = []v1alpha1.Delivery{{Recipient: "default", State: v1alpha1.DeliveryDelivered, Timestamp: answer.TS, DeliveredAt: &now}}
+	return c.Status().Update(ctx, n)
+}
