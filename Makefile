@@ -66,7 +66,7 @@ test: setup-envtest ## Run every test, against a real kube-apiserver and etcd.
 	@KUBEBUILDER_ASSETS=$(ASSETS) go test -race -timeout 20m ./...
 
 .PHONY: test-chaos
-test-chaos: setup-envtest ## The long form of the chaos tests: kills, lost leaders, a control plane that goes away, faults of Slack (about 20 minutes).
+test-chaos: setup-envtest ## The long form of the chaos tests: kills, lost leaders, a control plane that goes away, faults of Slack (about 12 minutes).
 	@CHAOS=long KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -timeout 85m -v ./test/chaos | grep -vE '^ *(=== |--- PASS)'
 
 .PHONY: fuzz
@@ -76,8 +76,9 @@ fuzz: ## Run each fuzz target for FUZZTIME.
 		echo "== $$target in $$package"; go test ./$$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s; done
 
 .PHONY: bench
-bench: ## Run the benchmarks.
-	@go test -run '^$$' -bench . -benchmem ./internal/...
+bench: setup-envtest ## Run the benchmarks, beside a bare client in the same run (about 10 minutes; BENCH_SCALE=0.1 for a quick look).
+	@go test -run '^$$' -bench . -benchmem ./internal/... | grep -E '^(Benchmark|pkg)'
+	@KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/bench
 
 ##@ Build
 

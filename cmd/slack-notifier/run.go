@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -16,7 +19,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
@@ -24,6 +26,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/controllers/notification"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
+	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 	"github.com/slack-notifier/slack-notifier/internal/metrics"
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
@@ -71,7 +74,7 @@ func newManager(o options, c checked) (ctrl.Manager, error) {
 	}
 	serve := metricsserver.Options{BindAddress: o.metricsAddress, SecureServing: o.metricsSecure}
 	if o.metricsSecure {
-		serve.FilterProvider = filters.WithAuthenticationAndAuthorization
+		serve.FilterProvider = protect
 	}
 	grace := 30 * time.Second
 	return ctrl.NewManager(cfg, ctrl.Options{
@@ -85,6 +88,15 @@ func newManager(o options, c checked) (ctrl.Manager, error) {
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &grace,
 	})
+}
+
+// protect lets those read the metrics whom RBAC allows to.
+func protect(config *rest.Config, client *http.Client) (metricsserver.Filter, error) {
+	reviewer, err := kubeauth.New(config, client)
+	if err != nil {
+		return nil, err
+	}
+	return func(_ logr.Logger, next http.Handler) (http.Handler, error) { return reviewer.Protect(next), nil }, nil
 }
 
 // shardSuffix lets operators with different selectors lead side by side.

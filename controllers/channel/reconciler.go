@@ -177,9 +177,9 @@ func (r *Reconciler) nextCheck() time.Duration {
 	return every - every/20 + rand.N(every/10+1)
 }
 
-// backoff of failures to reach Slack: with jitter, up to a minute.
+// backoff of failures to reach Slack: with jitter, up to 30 s.
 func backoff(failures int) time.Duration {
-	limit := min(time.Minute, time.Second<<min(failures, 10))
+	limit := min(30*time.Second, time.Second<<min(failures, 10))
 	return limit/2 + rand.N(limit/2+1)
 }
 

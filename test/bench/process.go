@@ -59,7 +59,7 @@ func (b *bench) startRaw(namespace string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, "raw", kubeconfig, b.env.Slack, namespace) //nolint:gosec,noctx // ourselves
+	cmd := exec.Command(self, "raw", kubeconfig, b.env.Slack, namespace) //nolint:gosec // ourselves
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

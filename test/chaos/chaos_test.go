@@ -85,7 +85,7 @@ func TestFaultsOfSlack(t *testing.T) {
 			[]slacksim.Fault{{Kind: "close_after", Probability: 0.1}}},
 		{"cut-before", "10 % of connections cut before Slack took it", pick(3, 10), pick(40, 400),
 			[]slacksim.Fault{{Kind: "close_before", Probability: 0.1}}},
-		{"mixed", "5 % each of 500 before and after, cut, garbage, ok without ts", pick(3, 10), pick(40, 600), []slacksim.Fault{
+		{"mixed", "5 % each: 500 before, after, cut, garbage, ok without ts", pick(3, 10), pick(40, 600), []slacksim.Fault{
 			{Kind: "http", Status: 500, Probability: 0.05}, {Kind: "http_after", Status: 502, Probability: 0.05},
 			{Kind: "close_after", Probability: 0.05}, {Kind: "garbage_after", Probability: 0.05}, {Kind: "no_ts", Probability: 0.05},
 		}},
@@ -129,7 +129,7 @@ func TestSlackIsDown(t *testing.T) {
 
 func TestBurstIntoOneChannel(t *testing.T) {
 	t.Parallel()
-	s := stage(t, "burst", "burst of 30 into one channel that takes 1 a second", 1)
+	s := stage(t, "burst", "burst into one channel that takes 1 a second", 1)
 	s.places = s.places[:1]
 	o := s.operator()
 	s.ready()

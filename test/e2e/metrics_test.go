@@ -2,11 +2,19 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/onsi/gomega"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 func TestMetrics(t *testing.T) {
@@ -38,4 +46,45 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s: %s", p.Metric, p.Text)
 		}
 	}
+}
+
+// With --metrics-secure the metrics are for those whom RBAC lets read them.
+func TestSecureMetrics(t *testing.T) {
+	w := newWorld(t)
+	o, err := env.StartOperator(w.ctx, "secure-metrics", "--watch-label-selector=shard=own", "--watch-namespaces="+w.ns, "--metrics-secure=true")
+	w.Expect(err).NotTo(gomega.HaveOccurred())
+	defer o.Stop()
+	token := func(name string) string {
+		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		w.create(account)
+		request := &authenticationv1.TokenRequest{}
+		w.Expect(env.client.SubResource("token").Create(w.ctx, account, request)).To(gomega.Succeed())
+		return request.Status.Token
+	}
+	reader, stranger := token("reader"), token("stranger")
+	w.create(&rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: w.ns},
+		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "slack-notifier-metrics-reader"},
+		Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: w.ns, Name: "reader"}}})
+	web := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // its certificate is its own
+	defer web.CloseIdleConnections()
+	get := func(authorization string) string {
+		req, err := http.NewRequest(http.MethodGet, strings.Replace(o.Metrics, "http:", "https:", 1), nil)
+		w.Expect(err).NotTo(gomega.HaveOccurred())
+		if authorization != "" {
+			req.Header.Set("Authorization", authorization)
+		}
+		resp, err := web.Do(req)
+		if err != nil {
+			return err.Error()
+		}
+		defer resp.Body.Close()
+		data, _ := io.ReadAll(resp.Body)
+		return fmt.Sprint(resp.StatusCode, " ", string(data[:min(len(data), 300)]))
+	}
+	w.Eventually(func() string { return get("Bearer " + reader) }, "20s").Should(gomega.HavePrefix("200"))
+	w.Expect(get("bearer " + reader)).To(gomega.HavePrefix("200"))
+	w.Expect(get("")).To(gomega.HavePrefix("401 Unauthorized: show the token"))
+	w.Expect(get("Bearer nonsense")).To(gomega.HavePrefix("401"))
+	w.Expect(get("Basic " + reader)).To(gomega.HavePrefix("401"))
+	w.Expect(get("Bearer " + stranger)).To(gomega.And(gomega.HavePrefix("403"), gomega.ContainSubstring(w.ns+":stranger")))
 }
