@@ -26,6 +26,7 @@ type options struct {
 
 	metricsAddress string
 	metricsSecure  bool
+	pprofAddress   string
 	probeAddress   string
 
 	watchNamespaces    []string
@@ -52,6 +53,7 @@ func (o *options) bind(f *pflag.FlagSet) {
 	f.StringVar(&o.metricsAddress, "metrics-bind-address", o.metricsAddress, "address of the metrics, as in :8443; 0 turns them off")
 	f.BoolVar(&o.metricsSecure, "metrics-secure", o.metricsSecure, "serve the metrics by HTTPS, to callers that RBAC lets read /metrics")
 	f.StringVar(&o.probeAddress, "health-probe-bind-address", o.probeAddress, "address of /healthz and /readyz; 0 turns them off")
+	f.StringVar(&o.pprofAddress, "pprof-bind-address", "", "address of Go's profiles (net/http/pprof), for developers; off when empty")
 	f.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil, "namespaces to watch; all when empty")
 	f.StringVar(&o.watchLabelSelector, "watch-label-selector", "", "labels of the SlackChannels and SlackNotifications that this operator looks after, so that several share a large cluster; all when empty")
 	f.IntVar(&o.concurrency, "concurrency", o.concurrency, "how many SlackNotifications are worked on at once")

@@ -82,6 +82,7 @@ func newManager(o options, c checked) (ctrl.Manager, error) {
 		Cache:                         cacheOptions(o, c),
 		Metrics:                       serve,
 		HealthProbeBindAddress:        o.probeAddress,
+		PprofBindAddress:              o.pprofAddress,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              "slack-notifier.slack.notify.dev" + shardSuffix(o),
 		LeaderElectionNamespace:       o.leaderElectionNamespace,

@@ -30,6 +30,8 @@ const (
 	// channels that the messages are spread over.
 	channels = 500
 	creators = 8
+	// label tells whose objects they are.
+	label = "bench"
 )
 
 type bench struct {
@@ -74,7 +76,7 @@ func (b *bench) prepare(ns string) error {
 	return b.create(
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}},
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "bot"}, StringData: map[string]string{"token": token}},
-		&v1alpha1.SlackChannel{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "c"}, Spec: v1alpha1.SlackChannelSpec{
+		&v1alpha1.SlackChannel{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "c", Labels: map[string]string{label: ns}}, Spec: v1alpha1.SlackChannelSpec{
 			WebAPI: &v1alpha1.WebAPI{TokenSecretRef: v1alpha1.SecretKeyReference{Name: "bot"}}}},
 	)
 }
@@ -133,7 +135,7 @@ func (b *bench) until(done func() (bool, error)) error {
 
 // note is the notification number i; its text tells when it was created.
 func note(ns, channelRef, recipient string, i int) *v1alpha1.SlackNotification {
-	n := &v1alpha1.SlackNotification{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: fmt.Sprintf("n%06d", i)}}
+	n := &v1alpha1.SlackNotification{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: fmt.Sprintf("n%06d", i), Labels: map[string]string{label: ns}}}
 	n.Spec.ChannelRef.Name = channelRef
 	if recipient != "" {
 		n.Spec.Recipients = []v1alpha1.Recipient{{Channel: recipient}}

@@ -2,11 +2,12 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/slacksim"
@@ -69,13 +70,21 @@ func (b *bench) operatorCost(ns string, n int, perSecond float64) (cost, error) 
 	if err := b.prepare(ns); err != nil {
 		return cost{}, err
 	}
-	o, err := b.operator(ns, "--slack-limits=false")
+	flags := []string{"--slack-limits=false"}
+	profile := os.Getenv("BENCH_PROFILE")
+	if profile != "" {
+		flags = append(flags, "--pprof-bind-address="+profileAddress)
+	}
+	o, err := b.operator(ns, flags...)
 	if err != nil {
 		return cost{}, err
 	}
 	defer o.Stop()
 	if err := b.warm(ns); err != nil {
 		return cost{}, err
+	}
+	if profile != "" {
+		go writeProfile(profile)
 	}
 	return b.measure(ns, o.Cmd.Process.Pid, n, perSecond)
 }
@@ -246,7 +255,7 @@ func (b *bench) pacedTeam(slack, id, secret string) error {
 		}
 	}
 	return b.create(secretOf("paced", secret, "xoxb-"+id), &v1alpha1.SlackChannel{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "paced", Name: "c" + id[len(id)-2:]},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "paced", Name: "c" + id[len(id)-2:], Labels: map[string]string{label: "paced"}},
 		Spec:       v1alpha1.SlackChannelSpec{WebAPI: &v1alpha1.WebAPI{TokenSecretRef: v1alpha1.SecretKeyReference{Name: secret}, Channel: channel}},
 	})
 }
@@ -337,18 +346,24 @@ func (b *bench) finish(o *v1alpha1.SlackNotification) error {
 	if err := b.env.Client.Create(b.ctx, o); err != nil {
 		return err
 	}
+	o.Status = fullStatus(o, "1700000000.000100")
+	return b.env.Client.Status().Update(b.ctx, o)
+}
+
+// fullStatus is a status as the operator writes it.
+func fullStatus(o *v1alpha1.SlackNotification, ts string) v1alpha1.SlackNotificationStatus {
 	now := metav1.Now()
-	o.Status = v1alpha1.SlackNotificationStatus{
+	recipient := o.Spec.Recipients[0].Channel
+	return v1alpha1.SlackNotificationStatus{
 		ObservedGeneration: o.Generation, Phase: v1alpha1.PhaseDelivered, Summary: "1/1", FinishedAt: &now,
 		Deliveries: []v1alpha1.Delivery{{
-			Recipient: "channel:" + o.Spec.Recipients[0].Channel, State: v1alpha1.DeliveryDelivered, Attempts: 1, LastAttemptAt: &now, DeliveredAt: &now,
-			ConversationID: o.Spec.Recipients[0].Channel, Timestamp: "1700000000.000100", ContentHash: "0123456789abcdef",
-			Permalink: "https://acme.slack.com/archives/C0BENCH000/p1700000000000100",
+			Recipient: "channel:" + recipient, State: v1alpha1.DeliveryDelivered, Attempts: 1, LastAttemptAt: &now, DeliveredAt: &now,
+			ConversationID: recipient, Timestamp: ts, ContentHash: "0123456789abcdef",
+			Permalink: "https://acme.slack.com/archives/" + recipient + "/p" + strings.ReplaceAll(ts, ".", ""),
 		}},
 		Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDelivered,
-			Message: "delivered to #bench", LastTransitionTime: now, ObservedGeneration: o.Generation}},
+			Message: "delivered to " + recipient, LastTransitionTime: now, ObservedGeneration: o.Generation}},
 	}
-	return b.env.Client.Status().Update(b.ctx, o, &client.SubResourceUpdateOptions{})
 }
 
 // growth measures whether more notifications make each one dearer.

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slack-notifier/slack-notifier/internal/devcluster"
+	"github.com/slack-notifier/slack-notifier/test/harness"
 )
 
 // ticksPerSecond of /proc/PID/stat, which Linux fixes for programs.
@@ -107,4 +108,19 @@ func sumOf(data []byte, name string, labels ...string) int {
 
 func secretOf(ns, name, value string) *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}, StringData: map[string]string{"token": value}}
+}
+
+// profileAddress of the operator's profiles, with BENCH_PROFILE.
+const profileAddress = "127.0.0.1:16060"
+
+// writeProfile writes 10 seconds of the operator's CPU to the file that
+// BENCH_PROFILE names.
+func writeProfile(file string) {
+	data, err := harness.Fetch("http://" + profileAddress + "/debug/pprof/profile?seconds=10")
+	if err == nil {
+		err = os.WriteFile(file, data, 0o600)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "profile:", err)
+	}
 }

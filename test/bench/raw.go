@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,7 +23,8 @@ import (
 const rawWorkers = 16
 
 // raw is what the operator is measured against: a bare watch that posts each
-// new SlackNotification at once and writes its status, and does nothing else:
+// new SlackNotification at once and writes its status, both the same as the
+// operator's, and does nothing else:
 // no look-up, no pacing, no retry, no recovery.
 func raw(kubeconfig, slackURL, namespace string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
@@ -78,7 +78,11 @@ func raw(kubeconfig, slackURL, namespace string) error {
 }
 
 func rawDeliver(ctx context.Context, c client.Client, web *http.Client, slackURL string, n *v1alpha1.SlackNotification) error {
-	body, err := json.Marshal(map[string]string{"channel": n.Spec.Recipients[0].Channel, "text": n.Spec.Text})
+	body, err := json.Marshal(map[string]any{
+		"channel": n.Spec.Recipients[0].Channel, "text": n.Spec.Text, "unfurl_links": false, "unfurl_media": false,
+		"metadata": map[string]any{"event_type": "slack_notification", "event_payload": map[string]string{
+			"notification": string(n.UID), "recipient": "0123456789abcdef", "content": "0123456789abcdef"}},
+	})
 	if err != nil {
 		return err
 	}
@@ -100,8 +104,6 @@ func rawDeliver(ctx context.Context, c client.Client, web *http.Client, slackURL
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || !answer.OK {
 		return fmt.Errorf("not taken: %w", err)
 	}
-	now := metav1.Now()
-	n.Status.Phase, n.Status.Summary, n.Status.FinishedAt, n.Status.ObservedGeneration = v1alpha1.PhaseDelivered, "1/1", &now, n.Generation
-	n.Status.Deliveries = []v1alpha1.Delivery{{Recipient: "default", State: v1alpha1.DeliveryDelivered, Timestamp: answer.TS, DeliveredAt: &now}}
+	n.Status = fullStatus(n, answer.TS)
 	return c.Status().Update(ctx, n)
 }
