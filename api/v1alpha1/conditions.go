@@ -83,6 +83,8 @@ const (
 	ReasonPartiallyDelivered = "PartiallyDelivered"
 	// ReasonPending: nothing has been sent yet.
 	ReasonPending = "Pending"
+	// ReasonScheduled: spec.notBefore has not come yet.
+	ReasonScheduled = "Scheduled"
 	// ReasonDelivering: the message is being posted. It is told beforehand with
 	// spec.onUnknownOutcome: GiveUp alone.
 	ReasonDelivering = "Delivering"

@@ -32,6 +32,10 @@ type SlackNotificationSpec struct {
 	// +kubebuilder:default=Retry
 	OnUnknownOutcome UnknownOutcomePolicy `json:"onUnknownOutcome,omitempty"`
 
+	// notBefore holds the message until then, as in 2026-11-24T08:00:00Z.
+	// +optional
+	NotBefore *metav1.Time `json:"notBefore,omitempty"`
+
 	// activeDeadlineSeconds gives up what is not delivered this many seconds
 	// after the object's creation.
 	// +optional

@@ -470,6 +470,10 @@ func (in *SlackNotificationSpec) DeepCopyInto(out *SlackNotificationSpec) {
 		copy(*out, *in)
 	}
 	in.Content.DeepCopyInto(&out.Content)
+	if in.NotBefore != nil {
+		in, out := &in.NotBefore, &out.NotBefore
+		*out = (*in).DeepCopy()
+	}
 	if in.ActiveDeadlineSeconds != nil {
 		in, out := &in.ActiveDeadlineSeconds, &out.ActiveDeadlineSeconds
 		*out = new(int64)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -58,6 +59,22 @@ func (r *Reconciler) giveUp(_ context.Context, w *work) error {
 	r.Lanes.ForgetOwner(r.Clock.Now(), w.name.String())
 	w.next = r.Clock.Now()
 	w.stop, w.news = true, true
+	return nil
+}
+
+// schedule holds what is to be sent later. The object's own time wakes it.
+func (r *Reconciler) schedule(_ context.Context, w *work) error {
+	at := w.n.Spec.NotBefore
+	if at == nil || w.allDone() {
+		return nil
+	}
+	left := at.Sub(r.Clock.Now())
+	if left <= 0 {
+		return nil
+	}
+	w.blocked(blockProgress, v1alpha1.ReasonScheduled, fmt.Sprintf("held until %s (spec.notBefore)", at.UTC().Format(time.RFC3339)))
+	w.wait(at.Time)
+	w.news = left > patience
 	return nil
 }
 

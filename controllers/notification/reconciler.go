@@ -89,6 +89,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	for _, phase := range []func(context.Context, *work) error{
 		r.hold,
 		r.giveUp,
+		r.schedule,
 		r.connect,
 		r.resolve,
 		r.deliver,

@@ -392,6 +392,26 @@ func TestDeadline(t *testing.T) {
 	w.Expect(w.messages(w.id("C", "ALERTS"))).To(gomega.HaveLen(1), "what was given up stays given up")
 }
 
+// A scheduled message goes out at its time, and not before.
+func TestNotBefore(t *testing.T) {
+	w := newWorld(t)
+	w.ready(w.webAPI("c", "#alerts"))
+	at := metav1.NewTime(time.Now().Add(8 * time.Second).Truncate(time.Second))
+	n := w.notify("n", "c", func(n *v1alpha1.SlackNotification) { n.Spec.NotBefore = &at })
+	far := metav1.NewTime(time.Now().Add(100 * 24 * time.Hour))
+	later := w.notify("later", "c", func(n *v1alpha1.SlackNotification) { n.Spec.NotBefore = &far })
+	w.becomes(n, progressing("Pending", v1alpha1.ReasonScheduled))
+	w.Expect(w.message(n)).To(gomega.ContainSubstring(at.UTC().Format(time.RFC3339)))
+	w.becomes(n, delivered())
+	got := w.messages(w.id("C", "ALERTS"))
+	w.Expect(got).To(gomega.HaveLen(1))
+	w.Expect(got[0].ReceivedAt).To(gomega.BeTemporally(">=", at.Time))
+	// Called off, or rather brought forward.
+	w.becomes(later, progressing("Pending", v1alpha1.ReasonScheduled))
+	w.update(later, func() { later.Spec.NotBefore = nil })
+	w.becomes(later, delivered())
+}
+
 func TestTTLAfterFinished(t *testing.T) {
 	w := newWorld(t)
 	w.ready(w.webAPI("c", "#alerts"))

@@ -68,6 +68,25 @@ func TestOnUnknownOutcome(t *testing.T) {
 	})
 }
 
+// An answer that never came is looked for wherever the message went: a
+// channel, a private one, a direct message.
+func TestNothingTwiceInAnyKindOfConversation(t *testing.T) {
+	w := newWorld(t)
+	w.ready(w.webAPI("c", "#alerts"))
+	// The conversations must be known before anything goes wrong.
+	first := w.notify("first", "c", to(user("ada"), room("ops"), room("alerts")))
+	w.becomes(first, delivered())
+	w.fault(slacksim.Fault{Method: "chat.postMessage", Team: w.team, Kind: "close_after", Times: 3})
+	n := w.notify("n", "c", to(user("ada"), room("ops"), room("alerts")))
+	w.becomes(n, delivered())
+	for i, d := range n.Status.Deliveries {
+		got := w.messages(d.ConversationID)
+		w.Expect(got).To(gomega.HaveLen(2), d.Recipient)
+		w.Expect(d.Timestamp).To(gomega.Equal(got[1].TS), "the message that was found is the one that is recorded")
+		w.Expect(first.Status.Deliveries[i].Timestamp).To(gomega.Equal(got[0].TS))
+	}
+}
+
 // The intent is in the status before the post, so a crash amid it is known.
 func TestGiveUpAfterACrash(t *testing.T) {
 	w := newWorld(t)

@@ -102,6 +102,8 @@ func TestSchema(t *testing.T) {
 		{"SlackNotification", "{" + note + "text: x, sender: {iconURL: 'https://e.com/i.png', iconEmoji: ':ship:'}}", "set iconURL or iconEmoji, not both"},
 		{"SlackNotification", "{" + note + "text: x, onUnknownOutcome: GiveUp}", accepted},
 		{"SlackNotification", "{" + note + "text: x, onUnknownOutcome: Perhaps}", "Unsupported value"},
+		{"SlackNotification", "{" + note + "text: x, notBefore: '2026-11-24T08:00:00Z'}", accepted},
+		{"SlackNotification", "{" + note + "text: x, notBefore: tomorrow}", "notBefore"},
 		{"SlackNotification", "{" + note + "tekst: x, title: y}", `unknown field "spec.tekst"`},
 	}
 	g := gomega.NewWithT(t)
