@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -81,6 +82,26 @@ type memory struct {
 	// generation.
 	checked    time.Time
 	generation int64
+	// written is the resourceVersion of the last write of the status.
+	written string
+}
+
+// staleRetry is when to look again at an object that the cache shows as it was
+// before the last write.
+const staleRetry = 50 * time.Millisecond
+
+// stale reports whether an object is older than what was last written of it.
+// To decide by it could leave the write standing: its status may be what is
+// wanted now, and is not what is stored.
+func (r *Reconciler) stale(c *v1alpha1.SlackChannel) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.seen[client.ObjectKeyFromObject(c)]
+	if m.uid != c.UID || m.written == "" {
+		return false
+	}
+	order, err := resourceversion.CompareResourceVersion(c.ResourceVersion, m.written)
+	return err == nil && order < 0
 }
 
 // Owner names a SlackChannel to the directory.
@@ -98,6 +119,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	if !c.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
+	}
+	if r.stale(c) {
+		return ctrl.Result{RequeueAfter: staleRetry}, nil
 	}
 	before := c.DeepCopy()
 	outcome, err := r.check(ctx, c)
@@ -148,6 +172,7 @@ func (r *Reconciler) record(ctx context.Context, before, c *v1alpha1.SlackChanne
 	case err != nil:
 		return ctrl.Result{}, err
 	}
+	r.remember(c, func(m *memory) { m.uid, m.written = c.UID, c.ResourceVersion })
 	r.announce(before, c)
 	return result, nil
 }

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
@@ -17,7 +19,8 @@ import (
 // checkWebAPI asks Slack whom the token belongs to, finds the channel, joins
 // it where it must and may, and learns whether it may be read back.
 func (r *Reconciler) checkWebAPI(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection, known memory) outcome {
-	stands := known.credential == conn.Credential && known.generation == c.Generation && !known.checked.IsZero()
+	stands := known.credential == conn.Credential && known.generation == c.Generation && !known.checked.IsZero() ||
+		known.checked.IsZero() && (known.credential == "" || known.credential == conn.Credential) && verifiedByAnother(c)
 
 	identity, o, ok := r.authenticate(ctx, c, conn, stands)
 	if !ok {
@@ -55,6 +58,14 @@ func (r *Reconciler) checkWebAPI(ctx context.Context, c *v1alpha1.SlackChannel, 
 	o.exactlyOnce, o.after = r.exactlyOnce(ctx, c, conn, identity, found)
 	r.answered(c)
 	return o
+}
+
+// verifiedByAnother reports whether an earlier process has found all to be well.
+// That stands until this one has come to an answer of its own, so that a
+// restart holds up no message.
+func verifiedByAnother(c *v1alpha1.SlackChannel) bool {
+	cond := conditions.Find(c, v1alpha1.ConditionReady)
+	return cond != nil && cond.Status == metav1.ConditionTrue && c.Status.ObservedGeneration == c.Generation
 }
 
 func (r *Reconciler) answered(c *v1alpha1.SlackChannel) {

@@ -39,6 +39,7 @@ func (r *Reconciler) intend(ctx context.Context, w *work, turn []*recipient) []*
 			rcpt.intended = true
 		}
 		w.n.ResourceVersion, w.n.Status = object.ResourceVersion, object.Status
+		w.record.written, w.record.version = object.Status.DeepCopy(), object.ResourceVersion
 		return turn
 	}
 	// The object has changed, or can't be written now: nothing is sent.

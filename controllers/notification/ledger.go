@@ -30,6 +30,19 @@ type record struct {
 	waiting time.Time
 	// written is the status that was last written by this process.
 	written *v1alpha1.SlackNotificationStatus
+	// version is the resourceVersion of that write.
+	version string
+}
+
+// stored is the status that is stored, as far as this process knows: what it
+// has written last where the cache still shows an older object.
+func (r *record) stored(n *v1alpha1.SlackNotification) *v1alpha1.SlackNotificationStatus {
+	if r.written != nil {
+		if order, err := resourceversion.CompareResourceVersion(n.ResourceVersion, r.version); err == nil && order < 0 {
+			return r.written
+		}
+	}
+	return &n.Status
 }
 
 // entry is the delivery to one recipient.

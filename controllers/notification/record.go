@@ -33,14 +33,7 @@ func (r *Reconciler) record(ctx context.Context, w *work) (ctrl.Result, error) {
 		result.RequeueAfter = sooner(result.RequeueAfter, at.Sub(now))
 		return result, nil
 	}
-	if equality.Semantic.DeepEqual(before.Status, w.n.Status) {
-		return result, nil
-	}
-	// A cache that lags shows an old status; what is written already is not
-	// written again.
-	if w.record.written != nil && equality.Semantic.DeepEqual(*w.record.written, w.n.Status) {
-		w.record.written = nil
-		result.RequeueAfter = sooner(result.RequeueAfter, time.Second)
+	if equality.Semantic.DeepEqual(*w.record.stored(before), w.n.Status) {
 		return result, nil
 	}
 	status := w.n.Status.DeepCopy()
@@ -54,7 +47,7 @@ func (r *Reconciler) record(ctx context.Context, w *work) (ctrl.Result, error) {
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("writing the status: %w", err)
 	}
-	w.record.written = status
+	w.record.written, w.record.version = status, w.n.ResourceVersion
 	w.record.waiting = time.Time{}
 	r.announce(before, w.n)
 	return result, nil

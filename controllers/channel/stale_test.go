@@ -1,0 +1,168 @@
+package channel
+
+import (
+	"context"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/connection"
+	"github.com/slack-notifier/slack-notifier/internal/directory"
+	"github.com/slack-notifier/slack-notifier/internal/pacing"
+	"github.com/slack-notifier/slack-notifier/internal/slack"
+	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
+	"github.com/slack-notifier/slack-notifier/internal/slacksim"
+	"github.com/slack-notifier/slack-notifier/internal/wakeup"
+)
+
+// listed answers once its list is there.
+type listed struct{ loading bool }
+
+func (d *listed) FindConversation(context.Context, directory.Workspace, string, string) (slack.Conversation, error) {
+	if d.loading {
+		return slack.Conversation{}, &directory.LoadingError{What: "the channels"}
+	}
+	return slack.Conversation{ID: "C0ALERTS0", Name: "alerts", Member: true}, nil
+}
+func (d *listed) Invalidate(string, string) {}
+
+type rig struct {
+	t       *testing.T
+	store   client.WithWatch
+	old     *v1alpha1.SlackChannel // what reads return, when set
+	dir     *listed
+	r       *Reconciler
+	request ctrl.Request
+}
+
+func newRig(t *testing.T, verified bool) *rig {
+	t.Helper()
+	sim := httptest.NewServer(slacksim.New(slacksim.Config{NoLimits: true}))
+	t.Cleanup(sim.Close)
+	u, _ := url.Parse(sim.URL)
+	allow, err := egress.NewAllowList([]string{u.Host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scheme := runtime.NewScheme()
+	_ = clientgoscheme.AddToScheme(scheme)
+	_ = v1alpha1.AddToScheme(scheme)
+	c := &v1alpha1.SlackChannel{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "c", Generation: 1, UID: "c"},
+		Spec: v1alpha1.SlackChannelSpec{WebAPI: &v1alpha1.WebAPI{TokenSecretRef: v1alpha1.SecretKeyReference{Name: "s"}, Channel: "#alerts"}}}
+	if verified {
+		conditions.Ready(c, v1alpha1.ReasonVerified, "well")
+		c.Status.ObservedGeneration = 1
+	}
+	g := &rig{t: t, dir: &listed{}, request: ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c)}}
+	g.store = fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(c).WithInterceptorFuncs(interceptor.Funcs{
+		Get: func(ctx context.Context, w client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			if out, ok := o.(*v1alpha1.SlackChannel); ok && g.old != nil {
+				g.old.DeepCopyInto(out)
+				return nil
+			}
+			return w.Get(ctx, key, o, opts...)
+		},
+	}).WithObjects(c, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "s"}, Data: map[string][]byte{"token": []byte(slacksim.DemoToken)}}).Build()
+	wake := &wakeup.Source{}
+	g.r = &Reconciler{
+		Client: g.store, Recorder: events.NewFakeRecorder(100), Health: &connection.Health{Channels: wake}, Directory: g.dir,
+		Connections: &connection.Resolver{Versions: g.store, Secrets: g.store, Allow: allow, APIURL: sim.URL + "/api/"},
+		Limiter:     pacing.NewLimiter(time.Now(), pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}}),
+		Wake:        wake, Clock: clock.RealClock{},
+	}
+	return g
+}
+
+func (g *rig) reconcile() ctrl.Result {
+	g.t.Helper()
+	result, err := g.r.Reconcile(g.t.Context(), g.request)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return result
+}
+
+// reason of Ready as it is stored.
+func (g *rig) reason() string {
+	g.t.Helper()
+	old := g.old
+	g.old = nil
+	defer func() { g.old = old }()
+	c := g.stored()
+	if ready := conditions.Find(c, v1alpha1.ConditionReady); ready != nil {
+		return ready.Reason
+	}
+	return ""
+}
+
+func (g *rig) stored() *v1alpha1.SlackChannel {
+	g.t.Helper()
+	c := &v1alpha1.SlackChannel{}
+	if err := g.store.Get(g.t.Context(), g.request.NamespacedName, c); err != nil {
+		g.t.Fatal(err)
+	}
+	return c
+}
+
+// A cache that shows the object as it was before the last write must not make
+// that write stand: a SlackChannel once stayed Verifying for ten minutes.
+func TestStaleCacheLeavesNoOldStatus(t *testing.T) {
+	g := newRig(t, false)
+	g.reconcile()
+	if got := g.reason(); got != v1alpha1.ReasonVerified {
+		t.Fatal(got)
+	}
+	before := g.stored()
+	// A change of the spec has the channel looked up anew, which takes a while.
+	changed := g.stored()
+	changed.Generation, changed.Spec.WebAPI.Channel = 2, "alerts"
+	if err := g.store.Update(t.Context(), changed); err != nil {
+		t.Fatal(err)
+	}
+	g.dir.loading = true
+	g.reconcile()
+	if got := g.reason(); got != v1alpha1.ReasonVerifying {
+		t.Fatal(got)
+	}
+	// The list has come before the cache shows that write.
+	g.dir.loading, g.old = false, before
+	if result := g.reconcile(); result.RequeueAfter == 0 || result.RequeueAfter > time.Second {
+		t.Errorf("it looks again after %v", result.RequeueAfter)
+	}
+	g.old = nil
+	g.reconcile()
+	if got := g.reason(); got != v1alpha1.ReasonVerified {
+		t.Errorf("stays %s", got)
+	}
+}
+
+// What an earlier process has verified stands while this one asks anew.
+func TestRestartHoldsUpNothing(t *testing.T) {
+	g := newRig(t, true)
+	g.dir.loading = true
+	for range 3 {
+		g.reconcile()
+		if got := g.reason(); got != v1alpha1.ReasonVerified {
+			t.Fatal(got)
+		}
+	}
+	g.dir.loading = false
+	g.reconcile()
+	if got := g.reason(); got != v1alpha1.ReasonVerified {
+		t.Error(got)
+	}
+}
