@@ -172,7 +172,7 @@ func (r *Reconciler) record(ctx context.Context, before, c *v1alpha1.SlackChanne
 	case err != nil:
 		return ctrl.Result{}, err
 	}
-	r.remember(c, func(m *memory) { m.uid, m.written = c.UID, c.ResourceVersion })
+	r.remember(c, func(m *memory) { m.written = c.ResourceVersion })
 	r.announce(before, c)
 	return result, nil
 }
@@ -211,14 +211,8 @@ func backoff(failures int) time.Duration {
 func (r *Reconciler) recall(c *v1alpha1.SlackChannel, credential string) memory {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.seen == nil {
-		r.seen = map[types.NamespacedName]memory{}
-	}
 	name := client.ObjectKeyFromObject(c)
-	m := r.seen[name]
-	if m.uid != c.UID {
-		m = memory{uid: c.UID}
-	}
+	m := r.of(c)
 	was := m
 	if m.credential != credential {
 		m.failures = 0
@@ -228,13 +222,24 @@ func (r *Reconciler) recall(c *v1alpha1.SlackChannel, credential string) memory 
 	return was
 }
 
+// of is what is known of this very object. The caller holds the lock.
+func (r *Reconciler) of(c *v1alpha1.SlackChannel) memory {
+	if r.seen == nil {
+		r.seen = map[types.NamespacedName]memory{}
+	}
+	m := r.seen[client.ObjectKeyFromObject(c)]
+	if m.uid != c.UID {
+		m = memory{uid: c.UID}
+	}
+	return m
+}
+
 func (r *Reconciler) remember(c *v1alpha1.SlackChannel, change func(*memory)) memory {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	name := client.ObjectKeyFromObject(c)
-	m := r.seen[name]
+	m := r.of(c)
 	change(&m)
-	r.seen[name] = m
+	r.seen[client.ObjectKeyFromObject(c)] = m
 	return m
 }
 

@@ -166,3 +166,17 @@ func TestRestartHoldsUpNothing(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// The first SlackChannel that a process sees may be one that is not asked about.
+func TestFirstOfAllMayBeSuspended(t *testing.T) {
+	g := newRig(t, false)
+	c := g.stored()
+	c.Spec.Suspend = true
+	if err := g.store.Update(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	g.reconcile()
+	if got := g.reason(); got != v1alpha1.ReasonSuspended {
+		t.Error(got)
+	}
+}
