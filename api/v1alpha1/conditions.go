@@ -12,6 +12,19 @@ const (
 	// ConditionStalled is True when the operator can't get on until a person
 	// changes something; the message says what.
 	ConditionStalled = "Stalled"
+	// ConditionMentionsResolved is False on a SlackNotification while somebody
+	// whom it mentions was not found; the message is sent all the same.
+	ConditionMentionsResolved = "MentionsResolved"
+	// ConditionUpToDate is False on a SlackNotification when a later content
+	// can't be or was not edited into the message that is out; the message
+	// says why.
+	ConditionUpToDate = "UpToDate"
+	// ConditionShortened is True on a SlackNotification whose content was cut
+	// to what Slack takes in one message.
+	ConditionShortened = "Shortened"
+	// ConditionMembersInSync is False on a SlackChannel while somebody of
+	// spec.manage.members could not be found, invited or removed.
+	ConditionMembersInSync = "MembersInSync"
 	// ConditionExactlyOnce says of a SlackChannel whether duplicates can be
 	// ruled out, because the operator may ask Slack what it has taken.
 	ConditionExactlyOnce = "ExactlyOnce"
@@ -105,6 +118,93 @@ const (
 	// ReasonRecipientsNotSupported: an incoming webhook posts to one channel
 	// and can't reach recipients.
 	ReasonRecipientsNotSupported = "RecipientsNotSupported"
+)
+
+// Reasons of the conditions beside Ready.
+const (
+	// ReasonMentionsNotFound: nobody, and no user group, goes by a name that is
+	// mentioned.
+	ReasonMentionsNotFound = "MentionsNotFound"
+	// ReasonMentionsNotSupported: a webhook can't look anybody up.
+	ReasonMentionsNotSupported = "MentionsNotSupported"
+	// ReasonEditNotSupported: a message that was sent by a webhook can't be
+	// edited.
+	ReasonEditNotSupported = "EditNotSupported"
+	// ReasonUpdateIgnored: spec.updatePolicy is Ignore.
+	ReasonUpdateIgnored = "UpdateIgnored"
+	// ReasonContentTooLong: the content is longer than Slack takes.
+	ReasonContentTooLong = "ContentTooLong"
+	// ReasonMembersNotFound: somebody of spec.manage.members was not found.
+	ReasonMembersNotFound = "MembersNotFound"
+	// ReasonInviteFailed: Slack did not let the bot invite or remove somebody.
+	ReasonInviteFailed = "InviteFailed"
+	// ReasonInSync: all members are in the channel.
+	ReasonInSync = "InSync"
+)
+
+// Reasons that concern threads, edits and deletions of a SlackNotification.
+const (
+	// ReasonWaitingForThread: the SlackNotification that this one replies to
+	// is still on its way.
+	ReasonWaitingForThread = "WaitingForThread"
+	// ReasonThreadNotFound: the SlackNotification or message to reply to does
+	// not exist.
+	ReasonThreadNotFound = "ThreadNotFound"
+	// ReasonThreadFailed: the SlackNotification to reply to was not delivered.
+	ReasonThreadFailed = "ThreadFailed"
+	// ReasonThreadGone: Slack posted the reply outside of the thread, because
+	// the message to reply to is gone.
+	ReasonThreadGone = "ThreadGone"
+	// ReasonEditPending: the message is out with an older content.
+	ReasonEditPending = "EditPending"
+	// ReasonMessageGone: the message was gone when it was to be edited, so the
+	// new content was posted anew.
+	ReasonMessageGone = "MessageGone"
+	// ReasonEditClosed: Slack did not let the message be edited, so the new
+	// content was posted anew.
+	ReasonEditClosed = "EditClosed"
+	// ReasonMessageNotDeleted: the message stays in Slack though its object is
+	// deleted.
+	ReasonMessageNotDeleted = "MessageNotDeleted"
+)
+
+// Reasons of a SlackChannel with spec.manage.
+const (
+	// ReasonChannelClaimed: an older SlackChannel owns the channel.
+	ReasonChannelClaimed = "ChannelClaimed"
+	// ReasonManageFailed: Slack refused to create or change the channel.
+	ReasonManageFailed = "ManageFailed"
+	// ReasonChannelNotArchived: the channel stays though its object, with
+	// deletionPolicy Archive, is deleted.
+	ReasonChannelNotArchived = "ChannelNotArchived"
+)
+
+// Reasons of the condition Ready of a SlackAlert. SlackChannelNotFound and
+// NamespaceNotAllowed occur too.
+const (
+	// ReasonWatching: the rule is at work.
+	ReasonWatching = "Watching"
+	// ReasonListening: the rule takes what is posted to its address.
+	ReasonListening = "Listening"
+	// ReasonIntakeDisabled: the operator runs without --intake-bind-address, so
+	// nothing can be posted to the rule.
+	ReasonIntakeDisabled = "IntakeDisabled"
+	// ReasonInvalidExpression: a CEL expression does not compile.
+	ReasonInvalidExpression = "InvalidExpression"
+	// ReasonInvalidTemplate: a template does not compile.
+	ReasonInvalidTemplate = "InvalidTemplate"
+	// ReasonKindNotFound: the API server does not serve the kind (yet).
+	ReasonKindNotFound = "KindNotFound"
+	// ReasonWatchForbidden: the operator may not watch the kind.
+	ReasonWatchForbidden = "WatchForbidden"
+	// ReasonScopeNotAllowed: rules of this namespace may not watch
+	// cluster-scoped kinds or other namespaces.
+	ReasonScopeNotAllowed = "ScopeNotAllowed"
+	// ReasonWatchStarting: the watch is being set up.
+	ReasonWatchStarting = "WatchStarting"
+	// ReasonEvaluationFailed: an expression or template failed on an object; the
+	// message names it.
+	ReasonEvaluationFailed = "EvaluationFailed"
 )
 
 // Reasons of one delivery of a SlackNotification. Those of a SlackChannel

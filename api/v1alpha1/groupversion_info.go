@@ -1,5 +1,5 @@
-// Package v1alpha1 holds the API of slack-notifier: the kinds SlackChannel and
-// SlackNotification of the group slack.notify.dev.
+// Package v1alpha1 holds the API of slack-notifier: the kinds SlackChannel,
+// SlackNotification and SlackAlert of the group slack.notify.dev.
 //
 // It depends on apimachinery alone, so that other programs can import it to
 // write notifications without pulling in the operator.
@@ -29,6 +29,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
 		&SlackChannel{}, &SlackChannelList{},
 		&SlackNotification{}, &SlackNotificationList{},
+		&SlackAlert{}, &SlackAlertList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

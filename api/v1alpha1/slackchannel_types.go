@@ -7,6 +7,8 @@ import (
 // SlackChannelSpec says where messages go and with which credentials.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.webAPI) != has(self.webhook)",message="set exactly one of webAPI and webhook"
+// +kubebuilder:validation:XValidation:rule="!has(self.manage) || has(self.webAPI)",message="manage needs webAPI: a webhook can't manage its channel"
+// +kubebuilder:validation:XValidation:rule="!has(self.manage) || !has(self.webAPI) || has(self.webAPI.channel) && self.webAPI.channel.matches('^#?[a-z0-9_-]{1,80}$')",message="manage needs webAPI.channel to be a name: lowercase letters, digits, - and _, at most 80 characters"
 type SlackChannelSpec struct {
 	// webAPI reaches Slack with a bot token. It can find people and channels,
 	// and tells what became of a message.
@@ -29,6 +31,11 @@ type SlackChannelSpec struct {
 	// to this SlackChannel. Left out: its own namespace only.
 	// +optional
 	AllowedNamespaces *AllowedNamespaces `json:"allowedNamespaces,omitempty"`
+
+	// manage makes this resource the owner of the Slack channel that
+	// webAPI.channel names. Web API only.
+	// +optional
+	Manage *Manage `json:"manage,omitempty"`
 
 	// suspend stops all checks and deliveries through this SlackChannel.
 	// +optional
@@ -83,6 +90,80 @@ type Connection struct {
 	CASecretRef *SecretReference `json:"caSecretRef,omitempty"`
 }
 
+// Manage says how the Slack channel is to be.
+type Manage struct {
+	// create the channel when there is none of that name; true when left out.
+	// +optional
+	// +kubebuilder:default=true
+	Create *bool `json:"create,omitempty"`
+
+	// adopt takes an existing channel of that name over, which is refused
+	// otherwise (NameTaken).
+	// +optional
+	Adopt bool `json:"adopt,omitempty"`
+
+	// private makes the channel that is created a private one. Slack can't
+	// change it later.
+	// +optional
+	Private bool `json:"private,omitempty"`
+
+	// topic of the channel; left as it is when left out.
+	// +optional
+	// +kubebuilder:validation:MaxLength=250
+	Topic *string `json:"topic,omitempty"`
+
+	// purpose (description) of the channel; left as it is when left out.
+	// +optional
+	// +kubebuilder:validation:MaxLength=250
+	Purpose *string `json:"purpose,omitempty"`
+
+	// members are invited when they are missing.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=500
+	Members []Member `json:"members,omitempty"`
+
+	// pruneMembers removes who is not in members; nobody is removed otherwise.
+	// +optional
+	PruneMembers bool `json:"pruneMembers,omitempty"`
+
+	// deletionPolicy says what becomes of the channel when this object is
+	// deleted: Retain (the default) or Archive.
+	// +optional
+	// +kubebuilder:default=Retain
+	DeletionPolicy ChannelDeletionPolicy `json:"deletionPolicy,omitempty"`
+}
+
+// ChannelDeletionPolicy says what becomes of a managed channel.
+//
+// +kubebuilder:validation:Enum=Retain;Archive
+type ChannelDeletionPolicy string
+
+// The policies for a managed channel.
+const (
+	ChannelRetain  ChannelDeletionPolicy = "Retain"
+	ChannelArchive ChannelDeletionPolicy = "Archive"
+)
+
+// Member of a managed channel.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.user) != has(self.email)",message="set exactly one of user and email"
+type Member struct {
+	// user is a handle as in users.list, a display or real name that only one
+	// person has, or an ID (U… or W…).
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	User string `json:"user,omitempty"`
+
+	// email of a person in the workspace.
+	// +optional
+	// +kubebuilder:validation:MinLength=3
+	// +kubebuilder:validation:MaxLength=254
+	// +kubebuilder:validation:Pattern=`^[^@\s]+@[^@\s]+$`
+	Email string `json:"email,omitempty"`
+}
+
 // FromNamespaces is one of the ways to allow namespaces, in the words of
 // Gateway API.
 //
@@ -125,6 +206,11 @@ type SlackChannelStatus struct {
 	// channel that was found; none for a webhook.
 	// +optional
 	Channel *ChannelInfo `json:"channel,omitempty"`
+
+	// managed is the ID of the channel that this resource owns; none without
+	// spec.manage.
+	// +optional
+	Managed string `json:"managed,omitempty"`
 
 	// botUserID is the user ID of the bot whose token is used.
 	// +optional

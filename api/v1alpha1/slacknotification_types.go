@@ -25,6 +25,23 @@ type SlackNotificationSpec struct {
 
 	Content `json:",inline"`
 
+	// thread makes the message a reply to another one.
+	// +optional
+	Thread *Thread `json:"thread,omitempty"`
+
+	// updatePolicy says what becomes of a change of the content after the
+	// message was delivered: Edit (the default) edits it, and posts anew where
+	// it is gone or closed to edits; Repost posts anew; Ignore leaves it.
+	// +optional
+	// +kubebuilder:default=Edit
+	UpdatePolicy UpdatePolicy `json:"updatePolicy,omitempty"`
+
+	// deletionPolicy says what becomes of the message when this object is
+	// deleted: Retain (the default) or Delete.
+	// +optional
+	// +kubebuilder:default=Retain
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+
 	// onUnknownOutcome says what to do when Slack may or may not have taken the
 	// message and can't be asked, as with a webhook: Retry (the default) sends
 	// it again, GiveUp does not.
@@ -63,6 +80,59 @@ const (
 	UnknownOutcomeRetry  UnknownOutcomePolicy = "Retry"
 	UnknownOutcomeGiveUp UnknownOutcomePolicy = "GiveUp"
 )
+
+// UpdatePolicy says what becomes of a change of the content.
+//
+// +kubebuilder:validation:Enum=Edit;Repost;Ignore
+type UpdatePolicy string
+
+// The policies for a change of the content.
+const (
+	UpdateEdit   UpdatePolicy = "Edit"
+	UpdateRepost UpdatePolicy = "Repost"
+	UpdateIgnore UpdatePolicy = "Ignore"
+)
+
+// DeletionPolicy says what becomes of a message when its object is deleted.
+//
+// +kubebuilder:validation:Enum=Retain;Delete
+type DeletionPolicy string
+
+// The policies for the deletion of the object.
+const (
+	DeletionRetain DeletionPolicy = "Retain"
+	DeletionDelete DeletionPolicy = "Delete"
+)
+
+// Thread names the message that this one is a reply to.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.notificationRef) != has(self.timestamp)",message="set exactly one of notificationRef and timestamp"
+type Thread struct {
+	// notificationRef names a SlackNotification of the same namespace. The
+	// reply waits until that one has been delivered, and goes into the thread
+	// of its message in the same conversation.
+	// +optional
+	NotificationRef *NotificationReference `json:"notificationRef,omitempty"`
+
+	// timestamp is Slack's ts of the message to reply to, as in
+	// "1700000000.000100".
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[0-9]{1,12}\.[0-9]{6}$`
+	Timestamp string `json:"timestamp,omitempty"`
+
+	// broadcast shows the reply in the channel too.
+	// +optional
+	Broadcast bool `json:"broadcast,omitempty"`
+}
+
+// NotificationReference names a SlackNotification of the same namespace.
+type NotificationReference struct {
+	// name of the SlackNotification.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
 
 // Content is what a message says.
 type Content struct {
@@ -295,6 +365,14 @@ type Delivery struct {
 	// +optional
 	DeliveredAt *metav1.Time `json:"deliveredAt,omitempty"`
 
+	// editedAt is when Slack took the last edit of the message.
+	// +optional
+	EditedAt *metav1.Time `json:"editedAt,omitempty"`
+
+	// threadTimestamp is the ts of the message that this one is a reply to.
+	// +optional
+	ThreadTimestamp string `json:"threadTimestamp,omitempty"`
+
 	// reason why it is not delivered.
 	// +optional
 	Reason string `json:"reason,omitempty"`
@@ -328,7 +406,8 @@ type SlackNotificationStatus struct {
 	// +listMapKey=recipient
 	Deliveries []Delivery `json:"deliveries,omitempty"`
 
-	// conditions: Ready, Reconciling and Stalled.
+	// conditions: Ready, Reconciling and Stalled; MentionsResolved, UpToDate and
+	// Shortened when there is something to tell.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -1,0 +1,325 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// SlackAlertSpec says what is watched and what is said of it.
+type SlackAlertSpec struct {
+	// channelRef names the SlackChannel to send through.
+	// +required
+	ChannelRef ChannelReference `json:"channelRef"`
+
+	// recipients of the messages, as in a SlackNotification. Left out: the
+	// SlackChannel's own channel.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:XValidation:rule="self.all(a, self.exists_one(b, a == b))",message="a recipient is named twice"
+	Recipients []Recipient `json:"recipients,omitempty"`
+
+	// source says where the alerts come from.
+	// +required
+	Source AlertSource `json:"source"`
+
+	// groupBy are CEL expressions over the same variables as "when" (for
+	// alertmanager: labels, annotations and alert). Each distinct combination
+	// of their values is one incident. Left out: one incident for each object,
+	// for each object that an Event is about and its reason, or for each group
+	// of Alertmanager's.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=1024
+	GroupBy []string `json:"groupBy,omitempty"`
+
+	// message says what is sent, by Go templates over the thing that fires. What
+	// is left out has a default that is good for the source.
+	// +optional
+	Message *AlertMessage `json:"message,omitempty"`
+
+	// onResolve says what is done when an incident is over: Edit (the default)
+	// turns the first message green, Reply answers in its thread,
+	// EditAndReply does both, None does nothing.
+	// +optional
+	// +kubebuilder:default=Edit
+	OnResolve ResolvePolicy `json:"onResolve,omitempty"`
+
+	// repeatInterval reminds in the thread, this long after the last message,
+	// while an incident is still open; at least 1m. Left out: never.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m')",message="repeatInterval must be at least 1m"
+	RepeatInterval *metav1.Duration `json:"repeatInterval,omitempty"`
+
+	// resolveAfter is when an incident of Events without news counts as
+	// resolved; at least 1s, and 10m when left out. For source.events only.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s')",message="resolveAfter must be at least 1s"
+	ResolveAfter *metav1.Duration `json:"resolveAfter,omitempty"`
+
+	// maxIncidents are open at once; what is beyond is rolled up into one
+	// message that counts.
+	// +optional
+	// +kubebuilder:default=50
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	MaxIncidents int32 `json:"maxIncidents,omitempty"`
+
+	// notificationTTL is how long the SlackNotification of a resolved incident
+	// is kept; 24h when left out.
+	// +optional
+	// +kubebuilder:default="24h"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="notificationTTL can't be negative"
+	NotificationTTL *metav1.Duration `json:"notificationTTL,omitempty"`
+
+	// suspend opens no incidents and changes none.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+}
+
+// AlertSource is where alerts come from.
+//
+// +kubebuilder:validation:XValidation:rule="[has(self.objects), has(self.events), has(self.alertmanager)].filter(x, x).size() == 1",message="set exactly one of objects, events and alertmanager"
+type AlertSource struct {
+	// objects watches the state of a kind of object.
+	// +optional
+	Objects *ObjectsSource `json:"objects,omitempty"`
+
+	// events watches Kubernetes Events.
+	// +optional
+	Events *EventsSource `json:"events,omitempty"`
+
+	// alertmanager takes what an Alertmanager posts to status.address.
+	// +optional
+	Alertmanager *AlertmanagerSource `json:"alertmanager,omitempty"`
+}
+
+// ObjectsSource watches the state of a kind of object.
+type ObjectsSource struct {
+	// apiVersion of the kind, as in apps/v1.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=317
+	APIVersion string `json:"apiVersion"`
+
+	// kind of the objects, as in Deployment.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Kind string `json:"kind"`
+
+	// selector picks objects by their labels. Left out: all.
+	// +optional
+	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+
+	// namespaceSelector watches the namespaces with these labels instead of the
+	// SlackAlert's own; for SlackAlerts in a namespace that the operator names
+	// in --cluster-scope-namespaces only.
+	// +optional
+	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
+
+	// when is a CEL expression that is true while the object is to be told of.
+	// Variables: object, and oldObject, the object as it was before its last
+	// change (null when that is not known).
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=10240
+	When string `json:"when"`
+
+	// for is how long "when" must hold, counted from when it was first seen.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="for can't be negative"
+	For *metav1.Duration `json:"for,omitempty"`
+}
+
+// EventsSource watches Kubernetes Events.
+type EventsSource struct {
+	// types of the Events, as in Warning. Left out: all.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=10
+	Types []string `json:"types,omitempty"`
+
+	// reasons of the Events, as in BackOff. Left out: all.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=100
+	Reasons []string `json:"reasons,omitempty"`
+
+	// involvedKinds are the kinds of the objects that the Events are about, as
+	// in Pod. Left out: all.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=100
+	InvolvedKinds []string `json:"involvedKinds,omitempty"`
+
+	// namespaceSelector watches the namespaces with these labels instead of the
+	// SlackAlert's own; for SlackAlerts in a namespace that the operator names
+	// in --cluster-scope-namespaces only.
+	// +optional
+	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
+
+	// when is a CEL expression that must be true for an Event to count.
+	// Variable: event, with the fields of v1 Event (type, reason, message,
+	// count, involvedObject, …).
+	// +optional
+	// +kubebuilder:validation:MaxLength=10240
+	When string `json:"when,omitempty"`
+}
+
+// AlertmanagerSource takes what an Alertmanager posts.
+type AlertmanagerSource struct{}
+
+// AlertMessage says what is sent, by Go templates.
+type AlertMessage struct {
+	// title of the message.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Title string `json:"title,omitempty"`
+
+	// severity of the message while the incident is open. Left out: Error, or
+	// what the alert's label "severity" says.
+	// +optional
+	Severity Severity `json:"severity,omitempty"`
+
+	// text in Slack's mrkdwn. What the templates insert is escaped.
+	// +optional
+	// +kubebuilder:validation:MaxLength=10240
+	Text string `json:"text,omitempty"`
+
+	// fields of the message.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	Fields []AlertField `json:"fields,omitempty"`
+
+	// link below the message.
+	// +optional
+	Link *AlertLink `json:"link,omitempty"`
+}
+
+// AlertField is a titled fact, by Go templates.
+type AlertField struct {
+	// title of the fact.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=300
+	Title string `json:"title"`
+
+	// value of the fact.
+	// +required
+	// +kubebuilder:validation:MaxLength=2000
+	Value string `json:"value"`
+
+	// short fields stand two in a row.
+	// +optional
+	Short bool `json:"short,omitempty"`
+}
+
+// AlertLink leads to an address, by Go templates.
+type AlertLink struct {
+	// text of the link; "Open" when left out.
+	// +optional
+	// +kubebuilder:validation:MaxLength=300
+	Text string `json:"text,omitempty"`
+
+	// url that the link leads to. No link is shown when it comes out empty or
+	// is no http(s) address.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=3000
+	URL string `json:"url"`
+}
+
+// ResolvePolicy says what is done when an incident is over.
+//
+// +kubebuilder:validation:Enum=Edit;Reply;EditAndReply;None
+type ResolvePolicy string
+
+// The policies for the end of an incident.
+const (
+	ResolveEdit         ResolvePolicy = "Edit"
+	ResolveReply        ResolvePolicy = "Reply"
+	ResolveEditAndReply ResolvePolicy = "EditAndReply"
+	ResolveNone         ResolvePolicy = "None"
+)
+
+// Labels and annotations of the SlackNotifications that a SlackAlert makes.
+const (
+	// LabelAlert names the SlackAlert.
+	LabelAlert = "slack.notify.dev/alert"
+	// LabelIncident names the incident.
+	LabelIncident = "slack.notify.dev/incident"
+)
+
+// SlackAlertStatus is how a SlackAlert is doing.
+type SlackAlertStatus struct {
+	// observedGeneration is the generation of the spec that this status is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// address is the path that an Alertmanager is to post to, below the address
+	// of the operator's intake; for source.alertmanager only.
+	// +optional
+	Address string `json:"address,omitempty"`
+
+	// firing is the number of open incidents.
+	// +optional
+	Firing int32 `json:"firing"`
+
+	// eventsSeenUntil is up to when Events have been looked at.
+	// +optional
+	EventsSeenUntil *metav1.MicroTime `json:"eventsSeenUntil,omitempty"`
+
+	// conditions: Ready, Reconciling and Stalled.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// SlackAlert is a standing rule that turns things that happen in the cluster
+// into SlackNotifications.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=sla,categories=slack
+// +kubebuilder:printcolumn:name="Channel",type=string,JSONPath=`.spec.channelRef.name`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Firing",type=integer,JSONPath=`.status.firing`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Address",type=string,priority=1,JSONPath=`.status.address`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+type SlackAlert struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec says what is watched and what is said of it.
+	// +required
+	Spec SlackAlertSpec `json:"spec"`
+
+	// status is how the rule is doing.
+	// +optional
+	// +kubebuilder:default={"observedGeneration":-1}
+	Status SlackAlertStatus `json:"status,omitempty"`
+}
+
+// SlackAlertList is a list of SlackAlerts.
+//
+// +kubebuilder:object:root=true
+type SlackAlertList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []SlackAlert `json:"items"`
+}
+
+// GetConditions returns the conditions of the status.
+func (a *SlackAlert) GetConditions() []metav1.Condition { return a.Status.Conditions }
+
+// SetConditions replaces the conditions of the status.
+func (a *SlackAlert) SetConditions(conditions []metav1.Condition) {
+	a.Status.Conditions = conditions
+}
