@@ -27,6 +27,18 @@ func DefaultMethods() map[string][]Limit {
 		"conversations.history": Tier3,
 		"conversations.replies": Tier3,
 		"users.lookupByEmail":   Tier3,
+		"chat.update":           Tier3,
+		"chat.delete":           Tier3,
+
+		"conversations.create":     Tier2,
+		"conversations.rename":     Tier2,
+		"conversations.archive":    Tier2,
+		"conversations.unarchive":  Tier2,
+		"conversations.setTopic":   Tier2,
+		"conversations.setPurpose": Tier2,
+		"conversations.invite":     Tier3,
+		"conversations.kick":       Tier3,
+		"conversations.members":    Tier4,
 	}
 }
 

@@ -56,6 +56,18 @@ const (
 	ClassInvalidCursor
 	// ClassInvalidCall means: the operator's own request was wrong.
 	ClassInvalidCall
+	// ClassMessageNotFound means: the message, or the thread, is gone.
+	ClassMessageNotFound
+	// ClassMessageClosed means: the message can't be edited or deleted by the
+	// app any more.
+	ClassMessageClosed
+	// ClassNameTaken means: another channel, maybe an archived or an invisible
+	// one, has the name.
+	ClassNameTaken
+	// ClassInvalidName means: Slack does not take that name for a channel.
+	ClassInvalidName
+	// ClassAlreadyDone means: all is as the call would have made it.
+	ClassAlreadyDone
 )
 
 var classNames = map[Class]string{
@@ -68,6 +80,8 @@ var classNames = map[Class]string{
 	ClassUserNotMessageable: "user_not_messageable", ClassMessageRejected: "message_rejected",
 	ClassQuotaExceeded: "quota_exceeded", ClassWebhookRevoked: "webhook_revoked",
 	ClassInvalidCursor: "invalid_cursor", ClassInvalidCall: "invalid_call",
+	ClassMessageNotFound: "message_not_found", ClassMessageClosed: "message_closed",
+	ClassNameTaken: "name_taken", ClassInvalidName: "invalid_name", ClassAlreadyDone: "already_done",
 }
 
 // String names the class as the metrics label it.

@@ -78,6 +78,17 @@ type Conversation struct {
 	Member bool
 	// DM is true for a direct message.
 	DM bool
+	// Creator is the user ID of who made the channel, and Created when; empty
+	// when Slack did not say.
+	Creator string
+	Created time.Time
+	// Topic and Purpose of the channel.
+	Topic, Purpose string
+}
+
+// UserGroup is a group of users that can be mentioned by its handle.
+type UserGroup struct {
+	ID, Handle, Name string
 }
 
 // User is a person or a bot of a workspace.
@@ -144,8 +155,34 @@ type API interface {
 	ListUsers(ctx context.Context, cursor string, limit int) ([]User, string, error)
 	// LookupUserByEmail finds one active user.
 	LookupUserByEmail(ctx context.Context, email string) (User, error)
+	// ListUserGroups reads all user groups; Slack does not page them. A
+	// workspace whose plan has none has an empty list.
+	ListUserGroups(ctx context.Context) ([]UserGroup, error)
 	// History reads one page of messages, with their metadata.
 	History(ctx context.Context, q HistoryQuery) ([]StoredMessage, string, error)
+	// Update replaces the content of a message. Name, picture and thread stay;
+	// repeating it changes nothing.
+	Update(ctx context.Context, conversation, timestamp string, m Message) error
+	// Delete removes a message of the bot's own.
+	Delete(ctx context.Context, conversation, timestamp string) error
+
+	// CreateConversation makes a channel of which the bot is a member.
+	CreateConversation(ctx context.Context, name string, private bool) (Conversation, error)
+	// RenameConversation gives a channel another name, and returns the one
+	// that Slack has made of it.
+	RenameConversation(ctx context.Context, id, name string) (Conversation, error)
+	// ArchiveConversation and UnarchiveConversation close and open a channel.
+	ArchiveConversation(ctx context.Context, id string) error
+	UnarchiveConversation(ctx context.Context, id string) error
+	// SetTopic and SetPurpose post a notice in the channel.
+	SetTopic(ctx context.Context, id, topic string) error
+	SetPurpose(ctx context.Context, id, purpose string) error
+	// InviteToConversation makes at most 100 users members.
+	InviteToConversation(ctx context.Context, id string, users []string) error
+	// RemoveFromConversation ends the membership of a user.
+	RemoveFromConversation(ctx context.Context, id, user string) error
+	// ListMembers reads one page of a channel's members' IDs.
+	ListMembers(ctx context.Context, id, cursor string, limit int) ([]string, string, error)
 }
 
 // Names of the Web API methods that API calls, as pacing and metrics key them.
@@ -160,6 +197,19 @@ const (
 	MethodReplies           = "conversations.replies"
 	MethodUsersList         = "users.list"
 	MethodLookupByEmail     = "users.lookupByEmail"
+	MethodUserGroupsList    = "usergroups.list"
+	MethodUpdate            = "chat.update"
+	MethodDelete            = "chat.delete"
+
+	MethodConversationsCreate     = "conversations.create"
+	MethodConversationsRename     = "conversations.rename"
+	MethodConversationsArchive    = "conversations.archive"
+	MethodConversationsUnarchive  = "conversations.unarchive"
+	MethodConversationsSetTopic   = "conversations.setTopic"
+	MethodConversationsSetPurpose = "conversations.setPurpose"
+	MethodConversationsInvite     = "conversations.invite"
+	MethodConversationsKick       = "conversations.kick"
+	MethodConversationsMembers    = "conversations.members"
 	// MethodWebhook stands for a post by an incoming webhook.
 	MethodWebhook = "webhook"
 )

@@ -164,10 +164,14 @@ func (c *Client) ConversationInfo(ctx context.Context, id string) (slack.Convers
 }
 
 func conversation(ch *slackgo.Channel) slack.Conversation {
-	return slack.Conversation{
+	out := slack.Conversation{
 		ID: ch.ID, Name: ch.Name, Private: ch.IsPrivate, Archived: ch.IsArchived,
-		Member: ch.IsMember, DM: ch.IsIM || ch.IsMpIM,
+		Member: ch.IsMember, DM: ch.IsIM || ch.IsMpIM, Creator: ch.Creator, Topic: ch.Topic.Value, Purpose: ch.Purpose.Value,
 	}
+	if ch.Created > 0 {
+		out.Created = ch.Created.Time()
+	}
+	return out
 }
 
 // ListConversations implements slack.API.

@@ -7,7 +7,7 @@ import "github.com/slack-notifier/slack-notifier/internal/slack"
 // is not here is of ClassUnknown, which is tried again.
 var codes = byClass(map[slack.Class][]string{
 	slack.ClassRateLimited: {"ratelimited", "rate_limited"},
-	slack.ClassUnavailable: {"service_unavailable", "team_added_to_org", "org_login_required", "external_channel_migrating"},
+	slack.ClassUnavailable: {"service_unavailable", "team_added_to_org", "org_login_required", "external_channel_migrating", "update_failed", "fetch_members_failed"},
 	// "It's possible some aspect of the operation succeeded."
 	slack.ClassAmbiguous: {"internal_error", "fatal_error", "request_timeout"},
 	slack.ClassInvalidCredentials: {
@@ -25,16 +25,28 @@ var codes = byClass(map[slack.Class][]string{
 		"restricted_action", "restricted_action_read_only_channel", "restricted_action_thread_only_channel",
 		"restricted_action_non_threadable_channel", "restricted_action_thread_locked", "cannot_reply_to_message",
 		"slack_connect_canvas_sharing_blocked", "slack_connect_file_link_sharing_blocked",
-		"slack_connect_lists_sharing_blocked", "too_many_members", "ura_max_channels",
+		"slack_connect_lists_sharing_blocked", "too_many_members", "ura_max_channels", "not_authorized", "cant_invite",
+		"cant_archive_general", "cant_archive_required", "cant_kick_from_general", "user_is_restricted", "compliance_exports_prevent_deletion",
 	},
-	slack.ClassUserNotFound:       {"user_not_found", "users_not_found", "user_not_visible"},
+	slack.ClassMessageNotFound: {"message_not_found", "thread_not_found"},
+	slack.ClassMessageClosed: {
+		"edit_window_closed", "cant_update_message", "cant_delete_message", "block_mismatch", "is_inactive",
+		"no_dual_broadcast_content_update", "streaming_state_conflict",
+	},
+	slack.ClassNameTaken: {"name_taken"},
+	slack.ClassInvalidName: {
+		"invalid_name", "invalid_name_maxlength", "invalid_name_punctuation", "invalid_name_required", "invalid_name_specials",
+		"no_channel",
+	},
+	slack.ClassAlreadyDone:        {"already_archived", "not_archived", "already_in_channel", "cant_invite_self", "cant_kick_self"},
+	slack.ClassUserNotFound:       {"user_not_found", "users_not_found", "user_not_visible", "org_user_not_in_team"},
 	slack.ClassUserDeactivated:    {"user_disabled"},
 	slack.ClassUserNotMessageable: {"messages_tab_disabled", "cannot_dm_bot", "invalid_user_combination"},
 	slack.ClassMessageRejected: {
 		"no_text", "msg_too_long", "msg_blocks_too_long", "invalid_blocks", "invalid_blocks_format",
 		"too_many_attachments", "attachment_payload_limit_exceeded", "markdown_text_conflict", "metadata_too_large",
 		"invalid_metadata_format", "invalid_metadata_schema", "metadata_must_be_sent_from_app",
-		"too_many_contact_cards", "missing_file_data",
+		"too_many_contact_cards", "missing_file_data", "too_long",
 	},
 	slack.ClassQuotaExceeded: {"message_limit_exceeded"},
 	slack.ClassInvalidCursor: {"invalid_cursor"},

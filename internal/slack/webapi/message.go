@@ -79,6 +79,58 @@ func (c *Client) Post(ctx context.Context, conversation string, m slack.Message)
 	return posted, nil
 }
 
+// updateRequest is the body of chat.update
+// (docs.slack.dev/reference/methods/chat.update). Blocks that are left out
+// beside a text are removed, and attachments that are left out are kept, so an
+// empty list says that there are none.
+type updateRequest struct {
+	Channel     string            `json:"channel"`
+	TS          string            `json:"ts"`
+	Text        string            `json:"text,omitempty"`
+	Markdown    string            `json:"markdown_text,omitempty"`
+	Blocks      []json.RawMessage `json:"blocks,omitzero"`
+	Attachments []json.RawMessage `json:"attachments"`
+	Metadata    *metadata         `json:"metadata,omitempty"`
+}
+
+// Update implements slack.API.
+func (c *Client) Update(ctx context.Context, conversation, timestamp string, m slack.Message) error {
+	body := updateRequest{
+		Channel: conversation, TS: timestamp, Text: m.Text, Markdown: m.Markdown, Blocks: m.Blocks, Attachments: m.Attachments,
+	}
+	if body.Attachments == nil {
+		body.Attachments = []json.RawMessage{}
+	}
+	if m.Markdown == "" && body.Blocks == nil {
+		body.Blocks = []json.RawMessage{} // markdown_text goes with no blocks at all
+	}
+	if m.Metadata != nil {
+		body.Metadata = &metadata{EventType: m.Metadata.EventType, Payload: m.Metadata.Payload}
+	}
+	return c.about(ctx, slack.MethodUpdate, body)
+}
+
+// Delete implements slack.API.
+func (c *Client) Delete(ctx context.Context, conversation, timestamp string) error {
+	return c.about(ctx, slack.MethodDelete, struct {
+		Channel string `json:"channel"`
+		TS      string `json:"ts"`
+	}{conversation, timestamp})
+}
+
+// about makes a call about one message, of whose answer only the success is
+// read.
+func (c *Client) about(ctx context.Context, method string, body any) error {
+	var answer struct{}
+	begin := time.Now()
+	e := c.exchange(ctx, method, body, &answer)
+	c.observe(method, label(e), time.Since(begin))
+	if e != nil {
+		return e
+	}
+	return nil
+}
+
 // page is a page of history, message by message undecoded.
 type page struct {
 	Messages []json.RawMessage `json:"messages"`
