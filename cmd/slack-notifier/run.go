@@ -169,6 +169,9 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 	if err := notificationController.SetupWithManager(ctx, mgr, o.concurrency); err != nil {
 		return fmt.Errorf("setting up the SlackNotification controller: %w", err)
 	}
+	if err := wireAlerts(ctx, mgr, o, c); err != nil {
+		return fmt.Errorf("setting up the SlackAlert controller: %w", err)
+	}
 	ctrlmetrics.Registry.MustRegister(&metrics.Gauges{
 		Directory: people.Stats, Queues: lanes.Stats, Waiting: notificationController.Waiting, Now: wall.Now,
 	})

@@ -1,6 +1,11 @@
 package alerting
 
-import "time"
+import (
+	"strings"
+	"time"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
 
 // Event is a Kubernetes Event in the form of events.k8s.io/v1.
 type Event struct {
@@ -58,6 +63,13 @@ func ReadEvent(o map[string]any) Event {
 		"eventTime": stamp(at), "firstTimestamp": stamp(first), "lastTimestamp": stamp(e.LastSeen),
 	}
 	return e
+}
+
+// OfRules reports whether an Event is about a rule or a message. To alert on
+// those could go on for ever: a message that fails would make another.
+func (e *Event) OfRules() bool {
+	api := text(child(e.Fields, "involvedObject"), "apiVersion")
+	return strings.HasPrefix(api, v1alpha1.GroupVersion.Group+"/") && (e.Kind == "SlackNotification" || e.Kind == "SlackAlert")
 }
 
 // filled has the named fields in any case, so that an expression may name them.

@@ -160,3 +160,11 @@ func shorten(s string, limit int) string {
 	}
 	return strings.TrimRight(out, " \n") + "…"
 }
+
+// Data is what the templates of all sources see.
+func Data(rule *v1alpha1.SlackAlert, cluster, state string) map[string]any {
+	return map[string]any{
+		"cluster": cluster, "state": state,
+		"rule": map[string]any{"name": rule.Name, "namespace": rule.Namespace},
+	}
+}

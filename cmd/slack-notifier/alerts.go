@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/slack-notifier/slack-notifier/controllers/alert"
+	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/wakeup"
+)
+
+// wireAlerts connects what turns things that happen in the cluster into
+// SlackNotifications.
+func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
+	config, web := mgr.GetConfig(), mgr.GetHTTPClient()
+	watching, err := dynamic.NewForConfigAndClient(config, web)
+	if err != nil {
+		return err
+	}
+	kinds, err := discovery.NewDiscoveryClientForConfigAndClient(config, web)
+	if err != nil {
+		return err
+	}
+	access, err := authorizationclient.NewForConfigAndClient(config, web)
+	if err != nil {
+		return err
+	}
+	if err := alert.Index(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	wall := clock.RealClock{}
+	r := &alert.Reconciler{
+		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Wake: &wakeup.Source{}, Clock: wall,
+		Incidents: &incident.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: wall},
+		Kinds: &alert.Kinds{
+			Discovery: kinds, Access: access.SelfSubjectAccessReviews(), Namespaces: o.watchNamespaces, Clock: wall,
+		},
+		Watches:     &alert.Watches{Client: watching, Namespaces: o.watchNamespaces},
+		ClusterName: o.clusterName, ClusterScopeNamespaces: o.clusterScopeNamespaces,
+	}
+	return r.SetupWithManager(mgr, c.shard)
+}
