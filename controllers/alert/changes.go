@@ -9,7 +9,7 @@ import (
 
 // changes are the groups of a rule that have to be looked at, and when. A group
 // is looked at soon after its first change, and then no more often than every
-// pace, however often it changes.
+// pace, and less often the longer it goes on changing.
 type changes struct {
 	clock clock.PassiveClock
 	pace  time.Duration
@@ -21,12 +21,20 @@ type changes struct {
 	due map[string]time.Time
 	// timers tell when a group that has not changed is to be looked at.
 	timers map[string]time.Time
-	// looked is when a group was last looked at.
-	looked map[string]time.Time
+	// looked is when a group was last looked at, and how soon it may be again.
+	looked map[string]look
 }
 
+type look struct {
+	at    time.Time
+	pause time.Duration
+}
+
+// maxPause is how many times the pace a group that keeps changing may wait.
+const maxPause = 5
+
 func newChanges(c clock.PassiveClock, pace time.Duration, wake func()) *changes {
-	return &changes{clock: c, pace: pace, wake: wake, due: map[string]time.Time{}, timers: map[string]time.Time{}, looked: map[string]time.Time{}}
+	return &changes{clock: c, pace: pace, wake: wake, due: map[string]time.Time{}, timers: map[string]time.Time{}, looked: map[string]look{}}
 }
 
 // mark notes that a group has changed.
@@ -35,8 +43,8 @@ func (c *changes) mark(key string, now time.Time) {
 	_, known := c.due[key]
 	if !known {
 		at := now
-		if last, ok := c.looked[key]; ok && last.Add(c.pace).After(at) {
-			at = last.Add(c.pace)
+		if last, ok := c.looked[key]; ok && last.at.Add(last.pause).After(at) {
+			at = last.at.Add(last.pause)
 		}
 		c.due[key] = at
 	}
@@ -73,11 +81,11 @@ func (c *changes) take(now time.Time) []string {
 		if !now.Before(at) {
 			out = append(out, key)
 			delete(c.due, key)
-			c.looked[key] = now
+			c.looked[key] = look{now, min(max(c.pace, 2*c.looked[key].pause), maxPause*c.pace)}
 		}
 	}
-	for key, at := range c.looked {
-		if _, waits := c.due[key]; !waits && now.Sub(at) > 2*c.pace {
+	for key, last := range c.looked {
+		if _, waits := c.due[key]; !waits && now.Sub(last.at) > 2*last.pause {
 			delete(c.looked, key)
 		}
 	}
