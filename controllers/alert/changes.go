@@ -21,35 +21,56 @@ type changes struct {
 	due map[string]time.Time
 	// timers tell when a group that has not changed is to be looked at.
 	timers map[string]time.Time
-	// looked is when a group was last looked at, and how soon it may be again.
+	// looked are the groups that were looked at of late.
 	looked map[string]look
 }
 
+// look is when a group was last looked at, and how many times in a row it was
+// looked at as soon as it could be.
 type look struct {
-	at    time.Time
-	pause time.Duration
+	at     time.Time
+	streak int
 }
 
-// maxPause is how many times the pace a group that keeps changing may wait.
-const maxPause = 5
+const (
+	// patient is how many times in a row a group is looked at after one pace.
+	// One that goes on changing then waits longer.
+	patient = 4
+	// maxPause is the longest pause, in paces.
+	maxPause = 5
+	// flutter is the shortest time between two looks, when a group begins or
+	// ceases to fire. In paces, it is the inverse.
+	flutter = 4
+)
+
+func (c *changes) pause(l look) time.Duration {
+	return c.pace * time.Duration(min(max(l.streak-patient, 1), maxPause))
+}
 
 func newChanges(c clock.PassiveClock, pace time.Duration, wake func()) *changes {
 	return &changes{clock: c, pace: pace, wake: wake, due: map[string]time.Time{}, timers: map[string]time.Time{}, looked: map[string]look{}}
 }
 
-// mark notes that a group has changed.
-func (c *changes) mark(key string, now time.Time) {
+// mark notes that a group has changed. What begins or ceases to fire is urgent.
+func (c *changes) mark(key string, now time.Time, urgent bool) {
 	c.mu.Lock()
-	_, known := c.due[key]
-	if !known {
-		at := now
-		if last, ok := c.looked[key]; ok && last.at.Add(last.pause).After(at) {
-			at = last.at.Add(last.pause)
+	at := now
+	if last, ok := c.looked[key]; ok {
+		pause := c.pause(last)
+		if urgent {
+			pause = c.pace / flutter
 		}
+		if free := last.at.Add(pause); free.After(at) {
+			at = free
+		}
+	}
+	was, known := c.due[key]
+	sooner := !known || at.Before(was)
+	if sooner {
 		c.due[key] = at
 	}
 	c.mu.Unlock()
-	if !known {
+	if sooner {
 		c.wake()
 	}
 }
@@ -81,11 +102,11 @@ func (c *changes) take(now time.Time) []string {
 		if !now.Before(at) {
 			out = append(out, key)
 			delete(c.due, key)
-			c.looked[key] = look{now, min(max(c.pace, 2*c.looked[key].pause), maxPause*c.pace)}
+			c.looked[key] = look{now, c.looked[key].streak + 1}
 		}
 	}
 	for key, last := range c.looked {
-		if _, waits := c.due[key]; !waits && now.Sub(last.at) > 2*last.pause {
+		if _, waits := c.due[key]; !waits && now.Sub(last.at) > 2*c.pause(last) {
 			delete(c.looked, key)
 		}
 	}

@@ -156,7 +156,7 @@ func (e *events) see(obj any, initial bool) {
 		e.groups[key.ID] = g
 	}
 	g.pending[event.UID] = event
-	e.changes.mark(key.ID, e.changes.clock.Now())
+	e.changes.mark(key.ID, e.changes.clock.Now(), false)
 }
 
 // fresh reports whether an Event was not looked at by an earlier process. The

@@ -181,7 +181,7 @@ func (o *objects) join(u *unstructured.Unstructured, key alerting.Key) {
 		o.leave(u.GetUID())
 		m = nil
 	}
-	now := o.changes.clock.Now()
+	now, urgent := o.changes.clock.Now(), false
 	if m == nil {
 		g := o.groups[key.ID]
 		if g == nil {
@@ -189,12 +189,13 @@ func (o *objects) join(u *unstructured.Unstructured, key alerting.Key) {
 			o.groups[key.ID] = g
 		}
 		m = &member{uid: u.GetUID(), group: g, since: now}
+		urgent = len(g.members) == 0
 		o.members[m.uid], g.members[m.uid] = m, m
 	}
 	m.thing = alerting.Thing{Kind: u.GetKind(), Namespace: u.GetNamespace(), Name: u.GetName()}
 	// One that is not ripe may be one of an open incident, of an earlier
 	// process: so it is looked at now as well as then.
-	o.changes.mark(key.ID, now)
+	o.changes.mark(key.ID, now, urgent)
 	if ripe := m.since.Add(o.hold); ripe.After(now) {
 		o.changes.later(key.ID, ripe)
 	}
@@ -213,7 +214,7 @@ func (o *objects) leave(uid types.UID) {
 	if len(m.group.members) == 0 {
 		m.group.muted = false
 	}
-	o.changes.mark(m.group.key.ID, o.changes.clock.Now())
+	o.changes.mark(m.group.key.ID, o.changes.clock.Now(), len(m.group.members) == 0)
 }
 
 // mute implements follower.

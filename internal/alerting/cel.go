@@ -103,7 +103,7 @@ func compileExpression(source Source, place, text string, condition bool) (*expr
 // describeIssues says where the first error is, and what it is.
 func describeIssues(issues *cel.Issues) string {
 	for _, e := range issues.Errors() {
-		what := strings.Join(strings.Fields(e.Message), " ")
+		what := strings.TrimSuffix(strings.Join(strings.Fields(e.Message), " "), " (in container '')")
 		if e.Location.Line() < 1 {
 			return ": " + what
 		}
