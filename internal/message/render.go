@@ -9,6 +9,7 @@ package message
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -41,6 +42,10 @@ type Options struct {
 	ClusterName string
 	// Webhook is true when it goes by an incoming webhook.
 	Webhook bool
+	// Mentions are the tokens to write, as in <@U0123> or <!subteam^S0123>,
+	// for the names that MentionedNames gave. A name that is not in it is
+	// written as plain @name.
+	Mentions map[string]string
 }
 
 // Rendered is a message and what is to be known of it.
@@ -54,6 +59,12 @@ type Rendered struct {
 
 // Render makes the message of a content.
 func Render(c v1alpha1.Content, o Options) Rendered {
+	hash := Hash(c)
+	c.Text, c.Markdown = o.mrkdwn(c.Text), o.markdown(c.Markdown)
+	c.Fields = slices.Clone(c.Fields)
+	for i := range c.Fields {
+		c.Fields[i].Value = o.mrkdwn(c.Fields[i].Value)
+	}
 	r := &renderer{content: c, options: o}
 	m := slack.Message{Unfurl: c.UnfurlLinks}
 	m.Username, m.IconURL, m.IconEmoji = sender(c.Sender, o.DefaultSender)
@@ -68,7 +79,7 @@ func Render(c v1alpha1.Content, o Options) Rendered {
 	for i := range c.Attachments {
 		m.Attachments = append(m.Attachments, json.RawMessage(c.Attachments[i].Raw))
 	}
-	return Rendered{Message: m, Hash: Hash(c), Notes: r.notes}
+	return Rendered{Message: m, Hash: hash, Notes: r.notes}
 }
 
 func sender(own, fallback *v1alpha1.Sender) (username, iconURL, iconEmoji string) {

@@ -13,6 +13,10 @@ var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 // be a link.
 func Escape(s string) string { return escaper.Replace(s) }
 
+var unescaper = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">")
+
+func unescape(s string) string { return unescaper.Replace(s) }
+
 // linkTarget writes an address so that it can't end its link early.
 func linkTarget(s string) string {
 	return Escape(strings.NewReplacer("|", "%7C", "<", "%3C", ">", "%3E", " ", "%20").Replace(s))
