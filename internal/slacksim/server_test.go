@@ -269,7 +269,7 @@ func TestHistoryAndMetadata(t *testing.T) {
 	s.now = s.now.Add(time.Second)
 	second := s.form("chat.postMessage", "channel", "C0GENERAL", "text", "two")
 	plain := s.form("conversations.history", "channel", "C0GENERAL")
-	if strings.Contains(plain.body, `"k"`) || !strings.Contains(plain.body, `"event_type":"e"`) || strings.Contains(plain.body, "reply") {
+	if strings.Contains(plain.body, `"k"`) || !strings.Contains(plain.body, `"event_type":"e"`) || strings.Contains(plain.body, `"reply"`) {
 		t.Errorf("without include_all_metadata: %s", plain.body)
 	}
 	whole := s.form("conversations.history", "channel", "C0GENERAL", "include_all_metadata", "true", "limit", "1")
