@@ -43,9 +43,11 @@ func (w *work) supersede(e *entry, fresh bool) {
 		d.Message = "the message is out with an older content, which is about to be replaced"
 		e.failures, e.notBefore, e.dormant, e.joined, e.final, e.brief = 0, time.Time{}, false, false, false, true
 		e.anew, e.asked, e.unthreaded = "", false, false
-		if w.n.Spec.UpdatePolicy == v1alpha1.UpdateRepost {
-			e.anew = v1alpha1.ReasonReposted
-		}
+	}
+	if reposts := w.n.Spec.UpdatePolicy == v1alpha1.UpdateRepost; e.outdated && reposts {
+		e.anew = v1alpha1.ReasonReposted
+	} else if e.anew == v1alpha1.ReasonReposted {
+		e.anew = ""
 	}
 }
 
