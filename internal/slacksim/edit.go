@@ -35,9 +35,10 @@ func (s *store) find(channel, ts string) *Message {
 }
 
 // own reports whether the bot has posted a message by itself. What came by a
-// webhook is of the same app, and can't be changed nevertheless.
+// webhook is of the same app, and can't be changed nevertheless, nor can a
+// notice about the bot.
 func (c *call) own(m *Message) bool {
-	return m.User == c.token.BotUser && m.Via == "api" && m.Subtype == ""
+	return m.User == c.token.BotUser && m.Via == "api"
 }
 
 func (s *Server) updateMessage(c *call) (answer, *refusal) {
