@@ -3,7 +3,6 @@ package slacksim
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -229,10 +228,4 @@ func (s *store) object(m *Message, withMetadata bool) answer {
 		out["metadata"] = meta
 	}
 	return out
-}
-
-// escaped is how Slack hands out the text of a topic or a purpose.
-func escaped(text string) string {
-	text = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">").Replace(text)
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
 }
