@@ -76,5 +76,11 @@ func describe(n *v1alpha1.SlackNotification) string {
 	if ready := meta.FindStatusCondition(n.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
 		what = ready.Message
 	}
+	for i := range n.Status.Deliveries {
+		if n.Status.Deliveries[i].EditedAt != nil {
+			what += " (edited)"
+			break
+		}
+	}
 	return fmt.Sprintf("%-14s %-18s %-12s %-8s %s", n.Namespace, n.Name, phase, n.Status.Summary, what)
 }
