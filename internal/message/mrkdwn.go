@@ -92,11 +92,13 @@ func (c *converter) list(n *ast.List) string {
 		case startsWithBox(item):
 			marker = ""
 		}
-		indent := strings.Repeat(" ", 4)
-		if c.lists > deepest {
-			indent = ""
+		written := c.children(item, "\n")
+		if c.lists <= deepest {
+			written = prefixed(written, marker, "    ")
+		} else {
+			written = marker + written
 		}
-		out = append(out, prefixed(c.children(item, "\n"), marker, indent))
+		out = append(out, written)
 	}
 	return strings.Join(out, "\n")
 }
