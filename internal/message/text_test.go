@@ -32,6 +32,7 @@ func TestCut(t *testing.T) {
 		{"not through a mention", "hello <@U0123456>", 12, "hello", "<@U0123456>"},
 		{"not through a link's text", "x <https://e.com|a b c d e f g>", 24, "x ", "<https://e.com|a b c d e f g>"},
 		{"not through an entity", "aaaaa&amp;b", 8, "aaaaa", "&amp;b"},
+		{"not through a fence", "aaaa```bb", 5, "aaaa", "```bb"},
 		{"not through a character", "äöüß", 2, "äö", "üß"},
 		{"a lone < is no token", "a < b and more", 8, "a < b", "and more"},
 	} {
@@ -64,46 +65,6 @@ func TestSplitEnds(t *testing.T) {
 	if n := strings.Count(strings.Join(parts, ""), "x"); n != 3020 || len(parts) > 3 {
 		t.Errorf("%d parts with %d characters", len(parts), n)
 	}
-}
-
-func TestMentions(t *testing.T) {
-	for _, c := range []struct {
-		text, want string
-	}{
-		{"<@yueh.liu> look", "[yueh.liu] look"},
-		{"<@ada@example.com>, <@U123|ada>", "[ada@example.com], [U123]"},
-		{"no <@ mention", "no <@ mention"},
-		{"<@>", "<@>"},
-		{"<@a\nb>", "<@a\nb>"},
-		{"<@<@x>", "<@[x]"},
-		{"<!here> <!subteam^S1> <https://e.com|<@x>", "<!here> <!subteam^S1> <https://e.com|[x]"},
-		{"<@" + strings.Repeat("x", 300) + ">", "<@" + strings.Repeat("x", 300) + ">"},
-	} {
-		if got := ReplaceMentions(c.text, func(name string) string { return "[" + name + "]" }); got != c.want {
-			t.Errorf("%q became %q, want %q", c.text, got, c.want)
-		}
-	}
-}
-
-func FuzzMentions(f *testing.F) {
-	f.Add("<@yueh.liu> and <@ada@example.com|x> <@")
-	f.Add("<@<@a>>")
-	f.Fuzz(func(t *testing.T, text string) {
-		end := 0
-		for _, m := range Mentions(text) {
-			token := text[m.Start:m.End]
-			if m.Start < end || !strings.HasPrefix(token, "<@") || !strings.HasSuffix(token, ">") || !strings.Contains(token, m.Name) {
-				t.Errorf("mention %+v of %q", m, text)
-			}
-			if m.Name == "" || strings.ContainsAny(m.Name, "<>|\n") {
-				t.Errorf("name %q", m.Name)
-			}
-			end = m.End
-		}
-		if got := ReplaceMentions(text, func(string) string { return "" }); len(got) > len(text) {
-			t.Errorf("%q grew to %q", text, got)
-		}
-	})
 }
 
 func FuzzSplit(f *testing.F) {
