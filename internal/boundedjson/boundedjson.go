@@ -28,6 +28,21 @@ func Depth(data []byte, limit int) int {
 	return deepest
 }
 
+// Values is about how many values there are in data, those in arrays and objects
+// included; it stops counting above limit.
+func Values(data []byte, limit int) int {
+	n := 1
+	for i := 0; i < len(data) && n <= limit; i++ {
+		switch data[i] {
+		case '"':
+			i = endOfString(data, i+1)
+		case '[', '{', ',':
+			n++
+		}
+	}
+	return n
+}
+
 // endOfString is the index of the quotation mark that ends the string that
 // begins at i, or the end of data.
 func endOfString(data []byte, i int) int {

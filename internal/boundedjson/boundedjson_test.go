@@ -27,6 +27,16 @@ func TestDepth(t *testing.T) {
 	}
 }
 
+func TestValues(t *testing.T) {
+	for text, want := range map[string]int{
+		`1`: 1, `",,,"`: 1, `[1,2,3]`: 4, `{"a":1,"b":[1,2]}`: 5, strings.Repeat("[],", 100): 11,
+	} {
+		if got := Values([]byte(text), 10); got != want {
+			t.Errorf("%.40s: %d, not %d", text, got, want)
+		}
+	}
+}
+
 // The depth of what is valid is what the decoder sees.
 func FuzzDepth(f *testing.F) {
 	f.Add([]byte(`{"a":[1,"\u005b",{"b":"\\"}]}`))
