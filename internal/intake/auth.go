@@ -40,7 +40,7 @@ func (s *Server) authorize(r *http.Request, namespace string) (caller string, re
 	})
 	switch {
 	case errors.Is(err, kubeauth.ErrForbidden):
-		return "", refuse(http.StatusForbidden, "user %q may not create slacknotifications in namespace %q; a RoleBinding there to the role slack-notifier-editor-role allows it", user.Username, namespace)
+		return "", refuse(http.StatusForbidden, "user %q may not create slacknotifications in namespace %q; a Role there with that verb, bound to the user, allows it", user.Username, namespace)
 	case err != nil:
 		return "", again(5, err, "the API server could not be asked what the caller may do")
 	}
