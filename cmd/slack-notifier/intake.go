@@ -98,12 +98,16 @@ func addIntake(mgr ctrl.Manager, o options, c checked, alerts intake.AlertReceiv
 	if err != nil {
 		return err
 	}
-	return mgr.Add(&intake.Server{
+	server := &intake.Server{
 		Address: o.intake.address, CertDir: o.intake.certDir, Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Reviewer: reviewer,
 		Alerts: alerts, DefaultChannel: c.intake.defaultChannel, Anonymous: o.intake.anonymous, TTL: o.intake.ttl,
 		Labels: c.intake.labels, Shard: c.shard, Observe: metrics.NewIntake(ctrlmetrics.Registry).Answered,
 		Watches: func(namespace string) bool {
 			return len(o.watchNamespaces) == 0 || slices.Contains(o.watchNamespaces, namespace)
 		},
-	})
+	}
+	if err := mgr.AddReadyzCheck("intake", server.Ready); err != nil {
+		return err
+	}
+	return mgr.Add(server)
 }

@@ -3,6 +3,7 @@ package intake
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 
@@ -38,7 +39,8 @@ func stored(code int, body any) *answer {
 	return &answer{code: code, text: string(data) + "\n", json: true}
 }
 
-func (a *answer) write(w http.ResponseWriter, r *http.Request) {
+// write sends the answer. rest is what the caller may still be sending.
+func (a *answer) write(w http.ResponseWriter, r *http.Request, rest *tracked) {
 	if a.cause != nil {
 		log.FromContext(r.Context()).Error(a.cause, "a request was not taken", "path", r.URL.Path, "code", a.code)
 	}
@@ -56,9 +58,33 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request) {
 	if a.code == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="slack-notifier"`)
 	}
-	if a.code == http.StatusRequestEntityTooLarge {
+	duplex := http.NewResponseController(w)
+	if !rest.ended {
 		h.Set("Connection", "close")
+		_ = duplex.EnableFullDuplex() // HTTP/1 alone is spoken here
 	}
 	w.WriteHeader(a.code)
 	_, _ = w.Write([]byte(a.text)) // whoever is gone gets no answer
+	if !rest.ended {
+		// Many callers read the answer after having sent everything, and get
+		// none when they can't.
+		_ = duplex.Flush()
+		_, _ = io.CopyN(io.Discard, rest, maxDrain)
+	}
+}
+
+// maxDrain is how much is taken in of what was refused.
+const maxDrain = 32 << 20
+
+// tracked is a body that knows when all of it was read.
+type tracked struct {
+	io.ReadCloser
+	ended bool
+}
+
+// Read implements io.Reader.
+func (t *tracked) Read(p []byte) (int, error) {
+	n, err := t.ReadCloser.Read(p)
+	t.ended = t.ended || err != nil
+	return n, err
 }

@@ -113,6 +113,24 @@ func TestSlowHeadersAndBodiesEnd(t *testing.T) {
 	}
 }
 
+// A caller that sends everything before it reads gets its answer all the same.
+func TestRefusalsReachTheCaller(t *testing.T) {
+	r := newRig(t)
+	r.Anonymous = true
+	address := r.serve()
+	large := strings.Repeat("a", 10<<20)
+	for request, want := range map[string]string{
+		"POST /message HTTP/1.1\r\nHost: x\r\nContent-Length: 10485760\r\n\r\n" + large:                               "HTTP/1.1 413 Request Entity Too Large",
+		"POST /message HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\na00000\r\n" + large + "\r\n0\r\n\r\n": "HTTP/1.1 413 Request Entity Too Large",
+		"POST " + messages + " HTTP/1.1\r\nHost: x\r\nContent-Length: 10485760\r\n\r\n" + large:                       "HTTP/1.1 401 Unauthorized",
+		"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 10485760\r\n\r\n" + large:                                     "HTTP/1.1 404 Not Found",
+	} {
+		if got := said(r.dial(address, request)); got != want {
+			t.Errorf("%.40q is told %q", request, got)
+		}
+	}
+}
+
 // Bodies take no more memory than is set aside for them, and give it back.
 func TestBodiesShareMemory(t *testing.T) {
 	r := newRig(t)

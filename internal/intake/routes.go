@@ -55,8 +55,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.init()
 	began := s.Clock.Now()
 	to := find(r)
+	body := &tracked{ReadCloser: r.Body, ended: r.ContentLength == 0}
+	r.Body = body
 	a := s.serve(w, r, to)
-	a.write(w, r)
+	a.write(w, r, body)
 	s.Observe(to.endpoint, a.code, s.Clock.Since(began))
 }
 

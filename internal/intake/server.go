@@ -10,10 +10,12 @@ package intake
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -83,8 +85,9 @@ type Server struct {
 	// Limits are the defaults where zero.
 	Limits Limits
 
-	once   sync.Once
-	limits *limiters
+	once      sync.Once
+	limits    *limiters
+	listening atomic.Bool
 }
 
 var (
@@ -144,7 +147,17 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		serve = func() error { return server.ServeTLS(gate, "", "") }
 	}
 	logger.Info("taking messages", "address", listener.Addr().String(), "tls", s.CertDir != "", "anonymous", s.Anonymous)
+	s.listening.Store(true)
+	defer s.listening.Store(false)
 	return s.until(ctx, server, serve)
+}
+
+// Ready is a check for /readyz: whether posts are taken.
+func (s *Server) Ready(*http.Request) error {
+	if s.listening.Load() {
+		return nil
+	}
+	return errors.New("the intake does not listen yet")
 }
 
 // until serves until ctx ends, and then for as long as requests are under way.

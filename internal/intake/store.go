@@ -164,7 +164,13 @@ func reason(err error) string {
 	}
 	var all []string
 	for _, c := range status.Status().Details.Causes {
-		all = append(all, strings.TrimPrefix(c.Field, "spec.")+": "+c.Message)
+		switch c.Field {
+		case "<nil>": // that not all rules were checked
+		case "", "spec":
+			all = append(all, strings.TrimPrefix(c.Message, `Invalid value: `))
+		default:
+			all = append(all, strings.TrimPrefix(c.Field, "spec.")+": "+c.Message)
+		}
 	}
 	return strings.Join(all, "; ")
 }
