@@ -34,7 +34,7 @@ demo: setup-envtest $(BIN)/slack-notifier $(BIN)/slacksim $(BIN)/demo ## See it 
 .PHONY: manifests
 manifests: $(CONTROLLER_GEN) ## Generate CustomResourceDefinitions and the operator's ClusterRole.
 	@$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
-	@$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/... paths=./internal/connection/... output:rbac:dir=config/rbac
+	@$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/... paths=./internal/connection/... paths=./internal/intake/... output:rbac:dir=config/rbac
 
 .PHONY: generate
 generate: $(CONTROLLER_GEN) ## Generate the DeepCopy methods.

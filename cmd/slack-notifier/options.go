@@ -37,6 +37,8 @@ type options struct {
 	concurrency int
 	settleTime  time.Duration
 	slackLimits bool
+
+	intake intakeOptions
 }
 
 func defaults() options {
@@ -62,6 +64,7 @@ func (o *options) bind(f *pflag.FlagSet) {
 	f.IntVar(&o.concurrency, "concurrency", o.concurrency, "how many SlackNotifications are worked on at once")
 	f.DurationVar(&o.settleTime, "settle-time", o.settleTime, "how long after an attempt of unknown outcome its absence from the conversation proves that Slack did not take it")
 	f.BoolVar(&o.slackLimits, "slack-limits", o.slackLimits, "keep to Slack's rate limits; only false against another Slack that has none")
+	o.intake.bind(f)
 	kube := flag.NewFlagSet("", flag.ContinueOnError)
 	config.RegisterFlags(kube)
 	f.AddGoFlagSet(kube)
@@ -78,6 +81,7 @@ type checked struct {
 	allow  egress.AllowList
 	apiURL string
 	shard  labels.Selector
+	intake checkedIntake
 }
 
 func (o *options) check() (checked, error) {
@@ -91,6 +95,9 @@ func (o *options) check() (checked, error) {
 	}
 	if c.shard, err = labels.Parse(o.watchLabelSelector); err != nil {
 		return c, fmt.Errorf("--watch-label-selector: %w", err)
+	}
+	if c.intake, err = o.intake.check(o.watchNamespaces, c.shard); err != nil {
+		return c, err
 	}
 	if o.concurrency < 1 {
 		return c, fmt.Errorf("--concurrency must be at least 1, not %d", o.concurrency)

@@ -45,6 +45,9 @@ func run(ctx context.Context, o options) error {
 	if err := wire(ctx, mgr, o, c); err != nil {
 		return err
 	}
+	if err := addIntake(mgr, o, c, nil); err != nil {
+		return err
+	}
 	if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {
 		return err
 	}
