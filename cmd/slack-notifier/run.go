@@ -45,7 +45,11 @@ func run(ctx context.Context, o options) error {
 	if err := wire(ctx, mgr, o, c); err != nil {
 		return err
 	}
-	if err := addIntake(mgr, o, c, nil); err != nil {
+	alerts, err := wireAlerts(ctx, mgr, o, c)
+	if err != nil {
+		return fmt.Errorf("setting up the SlackAlert controller: %w", err)
+	}
+	if err := addIntake(mgr, o, c, alerts); err != nil {
 		return err
 	}
 	if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {
@@ -171,9 +175,6 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 	}
 	if err := notificationController.SetupWithManager(ctx, mgr, o.concurrency); err != nil {
 		return fmt.Errorf("setting up the SlackNotification controller: %w", err)
-	}
-	if err := wireAlerts(ctx, mgr, o, c); err != nil {
-		return fmt.Errorf("setting up the SlackAlert controller: %w", err)
 	}
 	ctrlmetrics.Registry.MustRegister(&metrics.Gauges{
 		Directory: people.Stats, Queues: lanes.Stats, Waiting: notificationController.Waiting, Now: wall.Now,

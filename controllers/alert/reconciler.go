@@ -61,7 +61,13 @@ type Reconciler struct {
 
 	mu      sync.Mutex
 	runs    map[types.NamespacedName]*running
-	written map[types.UID]string
+	written map[types.NamespacedName]version
+}
+
+// version of an object that was written last.
+type version struct {
+	uid     types.UID
+	version string
 }
 
 func (r *Reconciler) pace() time.Duration {
@@ -128,7 +134,7 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 		r.noteSeen(alert, run, &out)
 		out.trouble(run)
 	}
-	tended, err := r.Incidents.Tend(ctx, alert, stillNeeded(alert))
+	tended, err := r.Incidents.Tend(ctx, alert, r.stillNeeded(alert))
 	if err != nil {
 		return out, err
 	}
@@ -195,11 +201,11 @@ func (r *Reconciler) withChannel(ctx context.Context, alert *v1alpha1.SlackAlert
 func (r *Reconciler) stale(alert *v1alpha1.SlackAlert) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	written := r.written[alert.UID]
-	if written == "" {
+	written := r.written[client.ObjectKeyFromObject(alert)]
+	if written.uid != alert.UID || written.version == "" {
 		return false
 	}
-	order, err := resourceversion.CompareResourceVersion(alert.ResourceVersion, written)
+	order, err := resourceversion.CompareResourceVersion(alert.ResourceVersion, written.version)
 	return err == nil && order < 0
 }
 
@@ -220,9 +226,9 @@ func (r *Reconciler) record(ctx context.Context, before, alert *v1alpha1.SlackAl
 	}
 	r.mu.Lock()
 	if r.written == nil {
-		r.written = map[types.UID]string{}
+		r.written = map[types.NamespacedName]version{}
 	}
-	r.written[alert.UID] = alert.ResourceVersion
+	r.written[client.ObjectKeyFromObject(alert)] = version{alert.UID, alert.ResourceVersion}
 	r.mu.Unlock()
 	r.announce(before, alert)
 	return result, nil

@@ -34,13 +34,12 @@ func (r *Reconciler) halt(key types.NamespacedName) {
 
 // stop ends the work of a rule that is gone.
 func (r *Reconciler) stop(key types.NamespacedName) {
-	if run := r.current(key); run != nil {
-		r.Incidents.Forget(run.alert.UID)
-		r.mu.Lock()
-		delete(r.written, run.alert.UID)
-		r.mu.Unlock()
-	}
 	r.halt(key)
+	r.mu.Lock()
+	written := r.written[key]
+	delete(r.written, key)
+	r.mu.Unlock()
+	r.Incidents.Forget(written.uid)
 }
 
 // compiled returns the rule of a SlackAlert, which is compiled once.
@@ -146,10 +145,17 @@ func (r *Reconciler) noteSeen(alert *v1alpha1.SlackAlert, run *running, out *out
 	out.at(now.Add(seenIdle))
 }
 
-// stillNeeded tells which incidents that are over must be kept, so that a
-// restart does not open them again: those whose Events the mark does not cover
-// yet.
-func stillNeeded(alert *v1alpha1.SlackAlert) func(incident.Past, time.Time) bool {
+// latePosts is how long Alertmanager may still tell of an alert as firing that
+// is over, with time to spare.
+const latePosts = 10 * time.Minute
+
+// stillNeeded tells which incidents that are over must be kept, so that they are
+// not opened again: those whose Events the mark does not cover yet, and those
+// that a late post may tell of.
+func (r *Reconciler) stillNeeded(alert *v1alpha1.SlackAlert) func(incident.Past, time.Time) bool {
+	if alert.Spec.Source.Alertmanager != nil {
+		return func(_ incident.Past, over time.Time) bool { return r.Clock.Since(over) < latePosts }
+	}
 	if alert.Spec.Source.Events == nil {
 		return nil
 	}
