@@ -95,7 +95,16 @@ func (o *objects) OnDelete(obj any) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.leave(u.GetUID())
-		delete(o.failing, u.GetUID())
+		o.recover(u.GetUID())
+	}
+}
+
+// recover notes that an object is no trouble any more. The caller holds the
+// lock.
+func (o *objects) recover(uid types.UID) {
+	if o.failing[uid] != "" {
+		delete(o.failing, uid)
+		o.changes.wake()
 	}
 }
 
@@ -120,10 +129,7 @@ func (o *objects) see(obj, before any) {
 	key, holds, err := o.evaluate(u, old)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.failing[u.GetUID()] != "" {
-		delete(o.failing, u.GetUID())
-		o.changes.wake()
-	}
+	o.recover(u.GetUID())
 	if err != nil {
 		// What was so stays so until it can be told.
 		o.failing[u.GetUID()] = fmt.Sprintf("%s %s: %v", u.GetKind(), nameOf(u), err)
