@@ -102,14 +102,15 @@ func compileExpression(source Source, place, text string, condition bool) (*expr
 
 // describeIssues says where the first error is, and what it is.
 func describeIssues(issues *cel.Issues) string {
-	for _, e := range issues.Errors() {
-		what := strings.TrimSuffix(strings.Join(strings.Fields(e.Message), " "), " (in container '')")
-		if e.Location.Line() < 1 {
-			return ": " + what
-		}
-		return fmt.Sprintf(", line %d, column %d: %s", e.Location.Line(), e.Location.Column()+1, what)
+	if len(issues.Errors()) == 0 {
+		return ": " + issues.Err().Error()
 	}
-	return ": " + issues.Err().Error()
+	e := issues.Errors()[0]
+	what := strings.TrimSuffix(strings.Join(strings.Fields(e.Message), " "), " (in container '')")
+	if e.Location.Line() < 1 {
+		return ": " + what
+	}
+	return fmt.Sprintf(", line %d, column %d: %s", e.Location.Line(), e.Location.Column()+1, what)
 }
 
 // eval evaluates the expression.
