@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
@@ -106,8 +105,8 @@ func (e *events) OnAdd(obj any, initial bool) { e.see(obj, initial) }
 
 // OnUpdate implements cache.ResourceEventHandler.
 func (e *events) OnUpdate(before, obj any) {
-	old, ok1 := before.(*unstructured.Unstructured)
-	is, ok2 := obj.(*unstructured.Unstructured)
+	old, ok1 := before.(*compact)
+	is, ok2 := obj.(*compact)
 	if ok1 && ok2 && old.GetResourceVersion() == is.GetResourceVersion() {
 		return // the watch has begun anew
 	}
@@ -121,8 +120,18 @@ func (e *events) OnDelete(any) {}
 // see looks at an Event. One that was there before may have been looked at by an
 // earlier process.
 func (e *events) see(obj any, initial bool) {
-	u, ok := obj.(*unstructured.Unstructured)
+	c, ok := obj.(*compact)
 	if !ok {
+		return
+	}
+	if !e.scope.has(c.Namespace, nil) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.look(c.ResourceVersion, time.Time{})
+		return
+	}
+	u := c.whole()
+	if u == nil {
 		return
 	}
 	event := alerting.ReadEvent(u.Object)
@@ -132,15 +141,10 @@ func (e *events) see(obj any, initial bool) {
 	if known {
 		return
 	}
-	key, matches, err := e.match(u, event)
+	key, matches, err := e.match(event)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if newer(event.ResourceVersion, e.looked) {
-		e.looked = event.ResourceVersion
-		if event.LastSeen.After(e.at) {
-			e.at = event.LastSeen
-		}
-	}
+	e.look(event.ResourceVersion, event.LastSeen)
 	if err != nil {
 		e.failing = fmt.Sprintf("an Event %s of %s %s: %v", event.Reason, event.Kind, event.Name, err)
 		e.changes.wake()
@@ -157,6 +161,21 @@ func (e *events) see(obj any, initial bool) {
 	}
 	g.pending[event.UID] = event
 	e.changes.mark(key.ID, e.changes.clock.Now(), false)
+}
+
+// look notes that an Event is being looked at. The caller holds the lock.
+func (e *events) look(version string, at time.Time) {
+	if newer(version, e.looked) {
+		e.looked = version
+		e.at = latest(e.at, at)
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // fresh reports whether an Event was not looked at by an earlier process. The
@@ -179,8 +198,8 @@ func newer(version, than string) bool {
 }
 
 // match tells whether an Event counts, and to which group it belongs.
-func (e *events) match(u *unstructured.Unstructured, event alerting.Event) (alerting.Key, bool, error) {
-	if !e.scope.has(u.GetNamespace(), nil) || event.OfRules() || !listed(e.source.Types, event.Type) ||
+func (e *events) match(event alerting.Event) (alerting.Key, bool, error) {
+	if event.OfRules() || !listed(e.source.Types, event.Type) ||
 		!listed(e.source.Reasons, event.Reason) || !listed(e.source.InvolvedKinds, event.Kind) {
 		return alerting.Key{}, false, nil
 	}
@@ -363,7 +382,7 @@ func (e *events) restore(s *subscription) {
 	}
 	e.mu.Unlock()
 	if stale {
-		s.each(func(u *unstructured.Unstructured) { e.see(u, true) })
+		s.each(func(o any) { e.see(o, true) })
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
@@ -91,11 +90,11 @@ func (o *objects) OnDelete(obj any) {
 	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 		obj = gone.Obj
 	}
-	if u, ok := obj.(*unstructured.Unstructured); ok {
+	if c, ok := obj.(*compact); ok {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		o.leave(u.GetUID())
-		o.recover(u.GetUID())
+		o.leave(c.UID)
+		o.recover(c.UID)
 	}
 }
 
@@ -110,44 +109,49 @@ func (o *objects) recover(uid types.UID) {
 
 // see looks at an object.
 func (o *objects) see(obj, before any) {
-	u, ok := obj.(*unstructured.Unstructured)
+	c, ok := obj.(*compact)
 	if !ok {
 		return
 	}
-	old, _ := before.(*unstructured.Unstructured)
-	if old != nil && old.GetResourceVersion() == u.GetResourceVersion() {
+	old, _ := before.(*compact)
+	if old != nil && old.ResourceVersion == c.ResourceVersion {
 		return // the watch has begun anew
 	}
-	if old != nil && old.GetUID() != u.GetUID() {
+	if old != nil && old.UID != c.UID {
 		o.OnDelete(old) // deleted and made anew while the watch was away
 		old = nil
 	}
-	if !o.scope.has(u.GetNamespace(), u.GetLabels()) || ofRules(u) {
-		o.OnDelete(u)
+	if !o.scope.has(c.Namespace, c.Labels) || ofRules(c) {
+		o.OnDelete(c)
 		return
 	}
-	key, holds, err := o.evaluate(u, old)
+	key, holds, err := o.evaluate(c, old)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.recover(u.GetUID())
-	if err != nil {
+	o.recover(c.UID)
+	switch {
+	case err != nil:
 		// What was so stays so until it can be told.
-		o.failing[u.GetUID()] = fmt.Sprintf("%s %s: %v", u.GetKind(), nameOf(u), err)
+		o.failing[c.UID] = fmt.Sprintf("%s %s: %v", c.kind, c.label(), err)
 		o.changes.wake()
-		return
+	case holds:
+		o.join(c, key)
+	default:
+		o.leave(c.UID)
 	}
-	if !holds {
-		o.leave(u.GetUID())
-		return
-	}
-	o.join(u, key)
 }
 
 // evaluate tells whether "when" holds, and to which group the object belongs.
-func (o *objects) evaluate(u, old *unstructured.Unstructured) (alerting.Key, bool, error) {
+func (o *objects) evaluate(c, old *compact) (alerting.Key, bool, error) {
+	u := c.whole()
+	if u == nil {
+		return alerting.Key{}, false, errUnreadable
+	}
 	vars := alerting.ObjectVars(u.Object, nil)
-	if old != nil {
-		vars = alerting.ObjectVars(u.Object, old.Object)
+	if old != nil && o.rule.UsesOld() {
+		if was := old.whole(); was != nil {
+			vars = alerting.ObjectVars(u.Object, was.Object)
+		}
 	}
 	holds, err := o.rule.Holds(context.Background(), vars)
 	var failed *alerting.EvalError
@@ -163,28 +167,23 @@ func (o *objects) evaluate(u, old *unstructured.Unstructured) (alerting.Key, boo
 	if err != nil || !holds {
 		return alerting.Key{}, false, err
 	}
-	values, err := o.rule.Group(context.Background(), vars, nameOf(u))
+	values, err := o.rule.Group(context.Background(), vars, c.label())
 	return alerting.KeyOf(o.ruleUID, values), true, err
 }
 
+var errUnreadable = errors.New("the object can't be read")
+
 // ofRules reports whether an object is a message of a rule. To alert on those
 // could go on for ever: a message that fails would make another.
-func ofRules(u *unstructured.Unstructured) bool {
-	return u.GetKind() == "SlackNotification" && u.GetLabels()[v1alpha1.LabelAlert] != ""
-}
-
-func nameOf(u *unstructured.Unstructured) string {
-	if u.GetNamespace() == "" {
-		return u.GetName()
-	}
-	return u.GetNamespace() + "/" + u.GetName()
+func ofRules(c *compact) bool {
+	return c.kind == "SlackNotification" && c.Labels[v1alpha1.LabelAlert] != ""
 }
 
 // join notes that "when" holds for an object. The caller holds the lock.
-func (o *objects) join(u *unstructured.Unstructured, key alerting.Key) {
-	m := o.members[u.GetUID()]
+func (o *objects) join(c *compact, key alerting.Key) {
+	m := o.members[c.UID]
 	if m != nil && m.group.key.ID != key.ID {
-		o.leave(u.GetUID())
+		o.leave(c.UID)
 		m = nil
 	}
 	now, urgent := o.changes.clock.Now(), false
@@ -194,11 +193,11 @@ func (o *objects) join(u *unstructured.Unstructured, key alerting.Key) {
 			g = &group{key: key, members: map[types.UID]*member{}}
 			o.groups[key.ID] = g
 		}
-		m = &member{uid: u.GetUID(), group: g, since: now}
+		m = &member{uid: c.UID, group: g, since: now}
 		urgent = len(g.members) == 0
 		o.members[m.uid], g.members[m.uid] = m, m
 	}
-	m.thing = alerting.Thing{Kind: u.GetKind(), Namespace: u.GetNamespace(), Name: u.GetName()}
+	m.thing = alerting.Thing{Kind: c.kind, Namespace: c.Namespace, Name: c.Name}
 	// One that is not ripe may be one of an open incident, of an earlier
 	// process: so it is looked at now as well as then.
 	o.changes.mark(key.ID, now, urgent)

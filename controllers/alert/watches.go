@@ -6,7 +6,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/dynamic/dynamicinformer"
@@ -88,7 +87,7 @@ func (w *Watches) start(ctx context.Context, k kind) (*watch, error) {
 	for _, namespace := range namespaces {
 		indexers := cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}
 		informer := dynamicinformer.NewFilteredDynamicInformer(w.Client, k.resource, namespace, 0, indexers, nil).Informer()
-		if err := informer.SetTransform(slim); err != nil {
+		if err := informer.SetTransform(shrink); err != nil {
 			end()
 			return nil, err
 		}
@@ -163,27 +162,28 @@ func (s *subscription) synced() bool {
 	return true
 }
 
-// get returns an object, or nil. It belongs to the cache.
+// get returns an object, or nil. It must not be changed.
 func (s *subscription) get(namespace, name string) map[string]any {
 	key := name
 	if namespace != "" {
 		key = namespace + "/" + name
 	}
 	for _, informer := range s.watch.informers {
-		if o, ok, _ := informer.GetStore().GetByKey(key); ok {
-			return o.(*unstructured.Unstructured).Object
+		o, _, _ := informer.GetStore().GetByKey(key)
+		if c, ok := o.(*compact); ok {
+			if u := c.whole(); u != nil {
+				return u.Object
+			}
 		}
 	}
 	return nil
 }
 
 // each calls f for all objects of the cache.
-func (s *subscription) each(f func(*unstructured.Unstructured)) {
+func (s *subscription) each(f func(any)) {
 	for _, informer := range s.watch.informers {
 		for _, o := range informer.GetStore().List() {
-			if u, ok := o.(*unstructured.Unstructured); ok {
-				f(u)
-			}
+			f(o)
 		}
 	}
 }
@@ -194,18 +194,4 @@ func (s *subscription) version() string {
 		return s.watch.informers[0].LastSyncResourceVersion()
 	}
 	return ""
-}
-
-// slim drops of an object what no rule asks for, and what is large.
-func slim(o any) (any, error) {
-	u, ok := o.(*unstructured.Unstructured)
-	if !ok {
-		return o, nil
-	}
-	u.SetManagedFields(nil)
-	if notes := u.GetAnnotations(); notes["kubectl.kubernetes.io/last-applied-configuration"] != "" {
-		delete(notes, "kubectl.kubernetes.io/last-applied-configuration")
-		u.SetAnnotations(notes)
-	}
-	return u, nil
 }

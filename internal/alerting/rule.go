@@ -3,6 +3,7 @@ package alerting
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 )
@@ -57,6 +58,7 @@ type Rule struct {
 	Source Source
 
 	when    *expression
+	usesOld bool
 	groupBy []*expression
 	message templates
 }
@@ -72,6 +74,7 @@ func Compile(spec *v1alpha1.SlackAlertSpec) (*Rule, error) {
 	case Events:
 		when = spec.Source.Events.When
 	}
+	r.usesOld = strings.Contains(when+strings.Join(spec.GroupBy, " "), "oldObject")
 	var err error
 	if when != "" {
 		if r.when, err = compileExpression(r.Source, fmt.Sprintf("spec.source.%s.when", r.Source), when, true); err != nil {
@@ -90,6 +93,9 @@ func Compile(spec *v1alpha1.SlackAlertSpec) (*Rule, error) {
 	}
 	return r, nil
 }
+
+// UsesOld reports whether an expression may ask for oldObject.
+func (r *Rule) UsesOld() bool { return r.usesOld }
 
 // Holds evaluates "when"; a rule without it always holds. What the expression
 // names and is not there makes it not hold, and the EvalError then says so by
