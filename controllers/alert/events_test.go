@@ -224,3 +224,33 @@ func TestEventsBeforeTheRule(t *testing.T) {
 	w.digest(false)
 	w.expect("late", 1, 1)
 }
+
+// What is told is not counted again, though there are too many Events for all
+// of their counts to be stored, nor is an Event that is only annotated.
+func TestEventsCountedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.rule.Spec.GroupBy = []string{"'all'"}
+	w.restart()
+	var list []*compact
+	for i := range 3 * maxCounts {
+		list = append(list, w.event(fmt.Sprint("p", i), 10+i, 2))
+	}
+	id := alerting.KeyOf("rule", []string{"all"}).ID
+	for range 3 {
+		for _, c := range list {
+			w.events.OnAdd(c, true)
+		}
+		w.digest(false)
+		if got := readEvents(w.stored[id].Data).Total; got != 6*maxCounts {
+			t.Errorf("%d occurrences", got)
+		}
+		w.restart()
+	}
+	last := list[len(list)-1]
+	w.clock.SetTime(start.Add(time.Minute))
+	w.events.OnUpdate(last, w.event(last.Name, 5000, 2))
+	w.digest(false)
+	if got := readEvents(w.stored[id].Data); got.Total != 6*maxCounts || !got.NewsAt.Equal(start) {
+		t.Errorf("%d occurrences, the last at %s", got.Total, got.NewsAt)
+	}
+}
