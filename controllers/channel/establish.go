@@ -27,6 +27,8 @@ func (r *Reconciler) establish(ctx context.Context, v *visit) (slack.Conversatio
 	case errors.As(err, new(*directory.ArchivedError)):
 		// Whether an archived channel keeps its name is Slack's to say.
 		return r.create(ctx, v, &found)
+	case slack.ClassOf(err) == slack.ClassChannelNotFound:
+		return r.outdated(ctx, v)
 	case err != nil:
 		return found, r.lookupTrouble(v.c, err, v.stands), false
 	}
@@ -39,12 +41,8 @@ func (r *Reconciler) takeOver(ctx context.Context, v *visit, id string) (slack.C
 	gone := slack.ClassOf(err) == slack.ClassChannelNotFound || errors.As(err, new(*directory.ArchivedError)) ||
 		err == nil && found.Name != v.name
 	switch {
-	case gone && v.own.since.IsZero():
-		// The list is out of date.
-		v.own.since = r.Clock.Now()
-		return r.establish(ctx, v)
 	case gone:
-		return r.create(ctx, v, nil)
+		return r.outdated(ctx, v)
 	case err != nil:
 		return found, r.lookupTrouble(v.c, err, v.stands), false
 	}
@@ -62,6 +60,16 @@ func (r *Reconciler) takeOver(ctx context.Context, v *visit, id string) (slack.C
 	}
 	v.c.Status.Managed = id
 	return found, outcome{}, true
+}
+
+// outdated goes on when the list has a channel that is not there any more: with
+// a new list, and when that is no better, without it.
+func (r *Reconciler) outdated(ctx context.Context, v *visit) (slack.Conversation, outcome, bool) {
+	if v.own.since.IsZero() {
+		v.own.since = r.Clock.Now()
+		return r.establish(ctx, v)
+	}
+	return r.create(ctx, v, nil)
 }
 
 // clockMargin is how far Slack's clock may be behind the API server's.
