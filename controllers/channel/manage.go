@@ -51,6 +51,8 @@ type progress struct {
 	identity *slack.Identity
 	// asked is the channel that Slack was asked about in this check.
 	asked string
+	// gone is the channel that Slack does not know any more.
+	gone string
 	// since is when Slack contradicted the list of channels: only one that was
 	// read later counts.
 	since time.Time
@@ -149,7 +151,7 @@ func (r *Reconciler) possess(ctx context.Context, v *visit) (slack.Conversation,
 	if o, ok := r.claim(ctx, v, id); !ok {
 		return slack.Conversation{}, o, false
 	}
-	if id == "" {
+	if id == "" || v.own.gone == id {
 		return r.establish(ctx, v)
 	}
 	found, err := r.ask(ctx, v, id)
@@ -157,7 +159,8 @@ func (r *Reconciler) possess(ctx context.Context, v *visit) (slack.Conversation,
 	case err == nil:
 		return found, outcome{}, true
 	case slack.ClassOf(err) == slack.ClassChannelNotFound:
-		// It is gone, or out of the bot's sight.
+		// It was deleted, or the bot does not see it any more.
+		v.own.gone, v.own.since = id, r.Clock.Now()
 		return r.establish(ctx, v)
 	}
 	return found, r.lookupTrouble(v.c, err, v.stands), false
