@@ -25,6 +25,10 @@ func (r *Reconciler) resolve(ctx context.Context, w *work) error {
 			continue
 		}
 		rcpt.brief = false
+		if rcpt.editable() {
+			rcpt.conversation = rcpt.delivery.ConversationID
+			continue
+		}
 		if rcpt.key == defaultKey {
 			r.resolveDefault(w, rcpt)
 		} else if w.conn.API == nil {
@@ -36,6 +40,7 @@ func (r *Reconciler) resolve(ctx context.Context, w *work) error {
 		if w.stop {
 			return nil
 		}
+		r.follow(w, rcpt)
 	}
 	return nil
 }

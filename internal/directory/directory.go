@@ -47,7 +47,7 @@ type Query struct {
 // Load is what came of reading a whole list, for metrics.
 type Load struct {
 	TeamID string
-	// List is "users" or "conversations".
+	// List is "users", "conversations" or "usergroups".
 	List    string
 	Entries int
 	Took    time.Duration
@@ -91,6 +91,7 @@ type Directory struct {
 	infos  map[conversationKey]known[slack.Conversation]
 	emails map[emailKey]known[*slack.User]
 	dms    map[dmKey]string
+	groups map[string]*groupList
 	flight singleflight.Group
 }
 
@@ -134,7 +135,7 @@ func New(o Options) *Directory {
 		options: o, clock: o.Clock,
 		users: map[string]*userList{}, convs: map[botKey]*list[slack.Conversation]{},
 		infos: map[conversationKey]known[slack.Conversation]{}, emails: map[emailKey]known[*slack.User]{},
-		dms: map[dmKey]string{},
+		dms: map[dmKey]string{}, groups: map[string]*groupList{},
 	}
 }
 

@@ -16,6 +16,9 @@ type LoadingError struct {
 	// Cause is the last failure of the reading, which is repeated; nil when
 	// there was none.
 	Cause *slack.Error
+	// Again is true when a whole list is there that does not have the name, and
+	// is read once more for it.
+	Again bool
 }
 
 func (e *LoadingError) Error() string {
@@ -38,7 +41,7 @@ func (e *WaitError) Error() string {
 
 // NotFoundError means that nobody, or no channel, goes by that name.
 type NotFoundError struct {
-	// What is "user", "e-mail address" or "channel".
+	// What is "user", "e-mail address", "channel" or "user group".
 	What string
 	// Ref is the name as it was given.
 	Ref string
@@ -52,6 +55,8 @@ func (e *NotFoundError) Error() string {
 		return fmt.Sprintf("no channel %q is visible to the bot in workspace %s: check the name, invite the bot when the channel is private, or give the channel's ID", e.Ref, e.In)
 	case "e-mail address":
 		return fmt.Sprintf("no active user with the e-mail address %q in workspace %s: check the address, or give the handle or the ID", e.Ref, e.In)
+	case "user group":
+		return fmt.Sprintf("no user group %q in workspace %s: check the handle, and that the group is not disabled", e.Ref, e.In)
 	default:
 		return fmt.Sprintf("no user %q in workspace %s: give the handle, the ID or the e-mail address; the list of users is read again every 10 minutes", e.Ref, e.In)
 	}

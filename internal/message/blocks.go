@@ -2,15 +2,17 @@ package message
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 )
 
 // The parts of Block Kit in use (docs.slack.dev/reference/block-kit/blocks).
 type (
 	textObject struct {
-		Type  string `json:"type"`
-		Text  string `json:"text"`
-		Emoji *bool  `json:"emoji,omitempty"`
+		Type     string `json:"type"`
+		Text     string `json:"text"`
+		Emoji    *bool  `json:"emoji,omitempty"`
+		Verbatim bool   `json:"verbatim,omitempty"`
 	}
 	header struct {
 		Type string     `json:"type"`
@@ -38,7 +40,17 @@ type (
 
 func ptr[T any](v T) *T { return &v }
 
-func mrkdwn(text string) textObject { return textObject{Type: "mrkdwn", Text: text} }
+// atName is a plain @name, which Slack may take for a mention.
+var atName = regexp.MustCompile(`(?:^|[^<\pL\pN])@[\pL\pN_]`)
+
+// mrkdwn makes a text object. Slack makes links of the addresses in it and
+// mentions of certain plain names, unless it is to take the text verbatim
+// (docs.slack.dev/reference/block-kit/composition-objects/text-object). A name
+// may be there that wasn't found, or @channel from outside: better an address
+// that is no link than a channel that is paged.
+func mrkdwn(text string) textObject {
+	return textObject{Type: "mrkdwn", Text: text, Verbatim: atName.MatchString(text)}
+}
 
 func sectionBlock(text string) json.RawMessage {
 	return encode(section{Type: "section", Text: ptr(mrkdwn(text))})

@@ -2,35 +2,20 @@
 // sent. It is pure: no Kubernetes client, no HTTP and no clock, and the same
 // content always gives the same message.
 //
-// It neither looks up mentions nor checks what Slack would refuse; content
-// that is too long is cut at a sensible place, with a mark.
+// It does not look up whom a content mentions: it is told. Nor does it check
+// blocks and attachments in Slack's own format. Content that is too long is cut
+// at a sensible place, with a mark.
 package message
 
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
-)
-
-// Limits of a message, in characters. Where docs.slack.dev gives none, the
-// figure is what has been seen to pass.
-const (
-	// maxText keeps a message editable: chat.update refuses more
-	// (docs.slack.dev/reference/methods/chat.update).
-	maxText = 4000
-	// maxSection of a section's text (docs.slack.dev/reference/block-kit/blocks/section-block).
-	maxSection = 3000
-	// maxField of one of a section's fields (as above).
-	maxField = 2000
-	// maxBlocksText of all blocks together; msg_blocks_too_long is documented
-	// without a figure, and was reported from about 11,000 on.
-	maxBlocksText = 9500
-	// maxBlocks of a message.
-	maxBlocks = 50
 )
 
 // Options are what the content does not say itself.
@@ -41,6 +26,10 @@ type Options struct {
 	ClusterName string
 	// Webhook is true when it goes by an incoming webhook.
 	Webhook bool
+	// Mentions are the tokens to write, as in <@U0123> or <!subteam^S0123>,
+	// for the names that MentionedNames gave. A name that is not in it is
+	// written as plain @name.
+	Mentions map[string]string
 }
 
 // Rendered is a message and what is to be known of it.
@@ -54,21 +43,48 @@ type Rendered struct {
 
 // Render makes the message of a content.
 func Render(c v1alpha1.Content, o Options) Rendered {
-	r := &renderer{content: c, options: o}
+	r := &renderer{source: c, content: resolve(c, o), options: o}
 	m := slack.Message{Unfurl: c.UnfurlLinks}
 	m.Username, m.IconURL, m.IconEmoji = sender(c.Sender, o.DefaultSender)
 	switch {
 	case r.plain():
-		m.Text, m.Markdown = c.Text, c.Markdown
-	case c.Severity != "" && c.Markdown == "" && len(c.Blocks) == 0:
+		m.Text, m.Markdown = r.content.Text, r.shortenMarkdown(r.content.Markdown, maxMarkdown)
+	case c.Severity != "" && r.content.Markdown == "" && len(c.Blocks) == 0:
 		r.coloured(&m)
 	default:
 		r.blocks(&m)
 	}
-	for i := range c.Attachments {
-		m.Attachments = append(m.Attachments, json.RawMessage(c.Attachments[i].Raw))
-	}
+	r.attach(&m)
 	return Rendered{Message: m, Hash: Hash(c), Notes: r.notes}
+}
+
+// resolve replaces the mentions, and for a webhook the Markdown, which it does
+// not take.
+func resolve(c v1alpha1.Content, o Options) v1alpha1.Content {
+	c.Text = o.mrkdwn(c.Text)
+	switch {
+	case c.Markdown == "":
+	case o.Webhook:
+		c.Text, c.Markdown = o.fromMarkdown(c.Markdown), ""
+	default:
+		c.Markdown = o.markdown(c.Markdown)
+	}
+	c.Fields = slices.Clone(c.Fields)
+	for i := range c.Fields {
+		c.Fields[i].Value = o.mrkdwn(c.Fields[i].Value)
+	}
+	return c
+}
+
+// attach adds the content's own attachments.
+func (r *renderer) attach(m *slack.Message) {
+	for i := range r.content.Attachments {
+		if len(m.Attachments) == maxAttachments {
+			r.note("the message has more than %d attachments with the one that colours it; the last was left out", maxAttachments)
+			return
+		}
+		m.Attachments = append(m.Attachments, json.RawMessage(r.content.Attachments[i].Raw))
+	}
 }
 
 func sender(own, fallback *v1alpha1.Sender) (username, iconURL, iconEmoji string) {
@@ -87,9 +103,11 @@ func sender(own, fallback *v1alpha1.Sender) (username, iconURL, iconEmoji string
 }
 
 type renderer struct {
-	content v1alpha1.Content
-	options Options
-	notes   []string
+	// source is the content as the spec has it, and content what is shown of
+	// it, with its mentions replaced.
+	source, content v1alpha1.Content
+	options         Options
+	notes           []string
 }
 
 // plain reports whether text or Markdown can be sent as it is.
@@ -118,17 +136,16 @@ func (r *renderer) coloured(m *slack.Message) {
 	c := r.content
 	seen := looks[c.Severity]
 	if c.Title != "" {
-		m.Text = seen.emoji + " *" + Escape(c.Title) + "*"
+		m.Text = seen.emoji + " *" + Escape(oneLine(c.Title)) + "*"
 	}
 	budget := maxBlocksText
 	tail := r.tail(&budget)
-	blocks := r.body(&budget, c.Text, maxBlocks-len(tail))
-	blocks = append(blocks, tail...)
+	blocks := append(r.body(&budget, c.Text), tail...)
 	if len(blocks) == 0 {
 		blocks = append(blocks, contextBlock(string(c.Severity)))
 	}
 	m.Attachments = append(m.Attachments, encode(attachment{
-		Color: seen.colour, Fallback: fallback(c), Blocks: blocks,
+		Color: seen.colour, Fallback: fallback(r.source), Blocks: blocks,
 	}))
 }
 
@@ -139,12 +156,7 @@ func (r *renderer) blocks(m *slack.Message) {
 	budget := maxBlocksText
 	var head []json.RawMessage
 	if c.Title != "" {
-		title := c.Title
-		if c.Severity != "" {
-			// A header takes 150 characters, the emoji included.
-			title, _ = cut(title, 150-utf8.RuneCountInString(seen.emoji)-1)
-			title = seen.emoji + " " + title
-		}
+		title := r.header(seen)
 		head = append(head, encode(header{Type: "header", Text: textObject{Type: "plain_text", Text: title, Emoji: ptr(true)}}))
 		budget -= utf8.RuneCountInString(title)
 	}
@@ -160,12 +172,12 @@ func (r *renderer) blocks(m *slack.Message) {
 			head = append(head, json.RawMessage(c.Blocks[i].Raw))
 		}
 	case c.Markdown != "":
-		head = append(head, encode(markdownBlock{Type: "markdown", Text: r.shorten(c.Markdown, budget)}))
+		head = append(head, encode(markdownBlock{Type: "markdown", Text: r.shortenMarkdown(c.Markdown, min(budget, maxMarkdown))}))
 	default:
-		head = append(head, r.body(&budget, c.Text, room)...)
+		head = append(head, r.body(&budget, c.Text)...)
 	}
 	m.Blocks = append(head, tail...)
-	m.Text = fallback(c)
+	m.Text = fallback(r.source)
 	if c.Severity != "" {
 		m.Attachments = append(m.Attachments, encode(attachment{
 			Color: seen.colour, Fallback: string(c.Severity), Blocks: []json.RawMessage{contextBlock(string(c.Severity))},
@@ -176,30 +188,39 @@ func (r *renderer) blocks(m *slack.Message) {
 	}
 }
 
+// header is the title as a headline, the severity's emoji included.
+func (r *renderer) header(seen look) string {
+	title := Escape(oneLine(r.content.Title))
+	limit := maxHeader
+	if seen.emoji != "" {
+		limit -= utf8.RuneCountInString(seen.emoji) + 1
+	}
+	head, rest := cut(title, limit)
+	if rest != "" {
+		head, _ = cut(title, limit-1)
+		head += "…"
+		r.note("the title was shortened to the %d characters that Slack takes", maxHeader)
+	}
+	if seen.emoji != "" {
+		head = seen.emoji + " " + head
+	}
+	return head
+}
+
 // body splits a text into sections.
-func (r *renderer) body(budget *int, text string, room int) []json.RawMessage {
+func (r *renderer) body(budget *int, text string) []json.RawMessage {
 	if text == "" {
 		return nil
 	}
-	text = r.shorten(text, min(*budget, room*maxSection/2))
 	var out []json.RawMessage
-	for _, part := range split(text, maxSection) {
+	// A code block that is split is closed and opened again, which adds to it.
+	for _, part := range split(r.shorten("the text", text, *budget-splitReserve), maxSection) {
 		*budget -= utf8.RuneCountInString(part)
-		out = append(out, sectionBlock(part))
+		if strings.TrimSpace(part) != "" {
+			out = append(out, sectionBlock(part))
+		}
 	}
 	return out
-}
-
-// shorten cuts a text to a number of characters, with a mark.
-func (r *renderer) shorten(text string, limit int) string {
-	total := utf8.RuneCountInString(text)
-	if total <= limit {
-		return text
-	}
-	const mark = "\n… _(shortened)_"
-	head, rest := cut(text, limit-utf8.RuneCountInString(mark))
-	r.note("the text was shortened by %d of %d characters to what Slack takes in one message", utf8.RuneCountInString(rest), total)
-	return head + mark
 }
 
 func (r *renderer) note(format string, args ...any) {
@@ -208,28 +229,54 @@ func (r *renderer) note(format string, args ...any) {
 
 // tail makes what stands below the body: fields, link and footer.
 func (r *renderer) tail(budget *int) []json.RawMessage {
-	out := r.fields(budget)
-	if link := r.content.Link; link != nil {
-		text := link.Text
-		if text == "" {
-			text = "Open"
-		}
-		if line := "<" + linkTarget(link.URL) + "|" + linkText(text) + ">"; utf8.RuneCountInString(line) <= maxSection {
-			out = append(out, sectionBlock(line))
-			*budget -= utf8.RuneCountInString(line)
-		} else {
-			r.note("the link was left out because its address is too long for Slack")
-		}
+	var out []json.RawMessage
+	add := func(block json.RawMessage, text string) {
+		out = append(out, block)
+		*budget -= utf8.RuneCountInString(text)
 	}
+	link, footer := r.link(), ""
 	if name := r.options.ClusterName; name != "" {
-		out = append(out, contextBlock("cluster "+Escape(name)))
-		*budget -= utf8.RuneCountInString(name) + 8
+		footer, _ = cut(Escape(oneLine(name)), maxFooter)
+		footer = "cluster " + footer
 	}
-	return out
+	if link != "" {
+		add(sectionBlock(link), link)
+	}
+	if footer != "" {
+		add(contextBlock(footer), footer)
+	}
+	return append(r.fields(budget), out...)
+}
+
+func (r *renderer) link() string {
+	link := r.content.Link
+	if link == nil {
+		return ""
+	}
+	text := link.Text
+	if strings.TrimSpace(text) == "" {
+		text = "Open"
+	}
+	line := "<" + linkTarget(link.URL) + "|" + linkText(text) + ">"
+	if utf8.RuneCountInString(line) > maxSection {
+		r.note("the link was left out because its address is too long for Slack")
+		return ""
+	}
+	return line
 }
 
 // fields makes sections of the fields: short ones two in a row.
 func (r *renderer) fields(budget *int) []json.RawMessage {
+	lines := make([]string, len(r.content.Fields))
+	lengths := make([]int, len(lines))
+	for i, f := range r.content.Fields {
+		title, _ := cut(Escape(oneLine(f.Title)), maxFieldTitle)
+		lines[i] = "*" + title + "*\n" + f.Value
+		lengths[i] = utf8.RuneCountInString(lines[i])
+	}
+	// The text leaves to the fields what it does not take, and at least a half.
+	text := utf8.RuneCountInString(r.content.Text) + utf8.RuneCountInString(r.content.Markdown) + splitReserve
+	most := level(lengths, max(*budget/2, *budget-text))
 	var out []json.RawMessage
 	var row []textObject
 	flush := func() {
@@ -238,13 +285,11 @@ func (r *renderer) fields(budget *int) []json.RawMessage {
 			row = nil
 		}
 	}
-	// The fields share a half of what blocks take, so that the body has a rest.
-	share := maxBlocksText / 2 / max(len(r.content.Fields), 1)
-	for _, f := range r.content.Fields {
-		line := "*" + Escape(f.Title) + "*\n" + f.Value
-		line = r.shorten(line, min(maxField, max(share, 400)))
-		*budget -= utf8.RuneCountInString(line)
-		if f.Short {
+	for i, f := range r.content.Fields {
+		line := r.shorten(fmt.Sprintf("field %q", oneLine(f.Title)), lines[i], min(maxSection, most))
+		n := utf8.RuneCountInString(line)
+		*budget -= n
+		if f.Short && n <= maxField {
 			row = append(row, mrkdwn(line))
 			continue
 		}
@@ -253,35 +298,4 @@ func (r *renderer) fields(budget *int) []json.RawMessage {
 	}
 	flush()
 	return out
-}
-
-// fallback is what notifications and screen readers say.
-func fallback(c v1alpha1.Content) string {
-	var parts []string
-	if c.Title != "" {
-		parts = append(parts, Escape(c.Title))
-	}
-	switch {
-	case c.Text != "":
-		parts = append(parts, c.Text)
-	case c.Markdown != "":
-		parts = append(parts, Escape(c.Markdown))
-	default:
-		for i := range c.Blocks {
-			if text := blockText(c.Blocks[i].Raw); text != "" {
-				parts = append(parts, text)
-			}
-		}
-	}
-	text := strings.Join(parts, "\n")
-	if strings.TrimSpace(text) == "" {
-		if text = string(c.Severity); text == "" {
-			text = "A notification"
-		}
-	}
-	head, rest := cut(text, maxSection)
-	if rest != "" {
-		head += " …"
-	}
-	return head
 }

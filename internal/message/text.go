@@ -13,12 +13,19 @@ var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 // be a link.
 func Escape(s string) string { return escaper.Replace(s) }
 
+var unescaper = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">")
+
+func unescape(s string) string { return unescaper.Replace(s) }
+
 // linkTarget writes an address so that it can't end its link early.
 func linkTarget(s string) string {
 	return Escape(strings.NewReplacer("|", "%7C", "<", "%3C", ">", "%3E", " ", "%20").Replace(s))
 }
 
-func linkText(s string) string { return Escape(strings.ReplaceAll(s, "\n", " ")) }
+func linkText(s string) string { return Escape(oneLine(s)) }
+
+// oneLine is for what has no meaning across lines.
+func oneLine(s string) string { return strings.NewReplacer("\r", "", "\n", " ").Replace(s) }
 
 // fence begins and ends a code block.
 const fence = "```"
@@ -90,6 +97,10 @@ func outsideToken(text string, at int) int {
 		if end := strings.IndexByte(text[at:min(len(text), open+longestToken)], '>'); end >= 0 && !strings.ContainsAny(text[open:at+end], "\n") {
 			return open
 		}
+	}
+	// Half of a fence is none.
+	if i := len(strings.TrimRight(text[:at], "`")); text[at] == '`' && i > 0 && i < at {
+		return i
 	}
 	if amp := strings.LastIndexByte(text[:at], '&'); amp > 0 && at-amp < 5 && !strings.Contains(text[amp:at], ";") {
 		return amp

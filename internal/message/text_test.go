@@ -66,46 +66,6 @@ func TestSplitEnds(t *testing.T) {
 	}
 }
 
-func TestMentions(t *testing.T) {
-	for _, c := range []struct {
-		text, want string
-	}{
-		{"<@yueh.liu> look", "[yueh.liu] look"},
-		{"<@ada@example.com>, <@U123|ada>", "[ada@example.com], [U123]"},
-		{"no <@ mention", "no <@ mention"},
-		{"<@>", "<@>"},
-		{"<@a\nb>", "<@a\nb>"},
-		{"<@<@x>", "<@[x]"},
-		{"<!here> <!subteam^S1> <https://e.com|<@x>", "<!here> <!subteam^S1> <https://e.com|[x]"},
-		{"<@" + strings.Repeat("x", 300) + ">", "<@" + strings.Repeat("x", 300) + ">"},
-	} {
-		if got := ReplaceMentions(c.text, func(name string) string { return "[" + name + "]" }); got != c.want {
-			t.Errorf("%q became %q, want %q", c.text, got, c.want)
-		}
-	}
-}
-
-func FuzzMentions(f *testing.F) {
-	f.Add("<@yueh.liu> and <@ada@example.com|x> <@")
-	f.Add("<@<@a>>")
-	f.Fuzz(func(t *testing.T, text string) {
-		end := 0
-		for _, m := range Mentions(text) {
-			token := text[m.Start:m.End]
-			if m.Start < end || !strings.HasPrefix(token, "<@") || !strings.HasSuffix(token, ">") || !strings.Contains(token, m.Name) {
-				t.Errorf("mention %+v of %q", m, text)
-			}
-			if m.Name == "" || strings.ContainsAny(m.Name, "<>|\n") {
-				t.Errorf("name %q", m.Name)
-			}
-			end = m.End
-		}
-		if got := ReplaceMentions(text, func(string) string { return "" }); len(got) > len(text) {
-			t.Errorf("%q grew to %q", text, got)
-		}
-	})
-}
-
 func FuzzSplit(f *testing.F) {
 	f.Add("```\n<xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx>\n```", 40)
 	f.Add("a &amp; b <@U1> c", 20)

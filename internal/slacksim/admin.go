@@ -2,7 +2,6 @@ package slacksim
 
 import (
 	"bytes"
-	_ "embed"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -13,19 +12,6 @@ import (
 	"sync"
 	"time"
 )
-
-//go:embed page.html
-var pageHTML []byte
-
-func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/" {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src * data:")
-	_, _ = w.Write(pageHTML) // the client may be gone
-}
 
 // Call is one request as it was answered.
 type Call struct {

@@ -3,7 +3,6 @@ package slacksim
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -35,9 +34,10 @@ func (s *store) find(channel, ts string) *Message {
 }
 
 // own reports whether the bot has posted a message by itself. What came by a
-// webhook is of the same app, and can't be changed nevertheless.
+// webhook is of the same app, and can't be changed nevertheless, nor can a
+// notice about the bot.
 func (c *call) own(m *Message) bool {
-	return m.User == c.token.BotUser && m.Via == "api" && m.Subtype == ""
+	return m.User == c.token.BotUser && m.Via == "api"
 }
 
 func (s *Server) updateMessage(c *call) (answer, *refusal) {
@@ -228,10 +228,4 @@ func (s *store) object(m *Message, withMetadata bool) answer {
 		out["metadata"] = meta
 	}
 	return out
-}
-
-// escaped is how Slack hands out the text of a topic or a purpose.
-func escaped(text string) string {
-	text = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">").Replace(text)
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
 }

@@ -194,6 +194,12 @@ func (s *Server) describe(c *call, what, called string, field func(*Channel) *st
 	return answer{"channel": c.channelObject(ch)}, nil
 }
 
+// escaped is how Slack hands out the text of a topic or a purpose.
+func escaped(text string) string {
+	text = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">").Replace(text)
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
+}
+
 func (s *Server) conversationsInvite(c *call) (answer, *refusal) {
 	ch, no := c.changeable("%s:write.invites")
 	users := strings.Split(c.args["users"], ",")

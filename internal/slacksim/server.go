@@ -47,7 +47,7 @@ func New(c Config) *Server {
 	s.mux.HandleFunc("/api/", s.serveAPI)
 	s.mux.HandleFunc("/services/", s.serveWebhook)
 	s.mux.HandleFunc("/_sim/", s.serveSim)
-	s.mux.HandleFunc("/", s.servePage)
+	s.mux.Handle("/", pageHandler())
 	return s
 }
 

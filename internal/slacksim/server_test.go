@@ -379,13 +379,22 @@ func TestTokensHaveScopesOfTheirOwn(t *testing.T) {
 
 func TestPage(t *testing.T) {
 	s := start(t)
-	resp, err := http.Get(s.url + "/")
+	for path, kind := range map[string]string{"/": "text/html", "/style.css": "text/css", "/text.js": "javascript", "/blocks.js": "javascript", "/page.js": "javascript"} {
+		resp, err := http.Get(s.url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || !strings.Contains(resp.Header.Get("Content-Type"), kind) || !strings.Contains(resp.Header.Get("Content-Security-Policy"), "default-src 'none'") {
+			t.Errorf("%s: %d %v", path, resp.StatusCode, resp.Header)
+		}
+	}
+	resp, err := http.Get(s.url + "/nothing")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	data, _ := io.ReadAll(resp.Body)
-	if !strings.Contains(string(data), "<title>") || !strings.Contains(resp.Header.Get("Content-Security-Policy"), "default-src 'none'") {
-		t.Errorf("%v\n%.300s", resp.Header, data)
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusNotFound {
+		t.Errorf("%d", resp.StatusCode)
 	}
 }
