@@ -9,7 +9,6 @@ import (
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -77,13 +76,6 @@ func (w *world) teamCalls(method string) int {
 		}
 	}
 	return count
-}
-
-func (w *world) gone(o client.Object) {
-	w.t.Helper()
-	w.Eventually(func() bool {
-		return apierrors.IsNotFound(env.client.Get(w.ctx, client.ObjectKeyFromObject(o), o))
-	}).Should(gomega.BeTrue())
 }
 
 func (w *world) remove(o client.Object) {
@@ -323,7 +315,7 @@ func TestManageClaims(t *testing.T) {
 	w.Expect(b.Status.Managed).To(gomega.Equal(id))
 	w.Expect(w.inSlack("claimed").Topic).To(gomega.Equal("of b"))
 	w.remove(b)
-	w.gone(b)
+	w.Eventually(w.gone(b)).Should(gomega.BeTrue())
 	w.Expect(w.inSlack("claimed").Archived).To(gomega.BeTrue())
 }
 
@@ -352,14 +344,14 @@ func TestManageArchives(t *testing.T) {
 	w.update(kept, func() { kept.Spec.Manage.DeletionPolicy = v1alpha1.ChannelRetain })
 	w.Eventually(func() []string { w.see(kept); return kept.Finalizers }).Should(gomega.BeEmpty())
 	w.remove(kept)
-	w.gone(kept)
+	w.Eventually(w.gone(kept)).Should(gomega.BeTrue())
 
 	w.update(c, func() { c.Spec.Manage.DeletionPolicy, c.Spec.Suspend = v1alpha1.ChannelArchive, true })
 	w.becomes(c, held("", v1alpha1.ReasonSuspended))
 	w.Expect(c.Finalizers).To(gomega.HaveLen(1))
 	w.fault(slacksim.Fault{Method: "conversations.archive", Team: w.team, Kind: "http", Status: 503, Times: 2})
 	w.remove(c)
-	w.gone(c)
+	w.Eventually(w.gone(c)).Should(gomega.BeTrue())
 	w.Expect(w.inSlack("closed").Archived).To(gomega.BeTrue())
 	w.Expect(w.inSlack("kept").Archived).To(gomega.BeFalse())
 	w.Expect(w.teamCalls("conversations.archive")).To(gomega.Equal(3))
@@ -386,7 +378,7 @@ func TestManageLetsGo(t *testing.T) {
 			w.ready(c)
 			harm(w, c)
 			w.remove(c)
-			w.gone(c)
+			w.Eventually(w.gone(c)).Should(gomega.BeTrue())
 			w.Expect(w.inSlack("kept").Archived).To(gomega.BeFalse())
 			w.Eventually(func() []string {
 				list := &eventsv1.EventList{}
