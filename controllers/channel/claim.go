@@ -35,7 +35,7 @@ func claims(c *v1alpha1.SlackChannel) []string {
 func (r *Reconciler) claim(ctx context.Context, v *visit, id string) (outcome, bool) {
 	others, err := r.rivals(ctx, v.c, id)
 	if err != nil {
-		return retrying(v1alpha1.ReasonVerifying, "the SlackChannels that may claim the same channel could not be listed; the check is repeated", backoff(0)), false
+		return waiting(v.stands, "the SlackChannels that may claim the same channel could not be listed; the check is repeated", backoff(0)), false
 	}
 	for i := range others {
 		other := &others[i]

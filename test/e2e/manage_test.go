@@ -176,8 +176,13 @@ func TestManageAdopts(t *testing.T) {
 	w.Expect(w.inSlack("other").Topic).To(gomega.Equal("taken over"))
 	w.Expect(w.teamCalls("conversations.create")).To(gomega.BeZero())
 
+	// Slack lets a bot rename only what it has created.
+	w.update(c, func() { c.Spec.WebAPI.Channel = "another" })
+	w.becomes(c, stalled("", v1alpha1.ReasonManageFailed))
+	w.Expect(w.message(c)).To(gomega.SatisfyAll(gomega.ContainSubstring("not_authorized"), gomega.ContainSubstring("rename the channel")))
+
 	// Without manage it owns nothing, and changes nothing.
-	w.update(c, func() { c.Spec.Manage = nil })
+	w.update(c, func() { c.Spec.WebAPI.Channel, c.Spec.Manage = "other", nil })
 	w.Eventually(func() string { w.see(c); return c.Status.Managed }).Should(gomega.BeEmpty())
 	w.ready(c)
 }
@@ -407,6 +412,37 @@ func TestManageCreatesOnce(t *testing.T) {
 			w.Expect(w.teamCalls("conversations.create")).To(gomega.Equal(1))
 		})
 	}
+}
+
+// Slack that asks to wait is waited for, and nothing is done twice.
+func TestManageWaits(t *testing.T) {
+	w := newWorld(t)
+	methods := []string{"conversations.create", "conversations.info", "conversations.setTopic", "conversations.members", "conversations.invite"}
+	for _, method := range methods {
+		w.fault(slacksim.Fault{Method: method, Team: w.team, Kind: "ratelimit", RetryAfter: 1, Times: 1})
+	}
+	c := w.managed("c", "patient", v1alpha1.Manage{Topic: ptr("in time"), Members: []v1alpha1.Member{{User: "ada"}}})
+	w.ready(c)
+	w.Eventually(w.members(c)).Should(gomega.HavePrefix("True InSync"))
+	w.Expect(w.inSlack("patient").Topic).To(gomega.Equal("in time"))
+	w.Expect(w.inSlack("patient").Members).To(gomega.ConsistOf(w.id("U", "BOT"), w.id("U", "ADA")))
+	for _, method := range []string{"conversations.create", "conversations.setTopic", "conversations.invite"} {
+		w.Expect(w.teamCalls(method)).To(gomega.Equal(2), method)
+	}
+}
+
+// A suspended SlackChannel leaves its channel alone.
+func TestManageSuspended(t *testing.T) {
+	w := newWorld(t)
+	c := w.managed("c", "paused", v1alpha1.Manage{Topic: ptr("ours")}, func(c *v1alpha1.SlackChannel) { c.Spec.Suspend = true })
+	w.becomes(c, held("", v1alpha1.ReasonSuspended))
+	w.Expect(w.inSlack("paused").ID).To(gomega.BeEmpty())
+	w.update(c, func() { c.Spec.Suspend = false })
+	w.ready(c)
+	w.update(c, func() { c.Spec.Suspend, c.Spec.Manage.Topic = true, ptr("changed") })
+	w.becomes(c, held("", v1alpha1.ReasonSuspended))
+	w.Expect(c.Status.Managed).NotTo(gomega.BeEmpty(), "it still owns it")
+	w.Expect(w.inSlack("paused").Topic).To(gomega.Equal("ours"))
 }
 
 func TestManageKilledAmidTheCreation(t *testing.T) {
