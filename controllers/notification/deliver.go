@@ -183,6 +183,7 @@ func (r *Reconciler) delivered(w *work, rcpt *recipient) {
 	now := r.Clock.Now()
 	r.answered(w, nil)
 	anew := rcpt.anew
+	w.n.Status.FinishedAt = nil // it is finished anew
 	rcpt.replaced(w.hash)
 	rcpt.joined = false
 	rcpt.explain(anew)

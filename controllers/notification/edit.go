@@ -94,6 +94,7 @@ func (r *Reconciler) edit(ctx context.Context, w *work, rcpt *recipient) {
 		return
 	}
 	r.answered(w, nil)
+	w.n.Status.FinishedAt = nil // it is finished anew
 	rcpt.replaced(w.hash)
 	rcpt.delivery.EditedAt = &metav1.Time{Time: r.Clock.Now().Truncate(time.Second)}
 	r.Metrics.Attempt(metrics.OutcomeEdited, w.adapter(), 0)

@@ -82,7 +82,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if !n.DeletionTimestamp.IsZero() {
 		return r.retract(ctx, n)
 	}
-	if err := r.guard(ctx, n); err != nil {
+	if err := r.guard(ctx, n); apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: 50 * time.Millisecond}, nil
+	} else if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if settled(n, r.Clock.Now()) {

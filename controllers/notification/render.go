@@ -23,7 +23,7 @@ const mentionPatience = 30 * time.Second
 
 // render makes the message, once all whom it mentions have been looked up.
 func (r *Reconciler) render(ctx context.Context, w *work) error {
-	if w.anyRipe(r.Clock.Now()) {
+	if w.anyRipe() {
 		tokens, ok := r.mentions(ctx, w)
 		if !ok {
 			w.stop = true
@@ -38,9 +38,9 @@ func (r *Reconciler) render(ctx context.Context, w *work) error {
 }
 
 // anyRipe reports whether anything may have to be sent in this pass.
-func (w *work) anyRipe(now time.Time) bool {
+func (w *work) anyRipe() bool {
 	return slices.ContainsFunc(w.recipients, func(rcpt recipient) bool {
-		return !rcpt.done() && !rcpt.final && (!now.Before(rcpt.notBefore) || rcpt.stamp != w.stamp)
+		return !rcpt.done() && !rcpt.final && (!w.now.Before(rcpt.notBefore) || rcpt.stamp != w.stamp)
 	})
 }
 

@@ -57,7 +57,7 @@ func (r *Reconciler) ripe(w *work, rcpt *recipient) bool {
 		rcpt.dormant, rcpt.failures, rcpt.notBefore = false, 0, time.Time{}
 		return true
 	}
-	if r.Clock.Now().Before(rcpt.notBefore) {
+	if w.now.Before(rcpt.notBefore) {
 		w.wait(rcpt.notBefore)
 		return false
 	}

@@ -88,7 +88,7 @@ func relevant() predicate.Predicate {
 			return true
 		}
 		return was.Generation != is.Generation || !is.DeletionTimestamp.IsZero() ||
-			was.Status.FinishedAt == nil && is.Status.FinishedAt != nil
+			is.Status.FinishedAt != nil && (was.Status.FinishedAt == nil || was.Status.ObservedGeneration != is.Status.ObservedGeneration)
 	}}
 }
 

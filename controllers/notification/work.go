@@ -15,7 +15,9 @@ import (
 
 // work is one pass over one notification.
 type work struct {
-	n      *v1alpha1.SlackNotification
+	n *v1alpha1.SlackNotification
+	// now is when the pass began.
+	now    time.Time
 	name   types.NamespacedName
 	record *record
 	// recipients in the order of the spec.
@@ -98,7 +100,7 @@ func (r *recipient) done() bool { return r.delivery.State == v1alpha1.DeliveryDe
 
 // begin brings together what the object says and what this process knows.
 func (r *Reconciler) begin(n *v1alpha1.SlackNotification, reply reply) *work {
-	w := &work{n: n, name: client.ObjectKeyFromObject(n), hash: message.Hash(n.Spec.Content), reply: reply}
+	w := &work{n: n, now: r.Clock.Now(), name: client.ObjectKeyFromObject(n), hash: message.Hash(n.Spec.Content), reply: reply}
 	rec, fresh, leader := r.ledger.find(w.name, n.UID)
 	w.record = rec
 	known := map[string]*v1alpha1.Delivery{}

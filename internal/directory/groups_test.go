@@ -15,6 +15,7 @@ import (
 var acmeGroups = []slack.UserGroup{
 	{ID: "S0000001", Handle: "oncall", Name: "On call"},
 	{ID: "S0000002", Handle: "Ops-Team", Name: "Operations"},
+	{ID: "S0000009"},
 }
 
 func groupBench(t *testing.T, change ...func(*Options)) *bench {
@@ -98,7 +99,7 @@ func TestMissingGroup(t *testing.T) {
 	b.Expect(b.wakes("owner-other")()).To(gomega.BeZero(), "who asked has the answer")
 
 	b.api.mu.Lock()
-	b.api.groups = append(acmeGroups[:2:2], slack.UserGroup{ID: "S0000003", Handle: "new"})
+	b.api.groups = append(acmeGroups[:3:3], slack.UserGroup{ID: "S0000003", Handle: "new"})
 	b.api.mu.Unlock()
 	b.clock.Step(time.Minute)
 	g, err := b.group("new")

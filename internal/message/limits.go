@@ -37,8 +37,8 @@ const (
 	splitReserve = 64
 )
 
-// mark shows that something is missing.
-const mark = "\n… _(shortened)_"
+// cutMark shows that something is missing.
+const cutMark = "\n… _(shortened)_"
 
 // shorten cuts mrkdwn to a number of characters, with a mark; what it is, is
 // for the note.
@@ -47,12 +47,12 @@ func (r *renderer) shorten(what, text string, limit int) string {
 	if total <= limit {
 		return text
 	}
-	head, rest := cut(text, limit-utf8.RuneCountInString(mark)-len(fence)-1)
+	head, rest := cut(text, limit-utf8.RuneCountInString(cutMark)-len(fence)-1)
 	if strings.Count(head, fence)%2 == 1 {
 		head += "\n" + fence
 	}
 	r.shortened(what, rest, total)
-	return head + mark
+	return head + cutMark
 }
 
 func (r *renderer) shortened(what, rest string, total int) {
@@ -65,12 +65,12 @@ func (r *renderer) shortenMarkdown(text string, limit int) string {
 	if total <= limit {
 		return text
 	}
-	head, rest := cutMarkdown(text, limit-utf8.RuneCountInString(mark)-1-fenceReserve)
+	head, rest := cutMarkdown(text, limit-utf8.RuneCountInString(cutMark)-1-fenceReserve)
 	if closing := openFence(head); closing != "" {
 		head += "\n" + closing
 	}
 	r.shortened("the Markdown", rest, total)
-	return head + "\n" + mark
+	return head + "\n" + cutMark
 }
 
 // fenceReserve is for the fence that closes a code block; one longer than that

@@ -39,7 +39,7 @@ func everything(m slack.Message) string {
 	return b.String()
 }
 
-// trusted stands for the template's own words around what comes from outside.
+// outsideContents are the places where text from outside may stand.
 func outsideContents(escape func(string) string, s string) map[string]v1alpha1.Content {
 	e := escape(s)
 	fields := []v1alpha1.Field{{Title: s, Value: e}, {Title: "x", Value: e, Short: true}}

@@ -57,6 +57,7 @@ func TestEdit(t *testing.T) {
 		w.Expect(d.Timestamp).To(gomega.Equal(was.Status.Deliveries[i].Timestamp))
 		w.Expect(d.ContentHash).NotTo(gomega.Equal(was.Status.Deliveries[i].ContentHash))
 		w.Expect(d.EditedAt).NotTo(gomega.BeNil())
+		w.Expect(n.Status.FinishedAt.Before(d.EditedAt)).To(gomega.BeFalse(), "the time to live begins anew")
 	}
 	// A recipient who is added gets it, one who is removed keeps it.
 	w.update(n, func() { n.Spec.Recipients = []v1alpha1.Recipient{room("alerts"), room("deploys")} })
