@@ -130,17 +130,10 @@ func TestSchema(t *testing.T) {
 		{"SlackNotification", "{" + note + "text: x, updatePolicy: Rewrite}", "Unsupported value"},
 		{"SlackNotification", "{" + note + "text: x, deletionPolicy: Delete}", accepted},
 		{"SlackNotification", "{" + note + "text: x, deletionPolicy: Forget}", "Unsupported value"},
-<<<<<<< HEAD
-		{"SlackNotification", "{" + note + "text: x, thread: {notificationRef: {name: other}}}", accepted},
-		{"SlackNotification", "{" + note + "text: x, thread: {timestamp: '1700000000.000100', broadcast: true}}", accepted},
-		{"SlackNotification", "{" + note + "text: x, thread: {}}", "set exactly one of notificationRef and timestamp"},
-		{"SlackNotification", "{" + note + "text: x, thread: {timestamp: '1700000000.000100', notificationRef: {name: other}}}", "set exactly one of notificationRef and timestamp"},
-=======
 		{"SlackNotification", "{" + note + "text: x, thread: {notificationRef: {name: parent}}}", accepted},
 		{"SlackNotification", "{" + note + "text: x, thread: {timestamp: '1700000000.000100', broadcast: true}}", accepted},
 		{"SlackNotification", "{" + note + "text: x, thread: {}}", "set exactly one of notificationRef and timestamp"},
 		{"SlackNotification", "{" + note + "text: x, thread: {timestamp: '1700000000.000100', notificationRef: {name: parent}}}", "set exactly one of notificationRef and timestamp"},
->>>>>>> main
 		{"SlackNotification", "{" + note + "text: x, thread: {timestamp: yesterday}}", "timestamp"},
 		{"SlackNotification", "{" + note + "text: x, thread: {notificationRef: {}}}", "name: Required value"},
 		{"SlackNotification", "{" + note + "tekst: x, title: y}", `unknown field "spec.tekst"`},
