@@ -55,5 +55,5 @@ func (d *Directory) RenewConversations(ws Workspace, since time.Time, owner stri
 	if !l.loading && l.failure != nil && l.failedWith == ws.Credential && l.d.clock.Since(l.failedAt) < l.d.options.MissEvery {
 		return l.failure
 	}
-	return l.await(owner, nil)
+	return l.await(owner, "", nil)
 }
