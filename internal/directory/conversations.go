@@ -49,7 +49,7 @@ func (d *Directory) byName(ws Workspace, ref, name, owner string) (slack.Convers
 		}
 	}
 	if !l.ready() {
-		return slack.Conversation{}, l.await(owner, named)
+		return slack.Conversation{}, l.await(owner, name, named)
 	}
 	waits := l.miss(name, owner)
 	if i := slices.IndexFunc(l.complete, named); i >= 0 {

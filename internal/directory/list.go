@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/slack-notifier/slack-notifier/internal/slack"
@@ -25,15 +26,19 @@ type list[E any] struct {
 	// next one.
 	complete, partial []E
 	loadedAt          time.Time
-	loading           bool
-	cause             *slack.Error
+	// begun is when the reading that is under way, or the last one, began;
+	// completeFrom is when that of the last whole list did.
+	begun, completeFrom time.Time
+	loading             bool
+	cause               *slack.Error
 	// failure is why the last reading was given up, and for which credential.
 	failure    *slack.Error
 	failedAt   time.Time
 	failedWith string
 
-	// waiting owners, each with what would answer it from a page.
-	waiting map[string]func(E) bool
+	// waiting owners, each with what would answer it from a page: by the names
+	// that it waits for.
+	waiting map[string]map[string]func(E) bool
 	// missing owners did not find what they looked for; they are woken when
 	// the list has been read again. missed are the names that a refresh has
 	// been made for already.
@@ -43,13 +48,15 @@ type list[E any] struct {
 	refreshAt time.Time
 	// doubted conversations are asked for one by one.
 	doubted map[string]struct{}
+	// noted entries are newer than what the reading under way may bring.
+	noted []E
 }
 
 func newList[E any](d *Directory, ws Workspace, kind, method string,
 	fetch func(context.Context, Workspace, string, int) ([]E, string, error)) *list[E] {
 	return &list[E]{
 		d: d, kind: kind, method: method, fetch: fetch, sealed: func([]E) {}, ws: ws,
-		waiting: map[string]func(E) bool{}, missing: map[string]struct{}{}, missed: map[string]struct{}{},
+		waiting: map[string]map[string]func(E) bool{}, missing: map[string]struct{}{}, missed: map[string]struct{}{},
 		doubted: map[string]struct{}{},
 	}
 }
@@ -68,12 +75,15 @@ func (l *list[E]) ready() bool { return !l.loadedAt.IsZero() }
 func (l *list[E]) age() time.Duration { return l.d.clock.Since(l.loadedAt) }
 
 // await returns why there is no answer yet, and has owner woken.
-func (l *list[E]) await(owner string, match func(E) bool) error {
+func (l *list[E]) await(owner, name string, match func(E) bool) error {
 	if !l.ready() && !l.loading && l.failure != nil && l.failedWith == l.ws.Credential &&
 		l.d.clock.Since(l.failedAt) < l.d.options.MissEvery {
 		return l.failure
 	}
-	l.waiting[owner] = match
+	if l.waiting[owner] == nil {
+		l.waiting[owner] = map[string]func(E) bool{}
+	}
+	l.waiting[owner][name] = match
 	l.load()
 	return &LoadingError{What: "the " + l.noun() + " of workspace " + place(l.ws), Cause: l.cause, Again: l.ready()}
 }
@@ -90,7 +100,7 @@ func (l *list[E]) noun() string {
 // more for it.
 func (l *list[E]) miss(name, owner string) error {
 	if l.loading {
-		return l.await(owner, nil)
+		return l.await(owner, name, nil)
 	}
 	l.missing[owner] = struct{}{}
 	if _, again := l.missed[name]; again {
@@ -102,7 +112,7 @@ func (l *list[E]) miss(name, owner string) error {
 	}
 	l.missed[name] = struct{}{}
 	if l.age() >= l.d.options.MissEvery {
-		return l.await(owner, nil)
+		return l.await(owner, name, nil)
 	}
 	l.schedule(l.loadedAt.Add(l.d.options.MissEvery))
 	return nil
@@ -136,7 +146,8 @@ func (l *list[E]) load() {
 	if l.loading {
 		return
 	}
-	l.loading, l.partial, l.cause, l.failure, l.refreshAt = true, nil, nil, nil, time.Time{}
+	l.loading, l.partial, l.cause, l.failure, l.refreshAt, l.noted = true, nil, nil, nil, time.Time{}, nil
+	l.begun = l.d.clock.Now()
 	l.resume()
 }
 
@@ -234,18 +245,15 @@ func (l *list[E]) take(page []E, last bool) bool {
 	var woken []string
 	l.partial = append(l.partial, page...)
 	l.cause = nil
-	for owner, match := range l.waiting {
-		answered := last
-		for i := 0; i < len(page) && !answered && match != nil; i++ {
-			answered = match(page[i])
-		}
-		if answered {
+	for owner, names := range l.waiting {
+		if last || answers(page, names) {
 			woken = append(woken, owner)
 			delete(l.waiting, owner)
 		}
 	}
 	if last {
 		l.complete, l.partial, l.loading, l.loadedAt = l.partial, nil, false, l.d.clock.Now()
+		l.completeFrom = l.begun
 		l.sealed(l.complete)
 		clear(l.doubted)
 		for owner := range l.missing {
@@ -256,6 +264,16 @@ func (l *list[E]) take(page []E, last bool) bool {
 	l.d.mu.Unlock()
 	l.wake(woken)
 	return last
+}
+
+// answers reports whether a page has something that is waited for.
+func answers[E any](page []E, names map[string]func(E) bool) bool {
+	for _, match := range names {
+		if match != nil && slices.ContainsFunc(page, match) {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *list[E]) restart() {

@@ -112,7 +112,7 @@ func (d *Directory) findName(ws Workspace, ref, owner string) (slack.User, error
 	if i := slices.IndexFunc(l.partial, byHandle); i >= 0 {
 		return judge(ws, ref, l.partial[i])
 	}
-	return slack.User{}, l.await(owner, byHandle)
+	return slack.User{}, l.await(owner, want, byHandle)
 }
 
 // judge accepts a user, or says why a message can't be sent.

@@ -93,6 +93,20 @@ func TestAnsweredByTheFirstPageThatHasIt(t *testing.T) {
 	b.Expect(api.Calls(slack.MethodUsersList)).To(gomega.Equal(3))
 }
 
+// Who looks for several is woken by the first page that has any of them.
+func TestOwnerOfSeveralLookups(t *testing.T) {
+	api := newFake(acme[:2], acme[2:5], acme[5:])
+	api.gate = make(chan struct{})
+	b := newBench(t, api)
+	for _, name := range []string{"yueh.liu", "sam.one", "nobody"} {
+		_, err := b.dir.FindUser(t.Context(), b.ws, Query{User: name}, "one")
+		b.Expect(err).To(gomega.MatchError(gomega.ContainSubstring("waits for")))
+	}
+	api.gate <- struct{}{}
+	b.Eventually(b.wakes("one")).Should(gomega.Equal(1))
+	close(api.gate)
+}
+
 // One list serves everybody, whatever the token.
 func TestOneListForAWorkspace(t *testing.T) {
 	api := newFake(acme)
