@@ -82,6 +82,26 @@ func TestSlowSendersGiveWay(t *testing.T) {
 	}
 }
 
+// So do those who are slow to send a body, though not at once.
+func TestSlowBodiesGiveWay(t *testing.T) {
+	r := newRig(t)
+	r.Anonymous = true
+	r.Limits.Connections = 3
+	address := r.serve()
+	for range 3 {
+		r.dial(address, "POST /message HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n{")
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		got := said(r.dial(address, hello))
+		if got == "HTTP/1.1 200 OK" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("a good caller is told %q", got)
+		}
+	}
+}
+
 // When all are at work, a new one is told to come again.
 func TestTooManyConnections(t *testing.T) {
 	r := newRig(t)
