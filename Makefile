@@ -12,7 +12,7 @@ CRD_REF_DOCS := $(BIN)/crd-ref-docs
 GOLANGCI_LINT := $(BIN)/golangci-lint
 ALERTMANAGER := $(BIN)/alertmanager
 KUBECTL ?= kubectl
-GO_FILES := $(shell find api cmd controllers internal -name '*.go' -o -name 'page.html' 2>/dev/null) go.mod go.sum
+GO_FILES := $(shell find api cmd controllers internal -name '*.go' -o -path '*/slacksim/page/*' 2>/dev/null) go.mod go.sum
 
 SHELL := /usr/bin/env bash -o pipefail
 .SHELLFLAGS := -ec

@@ -163,6 +163,10 @@ const (
 	// ReasonEditClosed: Slack did not let the message be edited, so the new
 	// content was posted anew.
 	ReasonEditClosed = "EditClosed"
+	// ReasonReposted: the content has changed, and spec.updatePolicy is Repost.
+	ReasonReposted = "Reposted"
+	// ReasonDeleting: the object is deleted, and its message is being deleted.
+	ReasonDeleting = "Deleting"
 	// ReasonMessageNotDeleted: the message stays in Slack though its object is
 	// deleted.
 	ReasonMessageNotDeleted = "MessageNotDeleted"

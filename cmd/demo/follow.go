@@ -30,7 +30,7 @@ func follow(ctx context.Context, config *rest.Config, slackURL string, once bool
 		defer cancel()
 	}
 	fmt.Printf("%-10s %-14s %-18s %-12s %-8s %s\n", "TIME", "NAMESPACE", "NOTIFICATION", "PHASE", "REACHED", "WHAT")
-	shown := map[client.ObjectKey]string{}
+	shown, acts := map[client.ObjectKey]string{}, story()
 	for {
 		list := &v1alpha1.SlackNotificationList{}
 		if err := c.List(ctx, list); err != nil && ctx.Err() == nil {
@@ -39,7 +39,7 @@ func follow(ctx context.Context, config *rest.Config, slackURL string, once bool
 		delivered := 0
 		for i := range list.Items {
 			n := &list.Items[i]
-			if n.Status.Phase == v1alpha1.PhaseDelivered {
+			if isDelivered(n) {
 				delivered++
 			}
 			if line := describe(n); shown[client.ObjectKeyFromObject(n)] != line {
@@ -47,7 +47,11 @@ func follow(ctx context.Context, config *rest.Config, slackURL string, once bool
 				fmt.Printf("%-10s %s\n", time.Now().Format("15:04:05"), line)
 			}
 		}
-		if once && len(list.Items) > 0 && delivered == len(list.Items) {
+		over, err := play(ctx, config, acts, list.Items)
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if once && over && len(list.Items) > 0 && delivered == len(list.Items) {
 			say("\nAll %d notifications are delivered. Without ONCE=1 the demo goes on, and shows them at %s.", delivered, slackURL)
 			return nil
 		}
@@ -71,6 +75,12 @@ func describe(n *v1alpha1.SlackNotification) string {
 	}
 	if ready := meta.FindStatusCondition(n.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
 		what = ready.Message
+	}
+	for i := range n.Status.Deliveries {
+		if n.Status.Deliveries[i].EditedAt != nil {
+			what += " (edited)"
+			break
+		}
 	}
 	return fmt.Sprintf("%-14s %-18s %-12s %-8s %s", n.Namespace, n.Name, phase, n.Status.Summary, what)
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
-	"github.com/slack-notifier/slack-notifier/internal/message"
 )
 
 // hold keeps what is open while spec.suspend is true.
@@ -45,16 +44,26 @@ func (r *Reconciler) giveUp(_ context.Context, w *work) error {
 		w.wait(d)
 		return nil
 	}
+	editing := false
 	for i := range w.recipients {
-		delivery := &w.recipients[i].delivery
+		rcpt := &w.recipients[i]
+		delivery := &rcpt.delivery
 		if delivery.State != v1alpha1.DeliveryPending && delivery.State != v1alpha1.DeliveryRetrying {
 			continue
 		}
+		if rcpt.out() {
+			editing = true // a later change of what was delivered in time
+			continue
+		}
+		rcpt.final = true
 		text := fmt.Sprintf("not delivered within spec.activeDeadlineSeconds (%d)", *w.n.Spec.ActiveDeadlineSeconds)
 		if delivery.Message != "" {
 			text += "; at last: " + delivery.Message
 		}
 		delivery.State, delivery.Reason, delivery.Message = v1alpha1.DeliveryFailed, v1alpha1.ReasonDeadlineExceeded, text
+	}
+	if editing {
+		return nil
 	}
 	r.Lanes.ForgetOwner(r.Clock.Now(), w.name.String())
 	w.next = r.Clock.Now()
@@ -133,9 +142,8 @@ func (r *Reconciler) adopt(w *work, conn *connection.Connection) {
 	if conn.API == nil {
 		w.workspace.TeamID = "webhook " + conn.WebhookKey
 	}
-	w.rendered = message.Render(w.n.Spec.Content, message.Options{
-		DefaultSender: c.Spec.Sender, ClusterName: r.ClusterName, Webhook: conn.API == nil,
-	})
+	w.keepUneditable()
+	w.stop = w.allDone()
 }
 
 func (w *work) allDone() bool {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
-	"github.com/slack-notifier/slack-notifier/internal/message"
 	"github.com/slack-notifier/slack-notifier/internal/metrics"
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
@@ -28,6 +27,11 @@ func (r *Reconciler) deliver(ctx context.Context, w *work) error {
 		if rcpt.conversation == "" || rcpt.done() {
 			continue
 		}
+		if rcpt.editable() {
+			r.edit(ctx, w, rcpt)
+			continue
+		}
+		r.suspectRepost(rcpt)
 		if !r.certain(ctx, w, rcpt) {
 			continue
 		}
@@ -146,10 +150,6 @@ func about(d time.Duration) string {
 // post makes one attempt. It is not broken off when the process is asked to
 // end, since then nobody would know what became of it.
 func (r *Reconciler) post(ctx context.Context, w *work, rcpt *recipient) error {
-	m := w.rendered.Message
-	if w.conn.API != nil {
-		m.Metadata = message.Metadata(string(w.n.UID), rcpt.key, w.rendered.Hash)
-	}
 	id := w.ticket(rcpt)
 	now := r.Clock.Now()
 	if !rcpt.intended {
@@ -157,7 +157,7 @@ func (r *Reconciler) post(ctx context.Context, w *work, rcpt *recipient) error {
 	}
 	rcpt.stamp = w.stamp
 	r.Lanes.Sent(now, id)
-	posted, err := w.conn.Poster.Post(context.WithoutCancel(ctx), rcpt.conversation, m)
+	posted, err := w.conn.Poster.Post(context.WithoutCancel(ctx), rcpt.conversation, w.message(rcpt))
 	r.Lanes.Done(r.Clock.Now(), id)
 	if err != nil {
 		return err
@@ -166,6 +166,8 @@ func (r *Reconciler) post(ctx context.Context, w *work, rcpt *recipient) error {
 		rcpt.delivery.ConversationID = posted.Conversation
 	}
 	rcpt.delivery.Timestamp = posted.Timestamp
+	rcpt.delivery.ThreadTimestamp = rcpt.thread
+	rcpt.unthreaded = rcpt.thread != "" && w.conn.API != nil && posted.ThreadTS == ""
 	return nil
 }
 
@@ -180,9 +182,12 @@ func (w *work) adapter() string {
 func (r *Reconciler) delivered(w *work, rcpt *recipient) {
 	now := r.Clock.Now()
 	r.answered(w, nil)
-	rcpt.set(v1alpha1.DeliveryDelivered, "", "")
-	rcpt.failures, rcpt.notBefore, rcpt.doubt, rcpt.brief, rcpt.joined = 0, time.Time{}, time.Time{}, false, false
-	rcpt.delivery.ContentHash = w.rendered.Hash
+	anew := rcpt.anew
+	w.n.Status.FinishedAt = nil // it is finished anew
+	rcpt.replaced(w.hash)
+	rcpt.joined = false
+	rcpt.explain(anew)
+	rcpt.delivery.EditedAt = nil
 	rcpt.delivery.DeliveredAt = &metav1.Time{Time: now.Truncate(time.Second)}
 	rcpt.delivery.Permalink = w.permalink(rcpt)
 	r.Metrics.Attempt(metrics.OutcomeDelivered, w.adapter(), now.Sub(w.n.CreationTimestamp.Time))
@@ -196,6 +201,19 @@ func (r *Reconciler) delivered(w *work, rcpt *recipient) {
 	}
 }
 
+// explain says of a delivered message what is unusual about it.
+func (r *recipient) explain(anew string) {
+	switch {
+	case r.unthreaded:
+		r.delivery.ThreadTimestamp = ""
+		r.set(v1alpha1.DeliveryDelivered, v1alpha1.ReasonThreadGone, "the message to reply to is gone from Slack, so the reply was posted outside of its thread")
+	case anew == v1alpha1.ReasonMessageGone:
+		r.set(v1alpha1.DeliveryDelivered, anew, "the earlier message was gone from Slack when it was to be edited, so the new content was posted as a new message")
+	case anew == v1alpha1.ReasonEditClosed:
+		r.set(v1alpha1.DeliveryDelivered, anew, "Slack did not let the earlier message be edited any more, so the new content was posted as a new message")
+	}
+}
+
 // permalink builds the address of a message. chat.getPermalink would cost
 // another call for what can be had from auth.test's URL.
 func (w *work) permalink(rcpt *recipient) string {
@@ -203,8 +221,12 @@ func (w *work) permalink(rcpt *recipient) string {
 	if ws == nil || ws.URL == "" || rcpt.delivery.Timestamp == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s/archives/%s/p%s", strings.TrimSuffix(ws.URL, "/"),
+	link := fmt.Sprintf("%s/archives/%s/p%s", strings.TrimSuffix(ws.URL, "/"),
 		rcpt.delivery.ConversationID, strings.ReplaceAll(rcpt.delivery.Timestamp, ".", ""))
+	if thread := rcpt.delivery.ThreadTimestamp; thread != "" {
+		link += "?thread_ts=" + thread + "&cid=" + rcpt.delivery.ConversationID
+	}
+	return link
 }
 
 // refused notes a failed attempt.

@@ -34,7 +34,10 @@ func (r *Reconciler) certain(ctx context.Context, w *work, rcpt *recipient) bool
 		return r.unverifiable(w, rcpt, "a webhook can't be asked")
 	}
 	now := r.Clock.Now()
-	key := conversationKey{w.workspace.TeamID, rcpt.conversation}
+	key := conversationKey{w.workspace.TeamID, rcpt.conversation, rcpt.thread}
+	if rcpt.unthreaded {
+		key.thread = ""
+	}
 	if now.Before(rcpt.settled) {
 		r.readback.want(key, rcpt.doubt.Add(-skew), now)
 		rcpt.pend(v1alpha1.ReasonVerifyingOutcome, rcpt.suspicion()+", so the conversation is read before it is sent")
@@ -43,8 +46,17 @@ func (r *Reconciler) certain(ctx context.Context, w *work, rcpt *recipient) bool
 		return false
 	}
 	return r.verify(ctx, w, rcpt, question{
-		key: key, id: storedAs(w, rcpt), oldest: rcpt.doubt.Add(-skew), settled: rcpt.settled, owner: w.name,
+		key: key, id: storedAs(w, rcpt), after: rcpt.replacing(), oldest: rcpt.doubt.Add(-skew), settled: rcpt.settled, owner: w.name,
 	})
+}
+
+// replacing is the ts of the message that another one is to replace; only what
+// is newer can be that other one.
+func (r *recipient) replacing() string {
+	if r.outdated {
+		return r.delivery.Timestamp
+	}
+	return ""
 }
 
 func storedAs(w *work, rcpt *recipient) stored {
@@ -72,7 +84,7 @@ func (r *Reconciler) verify(ctx context.Context, w *work, rcpt *recipient, q que
 		case postponed:
 			return r.postponed(w, rcpt, q)
 		}
-		at, ok := r.Limiter.Reserve(now, w.workspace.TeamID, slack.MethodHistory, "readback/"+rcpt.conversation)
+		at, ok := r.Limiter.Reserve(now, w.workspace.TeamID, q.key.method(), "readback/"+q.key.conversation+q.key.thread)
 		if !ok {
 			r.leave(q, now)
 			rcpt.pend(v1alpha1.ReasonVerifyingOutcome, rcpt.suspicion()+"; it waits for its turn to read the conversation, to stay within Slack's rate limit")
@@ -99,7 +111,10 @@ func (r *Reconciler) leave(q question, now time.Time) {
 
 // suspicion says why the message may be in Slack already.
 func (r *recipient) suspicion() string {
-	if r.restarted {
+	switch {
+	case r.outdated:
+		return "the new content may have been posted before"
+	case r.restarted:
 		return "it is older than this run of the operator and may have been sent before"
 	}
 	return "Slack may have taken the message at the last attempt"
@@ -140,8 +155,15 @@ func (r *Reconciler) unverifiable(w *work, rcpt *recipient, why string) bool {
 func (r *Reconciler) unread(w *work, rcpt *recipient, q question, e *slack.Error) bool {
 	r.answered(w, e)
 	switch {
+	case e.Class == slack.ClassMessageNotFound && q.key.thread != "":
+		// Without its parent a reply is posted outside of the thread.
+		rcpt.unthreaded = true
+		rcpt.pend(v1alpha1.ReasonVerifyingOutcome, rcpt.suspicion()+", so the conversation is being read")
+		rcpt.brief = true
+		w.wait(r.Clock.Now().Add(time.Millisecond))
+		return false
 	case e.Class == slack.ClassRateLimited:
-		r.Limiter.Penalize(r.Clock.Now(), w.workspace.TeamID, slack.MethodHistory, e.RetryAfter)
+		r.Limiter.Penalize(r.Clock.Now(), w.workspace.TeamID, q.key.method(), e.RetryAfter)
 	case !e.Class.Passing():
 		return r.unverifiable(w, rcpt, fmt.Sprintf("the conversation can't be read back (%v)", e))
 	}
@@ -161,9 +183,14 @@ func (r *Reconciler) postponed(w *work, rcpt *recipient, q question) bool {
 func (r *Reconciler) found(w *work, rcpt *recipient, m slack.StoredMessage) {
 	rcpt.delivery.Timestamp = m.Timestamp
 	rcpt.delivery.ConversationID = rcpt.conversation
+	rcpt.delivery.ThreadTimestamp = m.ThreadTS
+	rcpt.unthreaded = rcpt.thread != "" && m.ThreadTS == ""
 	r.delivered(w, rcpt)
-	if hash := m.Metadata.Payload["content"]; hash != "" {
+	if hash := m.Metadata.Payload["content"]; hash != "" && hash != w.hash {
+		// What has been found is out, but is not what is asked for by now.
 		rcpt.delivery.ContentHash = hash
+		w.supersede(rcpt.entry, false)
+		w.wait(r.Clock.Now().Add(time.Millisecond))
 	}
 	if rcpt.delivery.Attempts == 0 {
 		rcpt.delivery.Attempts = 1

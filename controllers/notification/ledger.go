@@ -28,6 +28,8 @@ type record struct {
 	entries    map[string]*entry
 	// waiting is since when there has been nothing but waiting.
 	waiting time.Time
+	// mentioning is since when somebody whom it mentions is looked for.
+	mentioning time.Time
 	// written is the status that was last written by this process.
 	written *v1alpha1.SlackNotificationStatus
 	// version is the resourceVersion of that write.
@@ -73,7 +75,26 @@ type entry struct {
 	joined bool
 	// brief: what it waits for will be over so soon that it need not be told.
 	brief bool
+	// outdated: the message is out with another content than the spec's.
+	outdated bool
+	// blurred: an edit was begun whose outcome is not known, so that what is
+	// out is not known either.
+	blurred bool
+	// anew is the reason why the new content is posted and not edited in;
+	// empty when it is not. asked: what may have been posted by another
+	// process has been looked for.
+	anew  string
+	asked bool
+	// unthreaded: the thread is gone, so the message is looked for outside.
+	unthreaded bool
+	// deleted: the message was removed from Slack, or can't be for the reason
+	// in leftover.
+	deleted  bool
+	leftover string
 }
+
+// out reports whether a message of this delivery is in Slack.
+func (e *entry) out() bool { return e.delivery.DeliveredAt != nil }
 
 // leadership is since when this process leads: its own time, and the API
 // server's resourceVersion. The zero value is for a process that has just
@@ -95,7 +116,7 @@ func (l leadership) after(n *v1alpha1.SlackNotification) bool {
 		return true
 	}
 	order, err := resourceversion.CompareResourceVersion(n.ResourceVersion, l.version)
-	return err == nil && order > 0 && n.Generation == 1 && n.Status.ObservedGeneration < 0
+	return err == nil && order > 0 && n.Generation == 1 && n.Status.ObservedGeneration < 0 && len(n.Finalizers) == 0
 }
 
 // find returns the record of an object; fresh when there was none yet.
@@ -125,6 +146,12 @@ func (l *ledger) size() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.records)
+}
+
+func (l *ledger) leadership() leadership {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.since
 }
 
 // Waiting counts the notifications that are not settled.

@@ -41,6 +41,8 @@ var verdicts = map[slack.Class]verdict{
 	slack.ClassUserNotMessageable: {state: v1alpha1.DeliveryFailed, reason: v1alpha1.ReasonUserNotMessageable, advice: "name somebody else, or a channel", conversation: true},
 	slack.ClassQuotaExceeded:      {state: v1alpha1.DeliveryFailed, reason: v1alpha1.ReasonQuotaExceeded, advice: "the workspace's plan takes no more messages; it is tried again now and then"},
 	slack.ClassMessageRejected:    {state: v1alpha1.DeliveryFailed, reason: v1alpha1.ReasonMessageRejected, advice: "correct the content of this SlackNotification", final: true},
+	slack.ClassMessageNotFound:    {state: v1alpha1.DeliveryFailed, reason: v1alpha1.ReasonThreadNotFound, advice: "check spec.thread: the message to reply to is gone"},
+	slack.ClassMessageClosed:      {state: v1alpha1.DeliveryFailed, reason: v1alpha1.ReasonPostingRestricted, advice: "ask an administrator of the workspace to let the app post there"},
 	slack.ClassInvalidCall:        {state: v1alpha1.DeliveryFailed, reason: v1alpha1.ReasonInternalError, advice: "this is a fault of the operator or of its set-up; please report it", final: true},
 }
 

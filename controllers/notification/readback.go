@@ -19,10 +19,34 @@ type readback struct {
 	swept time.Time
 }
 
-type conversationKey struct{ team, conversation string }
+// conversationKey names a conversation, or one thread in it.
+type conversationKey struct{ team, conversation, thread string }
+
+// method that reads it.
+func (k conversationKey) method() string {
+	if k.thread != "" {
+		return slack.MethodReplies
+	}
+	return slack.MethodHistory
+}
 
 // stored names a message that the operator has written.
 type stored struct{ notification, recipient string }
+
+// findings are the messages that were found. A notification whose content was
+// posted anew has several.
+type findings map[stored][]slack.StoredMessage
+
+// after returns a message that is newer than the one with a ts.
+func (f findings) after(id stored, ts string) (slack.StoredMessage, bool) {
+	for _, m := range f[id] {
+		// Both are of ten and six digits.
+		if m.Timestamp > ts {
+			return m, true
+		}
+	}
+	return slack.StoredMessage{}, false
+}
 
 // scan is one conversation. What is wanted from it comes together while the
 // first of those in doubt wait for the settle time.
@@ -43,11 +67,11 @@ type scan struct {
 	// and cursor how far it has come; began is zero when there is none.
 	began, oldest time.Time
 	cursor        string
-	partial       map[stored]slack.StoredMessage
+	partial       findings
 
 	// complete is what the last whole reading has found; it began at
 	// completeAt and went back to completeFrom.
-	complete                 map[stored]slack.StoredMessage
+	complete                 findings
 	completeAt, completeFrom time.Time
 }
 
@@ -108,6 +132,9 @@ const (
 type question struct {
 	key conversationKey
 	id  stored
+	// after is the ts of a message that is not meant, nor are older ones; empty
+	// when any will do.
+	after string
 	// oldest is the time of the attempt, less the clocks' skew; settled is
 	// when its absence begins to mean something.
 	oldest, settled time.Time
@@ -120,11 +147,10 @@ func (b *readback) ask(q question, now time.Time) (answer, slack.StoredMessage) 
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.scan(q.key, now)
-	if m, ok := s.complete[q.id]; ok {
-		return present, m
-	}
-	if m, ok := s.partial[q.id]; ok {
-		return present, m
+	for _, f := range []findings{s.complete, s.partial} {
+		if m, ok := f.after(q.id, q.after); ok {
+			return present, m
+		}
 	}
 	if !s.completeAt.IsZero() && !s.completeAt.Before(q.settled) && !s.completeFrom.After(q.oldest) {
 		return absent, slack.StoredMessage{}
@@ -139,7 +165,7 @@ func (b *readback) ask(q question, now time.Time) (answer, slack.StoredMessage) 
 	}
 	if s.began.IsZero() || s.began.Before(q.settled) || s.oldest.After(q.oldest) {
 		// A reading that can't answer this one is begun anew, for all.
-		s.began, s.oldest, s.cursor, s.partial = now, s.wanted, "", map[stored]slack.StoredMessage{}
+		s.began, s.oldest, s.cursor, s.partial = now, s.wanted, "", findings{}
 	}
 	s.reading = true
 	delete(s.waiting, q.owner)
@@ -174,7 +200,7 @@ func (b *readback) leave(key conversationKey, now time.Time) []types.NamespacedN
 func (b *readback) page(ctx context.Context, api slack.API, key conversationKey, now time.Time) error {
 	b.mu.Lock()
 	s := b.scan(key, now)
-	query := slack.HistoryQuery{Conversation: key.conversation, Oldest: s.oldest, Cursor: s.cursor}
+	query := slack.HistoryQuery{Conversation: key.conversation, ThreadTS: key.thread, Oldest: s.oldest, Cursor: s.cursor}
 	b.mu.Unlock()
 
 	list, next, err := api.History(ctx, query)
@@ -192,7 +218,8 @@ func (b *readback) page(ctx context.Context, api slack.API, key conversationKey,
 	s.failures, s.trouble = 0, nil
 	for _, m := range list {
 		if m.Metadata != nil && m.Metadata.EventType == message.EventType {
-			s.partial[stored{m.Metadata.Payload["notification"], m.Metadata.Payload["recipient"]}] = m
+			id := stored{m.Metadata.Payload["notification"], m.Metadata.Payload["recipient"]}
+			s.partial[id] = append(s.partial[id], m)
 		}
 	}
 	s.cursor = next

@@ -24,7 +24,8 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
 
-// +kubebuilder:rbac:groups=slack.notify.dev,resources=slacknotifications,verbs=get;list;watch;delete
+// +kubebuilder:rbac:groups=slack.notify.dev,resources=slacknotifications,verbs=get;list;watch;patch;delete
+// +kubebuilder:rbac:groups=slack.notify.dev,resources=slacknotifications/finalizers,verbs=update
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slacknotifications/status,verbs=get;update;patch
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slackchannels,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
@@ -34,6 +35,7 @@ import (
 type Directory interface {
 	FindUser(ctx context.Context, ws directory.Workspace, q directory.Query, owner string) (slack.User, error)
 	FindConversation(ctx context.Context, ws directory.Workspace, ref, owner string) (slack.Conversation, error)
+	FindGroup(ctx context.Context, ws directory.Workspace, handle, owner string) (slack.UserGroup, error)
 	DirectMessage(ctx context.Context, ws directory.Workspace, userID, owner string) (string, error)
 	Invalidate(teamID, conversationID string)
 }
@@ -78,19 +80,29 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	if !n.DeletionTimestamp.IsZero() {
-		r.forget(req)
-		return ctrl.Result{}, nil
+		return r.retract(ctx, n)
+	}
+	if err := r.guard(ctx, n); apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: 50 * time.Millisecond}, nil
+	} else if err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if settled(n, r.Clock.Now()) {
 		r.forget(req)
 		return r.expire(ctx, n)
 	}
-	w := r.begin(n)
+	reply, err := r.replyOf(ctx, n)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	w := r.begin(n, reply)
 	for _, phase := range []func(context.Context, *work) error{
 		r.hold,
 		r.giveUp,
 		r.schedule,
+		r.awaitThread,
 		r.connect,
+		r.render,
 		r.resolve,
 		r.deliver,
 	} {

@@ -24,6 +24,7 @@ func (r *Reconciler) record(ctx context.Context, w *work) (ctrl.Result, error) {
 		place = w.place(&w.recipients[0])
 	}
 	compose(w.n, w.deliveries(), w.block, place, now)
+	w.annotate()
 	if at, ok := expiry(w.n); ok {
 		w.wait(at)
 	}

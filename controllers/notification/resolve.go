@@ -25,6 +25,10 @@ func (r *Reconciler) resolve(ctx context.Context, w *work) error {
 			continue
 		}
 		rcpt.brief = false
+		if rcpt.editable() {
+			rcpt.conversation = rcpt.delivery.ConversationID
+			continue
+		}
 		if rcpt.key == defaultKey {
 			r.resolveDefault(w, rcpt)
 		} else if w.conn.API == nil {
@@ -36,6 +40,7 @@ func (r *Reconciler) resolve(ctx context.Context, w *work) error {
 		if w.stop {
 			return nil
 		}
+		r.follow(w, rcpt)
 	}
 	return nil
 }
@@ -52,7 +57,7 @@ func (r *Reconciler) ripe(w *work, rcpt *recipient) bool {
 		rcpt.dormant, rcpt.failures, rcpt.notBefore = false, 0, time.Time{}
 		return true
 	}
-	if r.Clock.Now().Before(rcpt.notBefore) {
+	if w.now.Before(rcpt.notBefore) {
 		w.wait(rcpt.notBefore)
 		return false
 	}

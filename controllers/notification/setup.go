@@ -24,6 +24,7 @@ import (
 const (
 	channelIndex   = "open.spec.channelRef"
 	namespaceIndex = "open.metadata.namespace"
+	threadIndex    = "open.spec.thread"
 )
 
 // DefaultConcurrency is how many notifications are worked on at once. A worker
@@ -41,7 +42,10 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 			if !ok || n.Status.Phase == v1alpha1.PhaseDelivered && n.Status.ObservedGeneration == n.Generation {
 				return nil
 			}
-			return []string{value(n)}
+			if v := value(n); v != "" {
+				return []string{v}
+			}
+			return nil
 		}
 	}
 	byChannel := func(n *v1alpha1.SlackNotification) string { return channelKey(n).String() }
@@ -52,11 +56,21 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 	if err := indexer.IndexField(ctx, &v1alpha1.SlackNotification{}, namespaceIndex, open(byNamespace)); err != nil {
 		return err
 	}
+	byThread := func(n *v1alpha1.SlackNotification) string {
+		if n.Spec.Thread == nil || n.Spec.Thread.NotificationRef == nil {
+			return ""
+		}
+		return n.Spec.Thread.NotificationRef.Name
+	}
+	if err := indexer.IndexField(ctx, &v1alpha1.SlackNotification{}, threadIndex, open(byThread)); err != nil {
+		return err
+	}
 	namespaces := &metav1.PartialObjectMetadata{}
 	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("slacknotification").
 		For(&v1alpha1.SlackNotification{}, builder.WithPredicates(relevant())).
+		Watches(&v1alpha1.SlackNotification{}, handler.EnqueueRequestsFromMapFunc(r.repliesTo), builder.WithPredicates(answerable())).
 		Watches(&v1alpha1.SlackChannel{}, handler.EnqueueRequestsFromMapFunc(r.ofChannel), builder.WithPredicates(channelChanged())).
 		WatchesMetadata(namespaces, handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(r.Wake).
@@ -74,8 +88,22 @@ func relevant() predicate.Predicate {
 			return true
 		}
 		return was.Generation != is.Generation || !is.DeletionTimestamp.IsZero() ||
-			was.Status.FinishedAt == nil && is.Status.FinishedAt != nil
+			is.Status.FinishedAt != nil && (was.Status.FinishedAt == nil || was.Status.ObservedGeneration != is.Status.ObservedGeneration)
 	}}
+}
+
+// answerable lets through what a reply may wait for: its parent is there, has
+// got on, or is gone.
+func answerable() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		was, ok1 := e.ObjectOld.(*v1alpha1.SlackNotification)
+		is, ok2 := e.ObjectNew.(*v1alpha1.SlackNotification)
+		return !ok1 || !ok2 || !equality.Semantic.DeepEqual(was.Status.Deliveries, is.Status.Deliveries) || was.Status.Phase != is.Status.Phase
+	}}
+}
+
+func (r *Reconciler) repliesTo(ctx context.Context, parent client.Object) []reconcile.Request {
+	return r.list(ctx, client.InNamespace(parent.GetNamespace()), client.MatchingFields{threadIndex: parent.GetName()})
 }
 
 // channelChanged lets through what can matter to a waiting notification.
@@ -95,9 +123,9 @@ func (r *Reconciler) ofNamespace(ctx context.Context, ns client.Object) []reconc
 	return r.list(ctx, client.MatchingFields{namespaceIndex: ns.GetName()})
 }
 
-func (r *Reconciler) list(ctx context.Context, fields client.MatchingFields) []reconcile.Request {
+func (r *Reconciler) list(ctx context.Context, options ...client.ListOption) []reconcile.Request {
 	list := &v1alpha1.SlackNotificationList{}
-	if err := r.Client.List(ctx, list, fields, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.Client.List(ctx, list, append(options, client.UnsafeDisableDeepCopy)...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "finding the SlackNotifications that wait")
 		return nil
 	}

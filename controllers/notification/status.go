@@ -87,9 +87,9 @@ func phaseOf(t tally, b *block) v1alpha1.Phase {
 func summarise(n *v1alpha1.SlackNotification, t tally, b *block, place string) {
 	switch {
 	case t.delivered == t.all && t.all == 1:
-		conditions.Ready(n, v1alpha1.ReasonDelivered, "delivered to "+place)
+		conditions.Ready(n, v1alpha1.ReasonDelivered, "delivered to "+place+remarks(n.Status.Deliveries, t))
 	case t.delivered == t.all:
-		conditions.Ready(n, v1alpha1.ReasonDelivered, fmt.Sprintf("delivered to all %d recipients", t.all))
+		conditions.Ready(n, v1alpha1.ReasonDelivered, fmt.Sprintf("delivered to all %d recipients", t.all)+remarks(n.Status.Deliveries, t))
 	case b != nil && t.open > 0:
 		blockCondition(n, b)
 	case t.open == 0:
@@ -107,6 +107,19 @@ func summarise(n *v1alpha1.SlackNotification, t tally, b *block, place string) {
 		}
 		conditions.Progressing(n, reason, text)
 	}
+}
+
+// remarks say what is unusual about messages that were delivered.
+func remarks(deliveries []v1alpha1.Delivery, t tally) string {
+	var b strings.Builder
+	shown := 0
+	for i := range deliveries {
+		if d := &deliveries[i]; d.Message != "" && shown < failuresShown {
+			shown++
+			b.WriteString("; " + label(t, d) + d.Message)
+		}
+	}
+	return b.String()
 }
 
 func blockCondition(n *v1alpha1.SlackNotification, b *block) {

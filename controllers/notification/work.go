@@ -15,7 +15,9 @@ import (
 
 // work is one pass over one notification.
 type work struct {
-	n      *v1alpha1.SlackNotification
+	n *v1alpha1.SlackNotification
+	// now is when the pass began.
+	now    time.Time
 	name   types.NamespacedName
 	record *record
 	// recipients in the order of the spec.
@@ -29,11 +31,22 @@ type work struct {
 	// next is when to look again at the latest; zero when nothing waits for time.
 	next time.Time
 
+	// hash of the content that the spec asks for.
+	hash string
+	// reply is what the message is a reply to.
+	reply reply
+	// stale is why a content that is not the spec's stays in Slack; empty when
+	// none does.
+	stale string
+
 	channel   *v1alpha1.SlackChannel
 	conn      *connection.Connection
 	workspace directory.Workspace
 	stamp     string
-	rendered  message.Rendered
+	rendered  *message.Rendered
+	// unmentioned are the names that were looked up in vain, and why.
+	unmentioned     []string
+	unmentionedNote string
 }
 
 // block is a reason that holds for the whole notification.
@@ -62,6 +75,8 @@ type recipient struct {
 	*entry
 	// conversation to post to, once resolved.
 	conversation string
+	// thread is the ts to reply to; empty when it is no reply.
+	thread string
 }
 
 // defaultKey stands for the SlackChannel's own channel.
@@ -84,8 +99,8 @@ func keyOf(r v1alpha1.Recipient) string {
 func (r *recipient) done() bool { return r.delivery.State == v1alpha1.DeliveryDelivered }
 
 // begin brings together what the object says and what this process knows.
-func (r *Reconciler) begin(n *v1alpha1.SlackNotification) *work {
-	w := &work{n: n, name: client.ObjectKeyFromObject(n)}
+func (r *Reconciler) begin(n *v1alpha1.SlackNotification, reply reply) *work {
+	w := &work{n: n, now: r.Clock.Now(), name: client.ObjectKeyFromObject(n), hash: message.Hash(n.Spec.Content), reply: reply}
 	rec, fresh, leader := r.ledger.find(w.name, n.UID)
 	w.record = rec
 	known := map[string]*v1alpha1.Delivery{}
@@ -95,7 +110,10 @@ func (r *Reconciler) begin(n *v1alpha1.SlackNotification) *work {
 	changed := !fresh && rec.generation != n.Generation || fresh && n.Status.ObservedGeneration != n.Generation
 	rec.generation = n.Generation
 
-	wanted := n.Spec.Recipients
+	wanted := reply.recipients
+	if len(wanted) == 0 {
+		wanted = n.Spec.Recipients
+	}
 	if len(wanted) == 0 {
 		wanted = []v1alpha1.Recipient{{}}
 	}
@@ -109,6 +127,7 @@ func (r *Reconciler) begin(n *v1alpha1.SlackNotification) *work {
 		if e.delivery.State == v1alpha1.DeliveryUnknown && !w.givesUp() {
 			r.reopen(e)
 		}
+		w.supersede(e, fresh)
 		if changed && e.delivery.State != v1alpha1.DeliveryDelivered {
 			e.failures, e.notBefore, e.dormant, e.joined, e.final = 0, time.Time{}, false, false, false
 			if e.delivery.State == v1alpha1.DeliveryFailed {
@@ -128,17 +147,19 @@ func (r *Reconciler) load(n *v1alpha1.SlackNotification, key string, known *v1al
 	if known != nil {
 		e.delivery = *known.DeepCopy()
 	}
-	switch e.delivery.State {
-	case v1alpha1.DeliveryDelivered, v1alpha1.DeliveryUnknown:
-		return e
-	case v1alpha1.DeliveryFailed:
+	if e.delivery.State == v1alpha1.DeliveryFailed {
 		e.dormant = true
 		e.final = e.delivery.Reason == v1alpha1.ReasonMessageRejected || e.delivery.Reason == v1alpha1.ReasonDeadlineExceeded
 		e.notBefore = r.Clock.Now().Add(recheck(0))
 	}
+	e.intended = e.delivery.Reason == v1alpha1.ReasonDelivering
+	// An edit that is repeated changes nothing; what is posted anew is looked
+	// for when it comes to that.
+	if e.out() || e.delivery.State == v1alpha1.DeliveryUnknown {
+		return e
+	}
 	// Another process may have sent it and died before it could say so; with an
 	// intent in the status it certainly was about to.
-	e.intended = e.delivery.Reason == v1alpha1.ReasonDelivering
 	if e.intended || !leader.after(n) {
 		since := leader.at
 		if since.IsZero() {

@@ -16,6 +16,9 @@ type LoadingError struct {
 	// Cause is the last failure of the reading, which is repeated; nil when
 	// there was none.
 	Cause *slack.Error
+	// Again is true when a whole list is there that does not have the name, and
+	// is read once more for it.
+	Again bool
 }
 
 func (e *LoadingError) Error() string {

@@ -26,6 +26,7 @@ type fakeAPI struct {
 	users   [][]slack.User
 	convs   [][]slack.Conversation
 	private bool // without the scope for private channels when false
+	groups  []slack.UserGroup
 	byEmail map[string]slack.User
 	info    map[string]slack.Conversation
 }
@@ -111,6 +112,15 @@ func (f *fakeAPI) ListConversations(ctx context.Context, cursor string, _ int, p
 	}
 	page, next := paged(f.convs, cursor)
 	return page, next, nil
+}
+
+func (f *fakeAPI) ListUserGroups(ctx context.Context) ([]slack.UserGroup, error) {
+	if err := f.called(ctx, slack.MethodUserGroupsList); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.groups, nil
 }
 
 func (f *fakeAPI) LookupUserByEmail(ctx context.Context, email string) (slack.User, error) {

@@ -132,7 +132,9 @@ func (d *Directory) groupsRefused(ws Workspace, err error) {
 func (d *Directory) takeGroups(ws Workspace, groups []slack.UserGroup) []string {
 	byHandle := make(map[string]slack.UserGroup, len(groups))
 	for _, g := range groups {
-		byHandle[strings.ToLower(g.Handle)] = g
+		if g.Handle != "" {
+			byHandle[strings.ToLower(g.Handle)] = g
+		}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -75,7 +75,7 @@ func (l *list[E]) await(owner string, match func(E) bool) error {
 	}
 	l.waiting[owner] = match
 	l.load()
-	return &LoadingError{What: "the " + l.noun() + " of workspace " + place(l.ws), Cause: l.cause}
+	return &LoadingError{What: "the " + l.noun() + " of workspace " + place(l.ws), Cause: l.cause, Again: l.ready()}
 }
 
 func (l *list[E]) noun() string {

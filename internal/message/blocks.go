@@ -41,7 +41,7 @@ type (
 func ptr[T any](v T) *T { return &v }
 
 // atName is a plain @name, which Slack may take for a mention.
-var atName = regexp.MustCompile(`(?:^|[^<\pL\pN])@\pL`)
+var atName = regexp.MustCompile(`(?:^|[^<\pL\pN])@[\pL\pN_]`)
 
 // mrkdwn makes a text object. Slack makes links of the addresses in it and
 // mentions of certain plain names, unless it is to take the text verbatim

@@ -10,8 +10,8 @@ import (
 var inlineEscaper = strings.NewReplacer(
 	"&", "&amp;", "<", "&lt;", ">", "&gt;", `\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "~", `\~`,
 	"[", `\[`, "]", `\]`, "(", `\(`, ")", `\)`, "!", `\!`, "|", `\|`, "@", `\@`,
-	// Addresses become links by themselves.
-	"://", `\://`, "www.", `www\.`, "WWW.", `WWW\.`,
+	// An address becomes a link by itself.
+	"://", `\://`,
 )
 
 func escapeInline(s string) string { return inlineEscaper.Replace(s) }
@@ -20,11 +20,12 @@ var (
 	// lineStart is what makes a heading, a list, a table or a code block of a
 	// line by its beginning.
 	lineStart = regexp.MustCompile(`(?m)^([ \t]*)([#+\-=:])`)
-	// numbered is what makes a numbered list.
-	numbered = regexp.MustCompile(`(?m)^([ \t]*[0-9]{1,9})([.)])`)
+	// numbered is what makes a numbered list; a bracket is escaped by then.
+	numbered = regexp.MustCompile(`(?m)^([ \t]*[0-9]{1,9})(\.)`)
 	// indented lines are code.
 	indented = regexp.MustCompile(`(?m)^[ \t]+`)
-	anyWWW   = regexp.MustCompile(`(?i)www\.`)
+	// anyWWW becomes a link without a protocol.
+	anyWWW = regexp.MustCompile(`(?i)www\.`)
 )
 
 // EscapeMarkdown makes Markdown of plain text from outside, so that it can
@@ -36,6 +37,5 @@ func EscapeMarkdown(s string) string {
 	s = escapeInline(s)
 	s = anyWWW.ReplaceAllStringFunc(s, func(found string) string { return found[:3] + `\.` })
 	s = lineStart.ReplaceAllString(s, `$1\$2`)
-	// A bracket is escaped by now.
 	return numbered.ReplaceAllString(s, `$1\$2`)
 }

@@ -37,25 +37,26 @@ const (
 	splitReserve = 64
 )
 
-// mark shows that something is missing.
-const mark = "\n… _(shortened)_"
+// cutMark shows that something is missing.
+const cutMark = "\n… _(shortened)_"
 
-// shorten cuts mrkdwn to a number of characters, with a mark.
-func (r *renderer) shorten(text string, limit int) string {
+// shorten cuts mrkdwn to a number of characters, with a mark; what it is, is
+// for the note.
+func (r *renderer) shorten(what, text string, limit int) string {
 	total := utf8.RuneCountInString(text)
 	if total <= limit {
 		return text
 	}
-	head, rest := cut(text, limit-utf8.RuneCountInString(mark)-len(fence)-1)
+	head, rest := cut(text, limit-utf8.RuneCountInString(cutMark)-len(fence)-1)
 	if strings.Count(head, fence)%2 == 1 {
 		head += "\n" + fence
 	}
-	r.shortened(rest, total)
-	return head + mark
+	r.shortened(what, rest, total)
+	return head + cutMark
 }
 
-func (r *renderer) shortened(rest string, total int) {
-	r.note("the text was shortened by %d of %d characters to what Slack takes in one message", utf8.RuneCountInString(rest), total)
+func (r *renderer) shortened(what, rest string, total int) {
+	r.note("%s was shortened by %d of %d characters to what Slack takes in one message", what, utf8.RuneCountInString(rest), total)
 }
 
 // shortenMarkdown cuts Markdown to a number of characters, with a mark.
@@ -64,12 +65,12 @@ func (r *renderer) shortenMarkdown(text string, limit int) string {
 	if total <= limit {
 		return text
 	}
-	head, rest := cutMarkdown(text, limit-utf8.RuneCountInString(mark)-1-fenceReserve)
+	head, rest := cutMarkdown(text, limit-utf8.RuneCountInString(cutMark)-1-fenceReserve)
 	if closing := openFence(head); closing != "" {
 		head += "\n" + closing
 	}
-	r.shortened(rest, total)
-	return head + "\n" + mark
+	r.shortened("the Markdown", rest, total)
+	return head + "\n" + cutMark
 }
 
 // fenceReserve is for the fence that closes a code block; one longer than that
@@ -84,13 +85,13 @@ var unbroken = regexp.MustCompile("!?\\[[^\\]\\n]*\\]\\([^)\\n]*\\)|`[^`\\n]+`|<
 func cutMarkdown(text string, limit int) (head, rest string) {
 	at := byteOffset(text, max(limit, 1))
 	if i := strings.LastIndex(text[:at], "\n\n"); i > at/2 {
-		return text[:i], text[i+2:]
+		return strings.TrimRight(text[:i], "\n "), text[i+2:]
 	}
 	// What is only a part of a line is cut off where it is a table's row or
 	// code, and where the line is not all there is.
 	line := strings.LastIndexByte(text[:at], '\n')
 	if row := strings.Contains(text[line+1:at], "|"); line > at/2 || line > 0 && (row || openFence(text[:line]) != "") {
-		return text[:line], text[line+1:]
+		return strings.TrimRight(text[:line], "\n "), text[line+1:]
 	}
 	for _, span := range unbroken.FindAllStringIndex(text[line+1:min(len(text), at+longestToken)], -1) {
 		if from, to := span[0]+line+1, span[1]+line+1; from < at && at < to && from > 0 {
@@ -102,7 +103,7 @@ func cutMarkdown(text string, limit int) (head, rest string) {
 		func(span []int) bool { return span[0]+line+1 < i && i < span[1]+line+1 }) {
 		at = i
 	}
-	return text[:at], text[at:]
+	return strings.TrimRight(text[:at], " "), text[at:]
 }
 
 // fenceLine is a line that opens or closes a code block, also in a quote or a list.
@@ -136,7 +137,7 @@ func openFence(text string) string {
 	}, prefix) + open
 }
 
-// level returns how long the longest may be so that all together are at most
+// level returns how long each may be at most, so that all together are at most
 // total: the short ones leave what they don't need to the long ones.
 func level(lengths []int, total int) int {
 	sorted := slices.Sorted(slices.Values(lengths))
@@ -147,5 +148,5 @@ func level(lengths []int, total int) int {
 		}
 		total -= n
 	}
-	return total
+	return slices.Max(append(sorted, 0))
 }

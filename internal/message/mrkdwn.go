@@ -92,11 +92,13 @@ func (c *converter) list(n *ast.List) string {
 		case startsWithBox(item):
 			marker = ""
 		}
-		indent := strings.Repeat(" ", 4)
-		if c.lists > deepest {
-			indent = ""
+		written := c.children(item, "\n")
+		if c.lists <= deepest {
+			written = prefixed(written, marker, "    ")
+		} else {
+			written = marker + written
 		}
-		out = append(out, prefixed(c.children(item, "\n"), marker, indent))
+		out = append(out, written)
 	}
 	return strings.Join(out, "\n")
 }
@@ -148,8 +150,8 @@ func (c *converter) inline(parent ast.Node) string {
 			if last, _ := utf8.DecodeLastRuneInString(b.String()); isWord(last) {
 				b.WriteString("\u200b")
 			}
-			if next := n.NextSibling(); next != nil && next.Kind() == ast.KindText {
-				if r, _ := utf8.DecodeRune(next.(*ast.Text).Value(c.source)); isWord(r) { //nolint:forcetypeassert // its kind says so
+			if next, ok := n.NextSibling().(*ast.Text); ok {
+				if r, _ := utf8.DecodeRune(next.Value(c.source)); isWord(r) {
 					written += "\u200b"
 				}
 			}

@@ -214,7 +214,7 @@ func (r *renderer) body(budget *int, text string) []json.RawMessage {
 	}
 	var out []json.RawMessage
 	// A code block that is split is closed and opened again, which adds to it.
-	for _, part := range split(r.shorten(text, *budget-splitReserve), maxSection) {
+	for _, part := range split(r.shorten("the text", text, *budget-splitReserve), maxSection) {
 		*budget -= utf8.RuneCountInString(part)
 		if strings.TrimSpace(part) != "" {
 			out = append(out, sectionBlock(part))
@@ -286,7 +286,7 @@ func (r *renderer) fields(budget *int) []json.RawMessage {
 		}
 	}
 	for i, f := range r.content.Fields {
-		line := r.shorten(lines[i], min(maxSection, most))
+		line := r.shorten(fmt.Sprintf("field %q", oneLine(f.Title)), lines[i], min(maxSection, most))
 		n := utf8.RuneCountInString(line)
 		*budget -= n
 		if f.Short && n <= maxField {

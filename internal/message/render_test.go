@@ -110,7 +110,7 @@ func checkLimits(t testing.TB, c v1alpha1.Content, r Rendered) {
 	for _, raw := range all {
 		total += checkBlock(t, raw)
 	}
-	if c.Markdown == "" && total > 11000 {
+	if total > 9500 {
 		t.Errorf("%d characters in all blocks", total)
 	}
 }
@@ -194,38 +194,4 @@ func TestMetadataHoldsNoNames(t *testing.T) {
 	if m.Payload["recipient"] == Metadata("uid", "email:bob@example.com", "hash").Payload["recipient"] {
 		t.Error("two recipients look the same")
 	}
-}
-
-func FuzzRender(f *testing.F) {
-	f.Add("title", "text", "", "Error", "field", "value", "https://example.com", "cluster")
-	f.Add("", strings.Repeat("a<@U1>&amp;", 900), "", "", "", "", "", "")
-	f.Add("", strings.Repeat("```x\n", 3000), "", "Critical", "f", strings.Repeat("v", 2000), "", "")
-	f.Add("t", "", strings.Repeat("# m\n", 3000), "Info", "", "", "", "prod")
-	f.Add("\xff", "\xff\xfe", "", "", "\xff", "\xff", "http://\xff", "\xff")
-	f.Fuzz(func(t *testing.T, title, text, markdown, severity, fieldTitle, fieldValue, link, cluster string) {
-		c := v1alpha1.Content{Severity: v1alpha1.Severity(severity)}
-		if _, ok := looks[c.Severity]; !ok {
-			c.Severity = ""
-		}
-		// What the API server lets through.
-		valid := func(s string, limit int) string {
-			s = strings.ToValidUTF8(s, "?")
-			return s[:byteOffset(s, limit)]
-		}
-		c.Title, c.Text = valid(title, 150), valid(text, 40000)
-		if c.Text == "" {
-			c.Markdown = valid(markdown, 12000)
-		}
-		if fieldTitle != "" {
-			c.Fields = []v1alpha1.Field{{Title: valid(fieldTitle, 300), Value: valid(fieldValue, 2000)}, {Title: "x", Value: valid(fieldValue, 2000), Short: true}}
-		}
-		if link != "" {
-			c.Link = &v1alpha1.Link{Text: valid(title, 75), URL: valid(link, 3000)}
-		}
-		if c.Title == "" && c.Text == "" && c.Markdown == "" {
-			c.Attachments = []v1alpha1.RawObject{{RawExtension: runtime.RawExtension{Raw: []byte(`{}`)}}}
-		}
-		r := Render(c, Options{ClusterName: valid(cluster, 100)})
-		checkLimits(t, c, r)
-	})
 }

@@ -24,8 +24,10 @@ func linkTarget(s string) string {
 
 func linkText(s string) string { return Escape(oneLine(s)) }
 
+var liner = strings.NewReplacer("\r", "", "\n", " ")
+
 // oneLine is for what has no meaning across lines.
-func oneLine(s string) string { return strings.NewReplacer("\r", "", "\n", " ").Replace(s) }
+func oneLine(s string) string { return liner.Replace(s) }
 
 // fence begins and ends a code block.
 const fence = "```"

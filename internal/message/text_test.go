@@ -32,6 +32,7 @@ func TestCut(t *testing.T) {
 		{"not through a mention", "hello <@U0123456>", 12, "hello", "<@U0123456>"},
 		{"not through a link's text", "x <https://e.com|a b c d e f g>", 24, "x ", "<https://e.com|a b c d e f g>"},
 		{"not through an entity", "aaaaa&amp;b", 8, "aaaaa", "&amp;b"},
+		{"not through a fence", "aaaa```bb", 5, "aaaa", "```bb"},
 		{"not through a character", "äöüß", 2, "äö", "üß"},
 		{"a lone < is no token", "a < b and more", 8, "a < b", "and more"},
 	} {

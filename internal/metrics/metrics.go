@@ -24,6 +24,7 @@ const (
 	OutcomeDelivered = "delivered"
 	OutcomeRetried   = "retried"
 	OutcomeFailed    = "failed"
+	OutcomeEdited    = "edited"
 )
 
 // New registers the metrics.
@@ -31,7 +32,7 @@ func New(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "slack_notifier_deliveries_total",
-			Help: "Attempts to deliver a message to one recipient, by outcome (delivered, retried, failed) and adapter (webapi, webhook).",
+			Help: "Attempts to deliver a message to one recipient, by outcome (delivered, edited, retried, failed) and adapter (webapi, webhook).",
 		}, []string{"outcome", "adapter"}),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "slack_notifier_delivery_latency_seconds",

@@ -1,7 +1,7 @@
 package slacksim
 
 import (
-	_ "embed"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -12,19 +12,6 @@ import (
 	"sync"
 	"time"
 )
-
-//go:embed page.html
-var pageHTML []byte
-
-func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/" {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src * data:")
-	_, _ = w.Write(pageHTML) // the client may be gone
-}
 
 // Call is one request as it was answered.
 type Call struct {
@@ -83,6 +70,8 @@ func (c *calls) note(team, method, channel, answer string, at time.Time) {
 type State struct {
 	Workspaces []*Workspace `json:"workspaces"`
 	Messages   []*Message   `json:"messages"`
+	// Deleted messages, in the order of their deletion.
+	Deleted []*Message `json:"deleted"`
 }
 
 // Calls is what GET /_sim/calls tells.
@@ -112,13 +101,19 @@ func (s *Server) serveSim(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		writeJSON(w, s.snapshot(r.URL.Query().Get("channel")).Messages)
+	case "deleted":
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		writeJSON(w, s.snapshot(r.URL.Query().Get("channel")).Deleted)
+	case "delete", "close":
+		s.actOn(w, r, strings.TrimPrefix(r.URL.Path, "/_sim/"))
 	case "calls":
 		s.serveCalls(w)
 	case "events":
 		s.serveEvents(w, r)
 	case "faults":
 		s.serveFaults(w, r)
-	case "tokens", "webhooks", "users", "channels":
+	case "tokens", "webhooks", "users", "groups", "channels":
 		s.change(w, r, strings.TrimPrefix(r.URL.Path, "/_sim/"))
 	default:
 		http.NotFound(w, r)
@@ -140,8 +135,37 @@ func (s *Server) snapshot(channel string) State {
 			out.Messages = append(out.Messages, list...)
 		}
 	}
+	out.Deleted = append([]*Message{}, s.deleted...)
+	if channel != "" {
+		out.Deleted = slices.DeleteFunc(out.Deleted, func(m *Message) bool { return m.Channel != channel })
+	}
 	sort.Slice(out.Messages, func(i, j int) bool { return out.Messages[i].TS < out.Messages[j].TS })
 	return out
+}
+
+// actOn a message as a person would: delete it, or close it to edits.
+func (s *Server) actOn(w http.ResponseWriter, r *http.Request, action string) {
+	var about struct {
+		Channel string `json:"channel"`
+		TS      string `json:"ts"`
+	}
+	if !readJSON(w, r, &about) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.find(about.Channel, about.TS)
+	if m == nil {
+		http.Error(w, "no such message", http.StatusNotFound)
+		return
+	}
+	if action == "delete" {
+		s.remove(m, "person")
+	} else {
+		m.Closed = true
+	}
+	s.notify()
+	writeJSON(w, answer{"ok": true})
 }
 
 func (s *Server) serveCalls(w http.ResponseWriter) {
@@ -177,7 +201,8 @@ func readJSON(w http.ResponseWriter, r *http.Request, out any) bool {
 	return true
 }
 
-// change adds or replaces a token, webhook, user or channel.
+// change adds or replaces a token, webhook, user, group or channel. Of a
+// channel that is there, what is left out stays as it is.
 func (s *Server) change(w http.ResponseWriter, r *http.Request, kind string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,14 +238,43 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, kind string) {
 			sort.Slice(team.Users, func(i, j int) bool { return team.Users[i].ID < team.Users[j].ID })
 			writeJSON(w, u)
 		}
+	case "groups":
+		g := &Group{}
+		if readJSON(w, r, g) {
+			team.Groups = slices.DeleteFunc(team.Groups, func(old *Group) bool { return old.ID == g.ID })
+			team.Groups = append(team.Groups, g)
+			writeJSON(w, g)
+		}
 	case "channels":
-		c := &Channel{}
-		if readJSON(w, r, c) {
-			team.Rooms = slices.DeleteFunc(team.Rooms, func(old *Channel) bool { return old.ID == c.ID })
-			team.Rooms = append(team.Rooms, c)
-			writeJSON(w, c)
+		var change json.RawMessage
+		if readJSON(w, r, &change) {
+			changeChannel(w, team, change)
 		}
 	}
+	s.notify()
+}
+
+func changeChannel(w http.ResponseWriter, team *Workspace, change json.RawMessage) {
+	var named Channel
+	_ = json.Unmarshal(change, &named) // looked at below
+	ch := &Channel{}
+	old := team.room(named.ID)
+	if old != nil {
+		*ch = *old
+		ch.Members, ch.PreviousNames = slices.Clone(old.Members), slices.Clone(old.PreviousNames)
+	}
+	d := json.NewDecoder(bytes.NewReader(change))
+	d.DisallowUnknownFields()
+	if err := d.Decode(ch); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if old != nil {
+		*old = *ch
+	} else {
+		team.Rooms = append(team.Rooms, ch)
+	}
+	writeJSON(w, ch)
 }
 
 // notify tells the pages that something has changed.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -29,7 +28,7 @@ func (s *Server) postMessage(c *call) (answer, *refusal) {
 		return nil, refuse("ratelimited")
 	}
 	s.add(s, m)
-	out := answer{"channel": ch.ID, "ts": m.TS, "message": m.object(false)}
+	out := answer{"channel": ch.ID, "ts": m.TS, "message": s.object(m, false)}
 	if warning != "" {
 		out["warning"] = warning
 		out["response_metadata"] = answer{"warnings": []string{warning}}
@@ -124,9 +123,8 @@ func (s *Server) compose(c *call, ch *Channel) (*Message, string, *refusal) {
 	if no := m.meta(a["metadata"]); no != nil {
 		return nil, "", no
 	}
-	if m.ThreadTS != "" && !slices.ContainsFunc(s.messages[ch.ID], func(p *Message) bool { return p.TS == m.ThreadTS }) {
-		m.ThreadTS = "" // the parent is gone: posted outside of any thread
-	}
+	m.ThreadTS = s.thread(ch.ID, m.ThreadTS)
+	m.Broadcast = m.Broadcast && m.ThreadTS != ""
 	warning := ""
 	if utf8.RuneCountInString(m.Text) > maxPosted {
 		m.Text, warning = string([]rune(m.Text)[:maxPosted]), "message_truncated"
@@ -163,11 +161,13 @@ func (s *Server) getPermalink(c *call) (answer, *refusal) {
 	if no != nil {
 		return nil, no
 	}
-	for _, m := range s.messages[ch.ID] {
-		if m.TS == c.args["message_ts"] {
-			link := fmt.Sprintf("%sarchives/%s/p%s", c.team.URL, ch.ID, strings.ReplaceAll(m.TS, ".", ""))
-			return answer{"channel": ch.ID, "permalink": link}, nil
-		}
+	m := s.find(ch.ID, c.args["message_ts"])
+	if m == nil || m.Subtype == tombstone {
+		return nil, refuse("message_not_found")
 	}
-	return nil, refuse("message_not_found")
+	link := fmt.Sprintf("%sarchives/%s/p%s", c.team.URL, ch.ID, strings.ReplaceAll(m.TS, ".", ""))
+	if m.ThreadTS != "" {
+		link += "?thread_ts=" + m.ThreadTS + "&cid=" + ch.ID
+	}
+	return answer{"channel": ch.ID, "permalink": link}, nil
 }

@@ -1,7 +1,6 @@
 package slacksim
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 )
@@ -13,10 +12,16 @@ func (c *call) channelObject(ch *Channel) answer {
 	if ch.dm() {
 		return answer{"id": ch.ID, "is_im": true, "user": ch.User, "is_archived": false, "created": 1700000000}
 	}
+	created := ch.Created
+	if created == 0 {
+		created = 1700000000
+	}
 	return answer{
 		"id": ch.ID, "name": ch.Name, "name_normalized": ch.Name, "is_channel": !ch.Private, "is_group": ch.Private,
 		"is_im": false, "is_mpim": false, "is_private": ch.Private, "is_archived": ch.Archived,
-		"is_member": ch.has(c.token.BotUser), "created": 1700000000,
+		"is_member": ch.has(c.token.BotUser), "is_general": ch.General, "created": created, "creator": ch.Creator,
+		"topic": answer{"value": escaped(ch.Topic)}, "purpose": answer{"value": escaped(ch.Purpose)},
+		"previous_names": append([]string{}, ch.PreviousNames...),
 	}
 }
 
@@ -65,14 +70,20 @@ func (s *Server) conversationsInfo(c *call) (answer, *refusal) {
 	if no != nil {
 		return nil, no
 	}
-	scope := "channels:read"
-	if ch.Private {
-		scope = "groups:read"
-	}
-	if !ch.dm() && !c.may(scope) {
+	if scope := ch.readScope(); !ch.dm() && !c.may(scope) {
 		return nil, missing(c, scope)
 	}
 	return answer{"channel": c.channelObject(ch)}, nil
+}
+
+func (c *Channel) readScope() string {
+	switch {
+	case c.dm():
+		return "im:read"
+	case c.Private:
+		return "groups:read"
+	}
+	return "channels:read"
 }
 
 func (s *Server) conversationsMembers(c *call) (answer, *refusal) {
@@ -80,7 +91,15 @@ func (s *Server) conversationsMembers(c *call) (answer, *refusal) {
 	if no != nil {
 		return nil, no
 	}
-	return answer{"members": ch.Members, "response_metadata": answer{"next_cursor": ""}}, nil
+	if scope := ch.readScope(); !c.may(scope) {
+		return nil, missing(c, scope)
+	}
+	from, to, next, no := page(c.args, len(ch.Members), 100, 1000)
+	if no != nil {
+		return nil, no
+	}
+	members := append([]string{}, ch.Members[from:to]...)
+	return answer{"members": members, "response_metadata": answer{"next_cursor": next}}, nil
 }
 
 func (s *Server) conversationsOpen(c *call) (answer, *refusal) {
@@ -123,7 +142,7 @@ func (s *Server) conversationsJoin(c *call) (answer, *refusal) {
 		out["warning"] = "already_in_channel"
 		return out, nil
 	}
-	ch.Members = append(ch.Members, c.token.BotUser)
+	s.join(c, ch, c.token.BotUser)
 	out["channel"] = c.channelObject(ch)
 	return out, nil
 }
@@ -189,35 +208,7 @@ func (s *Server) read(c *call, wanted func(*Message) bool, newestFirst bool) (an
 	}
 	messages := make([]answer, 0, to-from)
 	for _, m := range list[from:to] {
-		messages = append(messages, m.object(c.args.isTrue("include_all_metadata")))
+		messages = append(messages, s.object(m, c.args.isTrue("include_all_metadata")))
 	}
 	return answer{"messages": messages, "has_more": next != "", "response_metadata": answer{"next_cursor": next}}, nil
-}
-
-// object is a message as Slack hands it out; the payload of its metadata only
-// on request.
-func (m *Message) object(withMetadata bool) answer {
-	out := answer{"type": "message", "text": m.Text, "ts": m.TS, "bot_id": "B0BOT0000", "user": m.User}
-	if m.Username != "" {
-		out["username"] = m.Username
-	}
-	if m.ThreadTS != "" {
-		out["thread_ts"] = m.ThreadTS
-	}
-	if m.Blocks != nil {
-		out["blocks"] = m.Blocks
-	}
-	if m.Attachments != nil {
-		out["attachments"] = m.Attachments
-	}
-	if m.Metadata != nil {
-		var meta map[string]json.RawMessage
-		if json.Unmarshal(m.Metadata, &meta) == nil {
-			if !withMetadata {
-				delete(meta, "event_payload")
-			}
-			out["metadata"] = meta
-		}
-	}
-	return out
 }

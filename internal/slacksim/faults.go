@@ -13,13 +13,15 @@ import (
 type Fault struct {
 	// Method as in "chat.postMessage", "webhook", or "*" for all.
 	Method string `json:"method"`
-	// Channel that it is about; all when empty.
+	// Channel that it is about; all when empty. A channel that is to be created
+	// has no ID yet, and is known by its name.
 	Channel string `json:"channel,omitempty"`
 	// Team whose token or webhook it is about; all when empty.
 	Team string `json:"team,omitempty"`
 	// Kind: before the message is taken: "http" (Status), "error" (Code),
 	// "ratelimit" (RetryAfter), "close_before", "hang_before", "redirect" (URL),
-	// "slow" (DelayMS, then all is well). After it was taken: "close_after",
+	// "slow" (DelayMS, then all is well). After it was taken, or the change was
+	// made: "close_after",
 	// "hang_after", "http_after" (Status), "garbage_after", "no_ts".
 	Kind       string `json:"kind"`
 	Status     int    `json:"status,omitempty"`

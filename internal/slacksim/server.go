@@ -47,7 +47,7 @@ func New(c Config) *Server {
 	s.mux.HandleFunc("/api/", s.serveAPI)
 	s.mux.HandleFunc("/services/", s.serveWebhook)
 	s.mux.HandleFunc("/_sim/", s.serveSim)
-	s.mux.HandleFunc("/", s.servePage)
+	s.mux.Handle("/", pageHandler())
 	return s
 }
 
@@ -148,36 +148,52 @@ type method struct {
 	do     func(*Server, *call) (answer, *refusal)
 }
 
+// manage are the scopes to change channels, public and private.
+var manage = []string{"channels:manage", "groups:write"}
+
 var methods = map[string]method{
-	"auth.test":             {tier: 4, do: (*Server).authTest},
-	"chat.postMessage":      {scopes: []string{"chat:write"}, do: (*Server).postMessage},
-	"chat.getPermalink":     {tier: 4, do: (*Server).getPermalink},
-	"conversations.list":    {scopes: []string{"channels:read", "groups:read", "im:read", "mpim:read"}, tier: 2, do: (*Server).conversationsList},
-	"conversations.info":    {scopes: []string{"channels:read", "groups:read", "im:read"}, tier: 3, do: (*Server).conversationsInfo},
-	"conversations.history": {scopes: []string{"channels:history", "groups:history", "im:history"}, tier: 3, do: (*Server).conversationsHistory},
-	"conversations.replies": {scopes: []string{"channels:history", "groups:history", "im:history"}, tier: 3, do: (*Server).conversationsReplies},
-	"conversations.open":    {scopes: []string{"im:write", "mpim:write"}, tier: 3, do: (*Server).conversationsOpen},
-	"conversations.join":    {scopes: []string{"channels:join"}, tier: 3, do: (*Server).conversationsJoin},
-	"conversations.members": {scopes: []string{"channels:read", "groups:read"}, tier: 4, do: (*Server).conversationsMembers},
-	"users.list":            {scopes: []string{"users:read"}, tier: 2, do: (*Server).usersList},
-	"users.info":            {scopes: []string{"users:read"}, tier: 4, do: (*Server).usersInfo},
-	"users.lookupByEmail":   {scopes: []string{"users:read.email"}, tier: 3, do: (*Server).usersLookupByEmail},
-	"usergroups.list":       {scopes: []string{"usergroups:read"}, tier: 2, do: (*Server).usergroupsList},
+	"auth.test":                {tier: 4, do: (*Server).authTest},
+	"chat.postMessage":         {scopes: []string{"chat:write"}, do: (*Server).postMessage},
+	"chat.update":              {scopes: []string{"chat:write"}, tier: 3, do: (*Server).updateMessage},
+	"chat.delete":              {scopes: []string{"chat:write"}, tier: 3, do: (*Server).deleteMessage},
+	"chat.getPermalink":        {tier: 4, do: (*Server).getPermalink},
+	"conversations.list":       {scopes: []string{"channels:read", "groups:read", "im:read", "mpim:read"}, tier: 2, do: (*Server).conversationsList},
+	"conversations.info":       {scopes: []string{"channels:read", "groups:read", "im:read"}, tier: 3, do: (*Server).conversationsInfo},
+	"conversations.history":    {scopes: []string{"channels:history", "groups:history", "im:history"}, tier: 3, do: (*Server).conversationsHistory},
+	"conversations.replies":    {scopes: []string{"channels:history", "groups:history", "im:history"}, tier: 3, do: (*Server).conversationsReplies},
+	"conversations.open":       {scopes: []string{"im:write", "mpim:write"}, tier: 3, do: (*Server).conversationsOpen},
+	"conversations.join":       {scopes: []string{"channels:join"}, tier: 3, do: (*Server).conversationsJoin},
+	"conversations.members":    {scopes: []string{"channels:read", "groups:read", "im:read", "mpim:read"}, tier: 4, do: (*Server).conversationsMembers},
+	"conversations.create":     {scopes: manage, tier: 2, do: (*Server).conversationsCreate},
+	"conversations.rename":     {scopes: manage, tier: 2, do: (*Server).conversationsRename},
+	"conversations.archive":    {scopes: manage, tier: 2, do: (*Server).conversationsArchive},
+	"conversations.unarchive":  {scopes: manage, tier: 2, do: (*Server).conversationsUnarchive},
+	"conversations.setTopic":   {scopes: slices.Concat(manage, []string{"channels:write.topic", "groups:write.topic"}), tier: 2, do: (*Server).conversationsSetTopic},
+	"conversations.setPurpose": {scopes: slices.Concat(manage, []string{"channels:write.topic", "groups:write.topic"}), tier: 2, do: (*Server).conversationsSetPurpose},
+	"conversations.invite":     {scopes: slices.Concat(manage, []string{"channels:write.invites", "groups:write.invites"}), tier: 3, do: (*Server).conversationsInvite},
+	"conversations.kick":       {scopes: manage, tier: 3, do: (*Server).conversationsKick},
+	"users.list":               {scopes: []string{"users:read"}, tier: 2, do: (*Server).usersList},
+	"users.info":               {scopes: []string{"users:read"}, tier: 4, do: (*Server).usersInfo},
+	"users.lookupByEmail":      {scopes: []string{"users:read.email"}, tier: 3, do: (*Server).usersLookupByEmail},
+	"usergroups.list":          {scopes: []string{"usergroups:read"}, tier: 2, do: (*Server).usergroupsList},
 }
 
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/api/")
 	a, code := readArgs(r)
 	c := &call{method: name, args: a}
-	team := s.teamOf(r, a)
-	fault := s.faults.match(name, a["channel"], team)
+	team, channel := s.teamOf(r, a), a["channel"]
+	if name == "conversations.create" {
+		channel = a["name"] // no ID is known yet
+	}
+	fault := s.faults.match(name, channel, team)
 	if fault.before(w, r) {
-		s.calls.note(team, name, a["channel"], "fault:"+fault.Kind, s.now())
+		s.calls.note(team, name, channel, "fault:"+fault.Kind, s.now())
 		fault.carryOut(w, r)
 		return
 	}
 	body, retry := s.dispatch(r, c, code)
-	s.calls.note(team, name, a["channel"], outcome(body, retry), s.now())
+	s.calls.note(team, name, channel, outcome(body, retry), s.now())
 	if retry > 0 {
 		tooMany(w, retry, `{"ok":false,"error":"ratelimited"}`)
 		return

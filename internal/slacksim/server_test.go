@@ -269,7 +269,7 @@ func TestHistoryAndMetadata(t *testing.T) {
 	s.now = s.now.Add(time.Second)
 	second := s.form("chat.postMessage", "channel", "C0GENERAL", "text", "two")
 	plain := s.form("conversations.history", "channel", "C0GENERAL")
-	if strings.Contains(plain.body, `"k"`) || !strings.Contains(plain.body, `"event_type":"e"`) || strings.Contains(plain.body, "reply") {
+	if strings.Contains(plain.body, `"k"`) || !strings.Contains(plain.body, `"event_type":"e"`) || strings.Contains(plain.body, `"reply"`) {
 		t.Errorf("without include_all_metadata: %s", plain.body)
 	}
 	whole := s.form("conversations.history", "channel", "C0GENERAL", "include_all_metadata", "true", "limit", "1")
@@ -379,13 +379,22 @@ func TestTokensHaveScopesOfTheirOwn(t *testing.T) {
 
 func TestPage(t *testing.T) {
 	s := start(t)
-	resp, err := http.Get(s.url + "/")
+	for path, kind := range map[string]string{"/": "text/html", "/style.css": "text/css", "/text.js": "javascript", "/blocks.js": "javascript", "/page.js": "javascript"} {
+		resp, err := http.Get(s.url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || !strings.Contains(resp.Header.Get("Content-Type"), kind) || !strings.Contains(resp.Header.Get("Content-Security-Policy"), "default-src 'none'") {
+			t.Errorf("%s: %d %v", path, resp.StatusCode, resp.Header)
+		}
+	}
+	resp, err := http.Get(s.url + "/nothing")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	data, _ := io.ReadAll(resp.Body)
-	if !strings.Contains(string(data), "<title>") || !strings.Contains(resp.Header.Get("Content-Security-Policy"), "default-src 'none'") {
-		t.Errorf("%v\n%.300s", resp.Header, data)
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusNotFound {
+		t.Errorf("%d", resp.StatusCode)
 	}
 }

@@ -28,23 +28,27 @@ type Channel struct {
 	Name     string `json:"name"`
 	Private  bool   `json:"is_private"`
 	Archived bool   `json:"is_archived"`
-	// Members are user IDs; only bots matter.
+	// Members are user IDs, of bots and of people.
 	Members []string `json:"members"`
 	// User is the person of a direct message.
-	User string `json:"user,omitempty"`
+	User string `json:"user"`
 	// ReadOnly channels refuse posts by apps.
-	ReadOnly bool `json:"read_only,omitempty"`
+	ReadOnly bool `json:"read_only"`
+	// General can be neither archived nor left.
+	General bool `json:"is_general"`
+	// Creator is a user ID, and Created a time in seconds.
+	Creator string `json:"creator"`
+	Created int64  `json:"created"`
+	// Topic and Purpose as they were set; Slack hands them out escaped.
+	Topic         string   `json:"topic"`
+	Purpose       string   `json:"purpose"`
+	PreviousNames []string `json:"previous_names"`
 }
 
 func (c *Channel) dm() bool { return c.User != "" }
 
 func (c *Channel) has(user string) bool {
-	for _, m := range c.Members {
-		if m == user {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.Members, user)
 }
 
 // Group of users that can be mentioned by its handle.
@@ -52,6 +56,8 @@ type Group struct {
 	ID     string `json:"id"`
 	Handle string `json:"handle"`
 	Name   string `json:"name"`
+	// Disabled groups are listed on request only.
+	Disabled bool `json:"disabled,omitempty"`
 }
 
 // Workspace is a Slack workspace.
@@ -108,9 +114,26 @@ type Message struct {
 	Metadata    json.RawMessage `json:"metadata,omitempty"`
 	UnfurlLinks string          `json:"unfurl_links,omitempty"`
 	UnfurlMedia string          `json:"unfurl_media,omitempty"`
-	// Via is "api" or "webhook".
+	// Subtype is Slack's, of what is no message of an app: a notice, as in
+	// "channel_topic", or "tombstone" where a message with replies was deleted.
+	Subtype string `json:"subtype,omitempty"`
+	// Edited is the mark that people see. Edits counts all updates, with and
+	// without the mark.
+	Edited *Edit `json:"edited,omitempty"`
+	Edits  int   `json:"edits,omitempty"`
+	// Closed messages can't be edited any more.
+	Closed bool `json:"closed,omitempty"`
+	// DeletedBy is the user who deleted the message, "person" if none is known.
+	DeletedBy string `json:"deleted_by,omitempty"`
+	// Via is "api", "webhook", or "notice" for what Slack itself has said.
 	Via        string    `json:"via"`
 	ReceivedAt time.Time `json:"received_at"`
+}
+
+// Edit is who edited a message last, and when.
+type Edit struct {
+	User string `json:"user"`
+	TS   string `json:"ts"`
 }
 
 // Seed is what is there at the start.
@@ -132,11 +155,12 @@ const (
 var AllScopes = []string{
 	"chat:write", "chat:write.public", "chat:write.customize", "channels:read", "channels:join", "channels:history",
 	"groups:read", "groups:history", "im:write", "im:history", "users:read", "users:read.email", "usergroups:read",
+	"channels:manage", "groups:write",
 }
 
 // DefaultSeed is a small company named Acme.
 func DefaultSeed() Seed {
-	bot := []string{DemoBotUser}
+	with := func(people ...string) []string { return append([]string{DemoBotUser}, people...) }
 	return Seed{
 		Workspaces: []*Workspace{{
 			ID: DemoTeam, Name: "Acme", URL: "https://acme.slack.com/",
@@ -153,11 +177,11 @@ func DefaultSeed() Seed {
 			},
 			Groups: []*Group{{ID: "S0ONCALL0", Handle: "oncall", Name: "On call"}},
 			Rooms: []*Channel{
-				{ID: "C0GENERAL", Name: "general", Members: bot},
-				{ID: "C0ALERTS0", Name: "alerts", Members: bot},
-				{ID: "C0DEPLOYS", Name: "deploys", Members: bot},
+				{ID: "C0GENERAL", Name: "general", General: true, Members: with("U0YUEH000", "U0ADA0000", "U0GRACE00", "U0SAM0001", "U0SAM0002")},
+				{ID: "C0ALERTS0", Name: "alerts", Topic: "What our systems complain about", Members: with("U0YUEH000", "U0GRACE00")},
+				{ID: "C0DEPLOYS", Name: "deploys", Topic: "What goes live, and how it went", Members: with("U0YUEH000", "U0ADA0000")},
 				{ID: "C0RANDOM0", Name: "random"},
-				{ID: "C0OPSPRIV", Name: "ops-private", Private: true, Members: bot},
+				{ID: "C0OPSPRIV", Name: "ops-private", Private: true, Members: with("U0YUEH000")},
 				{ID: "C0SECRET0", Name: "secret", Private: true},
 				{ID: "C0OLD0000", Name: "old-project", Archived: true},
 			},
@@ -185,8 +209,11 @@ type store struct {
 	webhooks   map[string]*Webhook
 	// messages by channel, oldest first.
 	messages map[string][]*Message
+	// deleted messages as they were, in the order of their deletion.
+	deleted  []*Message
 	lastTS   int64
 	nextDM   int
+	nextRoom int
 }
 
 func newStore(seed Seed) *store {

@@ -95,7 +95,16 @@ func (s *Server) usersLookupByEmail(c *call) (answer, *refusal) {
 func (s *Server) usergroupsList(c *call) (answer, *refusal) {
 	groups := make([]answer, 0, len(c.team.Groups))
 	for _, g := range c.team.Groups {
-		groups = append(groups, answer{"id": g.ID, "team_id": c.team.ID, "handle": g.Handle, "name": g.Name, "is_usergroup": true})
+		if g.Disabled && !c.args.isTrue("include_disabled") {
+			continue
+		}
+		deleted := 0
+		if g.Disabled {
+			deleted = 1700000000
+		}
+		groups = append(groups, answer{
+			"id": g.ID, "team_id": c.team.ID, "handle": g.Handle, "name": g.Name, "is_usergroup": true, "date_delete": deleted,
+		})
 	}
 	return answer{"usergroups": groups}, nil
 }

@@ -189,11 +189,16 @@ func (s *scene) create(ctx context.Context, i int) error {
 		Content:          v1alpha1.Content{Text: s.text(i)},
 		OnUnknownOutcome: s.policy,
 	}}
+	return insist(ctx, func() error { return client.IgnoreAlreadyExists(env.Client.Create(ctx, n.DeepCopy())) })
+}
+
+// insist repeats what fails, while the API server is away or others write.
+func insist(ctx context.Context, do func() error) error {
 	deadline := time.Now().Add(2 * time.Minute)
 	for {
-		err := env.Client.Create(ctx, n.DeepCopy())
-		if err == nil || client.IgnoreAlreadyExists(err) == nil || time.Now().After(deadline) {
-			return client.IgnoreAlreadyExists(err)
+		err := do()
+		if err == nil || time.Now().After(deadline) {
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -246,7 +251,7 @@ func (s *scene) finished(phases ...v1alpha1.Phase) map[v1alpha1.Phase]int {
 // account counts what came of it, and writes the table's row.
 func (s *scene) account() row {
 	s.t.Helper()
-	r := row{name: s.title, messages: s.sent, kills: s.kills, took: time.Since(s.begin)}
+	r := row{messages: s.sent}
 	got := s.received()
 	for i := range s.sent {
 		switch n := got[s.text(i)]; {
@@ -256,6 +261,13 @@ func (s *scene) account() row {
 			r.doubled += n - 1
 		}
 	}
+	return s.enter(r)
+}
+
+// enter completes a row, and puts it into the table.
+func (s *scene) enter(r row) row {
+	s.t.Helper()
+	r.name, r.kills, r.took = s.title, s.kills, time.Since(s.begin)
 	var calls struct {
 		Teams map[string]slacksim.TeamCalls `json:"teams"`
 	}
@@ -267,7 +279,7 @@ func (s *scene) account() row {
 		total += calls.Teams[team].Calls
 		r.provoked += calls.Teams[team].Provoked
 	}
-	r.calls = float64(total) / float64(max(s.sent, 1))
+	r.calls = float64(total) / float64(max(r.messages, 1))
 	results.mu.Lock()
 	defer results.mu.Unlock()
 	results.rows = append(results.rows, r)

@@ -104,6 +104,18 @@ func TestSchema(t *testing.T) {
 		{"SlackNotification", "{" + note + "text: x, onUnknownOutcome: Perhaps}", "Unsupported value"},
 		{"SlackNotification", "{" + note + "text: x, notBefore: '2026-11-24T08:00:00Z'}", accepted},
 		{"SlackNotification", "{" + note + "text: x, notBefore: tomorrow}", "notBefore"},
+		{"SlackNotification", "{" + note + "text: x, updatePolicy: Edit}", accepted},
+		{"SlackNotification", "{" + note + "text: x, updatePolicy: Repost}", accepted},
+		{"SlackNotification", "{" + note + "text: x, updatePolicy: Ignore}", accepted},
+		{"SlackNotification", "{" + note + "text: x, updatePolicy: Rewrite}", "Unsupported value"},
+		{"SlackNotification", "{" + note + "text: x, deletionPolicy: Delete}", accepted},
+		{"SlackNotification", "{" + note + "text: x, deletionPolicy: Forget}", "Unsupported value"},
+		{"SlackNotification", "{" + note + "text: x, thread: {notificationRef: {name: parent}}}", accepted},
+		{"SlackNotification", "{" + note + "text: x, thread: {timestamp: '1700000000.000100', broadcast: true}}", accepted},
+		{"SlackNotification", "{" + note + "text: x, thread: {}}", "set exactly one of notificationRef and timestamp"},
+		{"SlackNotification", "{" + note + "text: x, thread: {timestamp: '1700000000.000100', notificationRef: {name: parent}}}", "set exactly one of notificationRef and timestamp"},
+		{"SlackNotification", "{" + note + "text: x, thread: {timestamp: yesterday}}", "timestamp"},
+		{"SlackNotification", "{" + note + "text: x, thread: {notificationRef: {}}}", "name: Required value"},
 		{"SlackNotification", "{" + note + "tekst: x, title: y}", `unknown field "spec.tekst"`},
 	}
 	g := gomega.NewWithT(t)

@@ -17,8 +17,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
@@ -61,6 +63,7 @@ type Operator struct {
 // module's directory.
 func Start(ctx context.Context, root string, slackFlags ...string) (_ *Env, err error) {
 	env := &Env{}
+	ctrl.SetLogger(logr.Discard()) // or it complains that nobody has set one
 	defer func() {
 		if err != nil {
 			env.Close()

@@ -1,0 +1,25 @@
+package slacksim
+
+import (
+	"embed"
+	"io/fs"
+	"net/http"
+)
+
+//go:embed page
+var pageFiles embed.FS
+
+// pageHandler serves the page that shows the messages.
+func pageHandler() http.Handler {
+	files, err := fs.Sub(pageFiles, "page")
+	if err != nil {
+		panic(err) // the path is a constant
+	}
+	serve := http.FileServerFS(files)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Attachments have a bar of any color, by an attribute.
+		w.Header().Set("Content-Security-Policy",
+			"default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; connect-src 'self'; img-src * data:")
+		serve.ServeHTTP(w, r)
+	})
+}
