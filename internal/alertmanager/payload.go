@@ -15,6 +15,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"hash/fnv"
 	"maps"
 	"slices"
 	"strings"
@@ -227,9 +229,17 @@ func (w wireAlert) alert(fallback Status) Alert {
 		}
 	}
 	if a.Fingerprint == "" {
-		a.Fingerprint = digest(flat(a.Labels))[:16]
+		a.Fingerprint = fingerprint(a.Labels)
 	}
 	return a
+}
+
+// fingerprint is what Alertmanager makes of the labels, so that a post without
+// it tells of the same alert.
+func fingerprint(labels map[string]string) string {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(flat(labels))) // never fails
+	return fmt.Sprintf("%016x", h.Sum64())
 }
 
 // Only returns the post with a part of its alerts, for a rule that groups them

@@ -217,3 +217,74 @@ func TestAlertmanagerPosts(t *testing.T) {
 	w.Expect(changes()[3]).To(gomega.Equal("Success [RESOLVED] Down"))
 	w.Expect(notes.state.SilenceURL()).To(gomega.HavePrefix("http://127.0.0.1:"))
 }
+
+// From a real Alertmanager to Slack: an alert fires, is seen, and its message
+// turns green when it resolves. The operator and an Alertmanager are killed
+// amid it, and nothing is lost or doubled.
+func TestAlertmanagerToSlack(t *testing.T) {
+	w := newWorld(t)
+	w.webAPI("c", "#alerts")
+	i := w.intake()
+	rule := w.rule("am", v1alpha1.SlackAlertSpec{Source: v1alpha1.AlertSource{Alertmanager: &v1alpha1.AlertmanagerSource{}}},
+		func(a *v1alpha1.SlackAlert) { a.Labels = map[string]string{"shard": "own"} })
+	w.Eventually(func() string { w.message(rule); return rule.Status.Address }).Should(gomega.Equal("/v1/namespaces/" + w.ns + "/alerts/am"))
+	w.becomes(rule, current("", v1alpha1.ReasonListening))
+	token := w.tokenOf(w.poster("alertmanager"))
+	one := w.monitor(i.url+rule.Status.Address, token)
+	two := w.monitor(i.url+rule.Status.Address, token, one)
+	start := time.Now().Add(-time.Minute)
+	tell := func(pod string, start, end time.Time, to ...*monitor) {
+		for _, m := range to {
+			m.alert("Down", pod, start, end)
+		}
+	}
+	channel := w.id("C", "ALERTS")
+	// said is the colour and the headline of each message in the channel.
+	said := func() []string {
+		var out []string
+		for _, m := range w.messages(channel) {
+			var attachments []struct{ Color string }
+			_ = json.Unmarshal(m.Attachments, &attachments)
+			line := m.Text
+			for _, a := range attachments {
+				line = a.Color + " " + line
+			}
+			out = append(out, line)
+		}
+		return out
+	}
+	const dark, green = "#8B0000 :rotating_light: *", "#2EB67D :white_check_mark: *"
+	tell("web-0", start, time.Time{}, one, two)
+	w.Eventually(said).Should(gomega.Equal([]string{dark + "[FIRING] Down*"}))
+
+	i.operator.Kill()
+	one.kill()
+	tell("web-1", start, time.Time{}, two)
+	time.Sleep(2 * time.Second) // two group intervals in which nobody listens
+	i.start()
+	w.Eventually(said).Should(gomega.Equal([]string{dark + "[FIRING:2] Down*"}))
+	one = w.monitor(i.url+rule.Status.Address, token, two)
+	tell("web-0", start, time.Time{}, one)
+	tell("web-1", start, time.Time{}, one)
+	tell("web-0", start, time.Now(), one, two)
+	w.Eventually(said).Should(gomega.Equal([]string{dark + "[FIRING] Down*"}))
+	i.operator.Kill()
+	tell("web-1", start, time.Now(), one, two)
+	i.start()
+	w.Eventually(said).Should(gomega.Equal([]string{green + "[RESOLVED] Down*"}))
+	w.Eventually(func() int { w.message(rule); return int(rule.Status.Firing) }).Should(gomega.BeZero())
+
+	// A later firing is a new incident.
+	again := time.Now()
+	tell("web-0", again, time.Time{}, one, two)
+	w.Eventually(said).Should(gomega.Equal([]string{green + "[RESOLVED] Down*", dark + "[FIRING] Down*"}))
+	// A late post of the first one is none.
+	w.Expect(i.post(rule.Status.Address, token, text(fmt.Sprintf(`{"version":"4","groupKey":"{}:{alertname=\"Down\"}","status":"firing","alerts":[
+		{"status":"firing","labels":{"alertname":"Down","pod":"web-0","severity":"critical","namespace":%q},"startsAt":%q}]}`,
+		w.ns, start.Format(time.RFC3339Nano))))).To(code(200))
+	w.Consistently(said, "2s").Should(gomega.Equal([]string{green + "[RESOLVED] Down*", dark + "[FIRING] Down*"}))
+	for _, m := range w.messages(channel) {
+		t.Logf("%d edits: %s", m.Edits, m.Text)
+	}
+	w.Expect(i.post(rule.Status.Address, token, text(`{"alerts":[]}`))).To(gomega.Equal(reply{Code: 400, Body: "the body has no alerts: \"alerts\" is missing or empty\n"}))
+}
