@@ -82,15 +82,24 @@ func TestSlowSendersGiveWay(t *testing.T) {
 	}
 }
 
+// full opens connections whose bodies are being read.
+func (r *rig) full(address string, n int) {
+	r.t.Helper()
+	for range n {
+		c := r.dial(address, "POST /message HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\nExpect: 100-continue\r\n\r\n")
+		if got := said(c); got != "HTTP/1.1 100 Continue" {
+			r.t.Fatal(got)
+		}
+	}
+}
+
 // So do those who are slow to send a body, though not at once.
 func TestSlowBodiesGiveWay(t *testing.T) {
 	r := newRig(t)
 	r.Anonymous = true
 	r.Limits.Connections = 3
 	address := r.serve()
-	for range 3 {
-		r.dial(address, "POST /message HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n{")
-	}
+	r.full(address, 3)
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		got := said(r.dial(address, hello))
 		if got == "HTTP/1.1 200 OK" {
@@ -108,12 +117,7 @@ func TestTooManyConnections(t *testing.T) {
 	r.Anonymous = true
 	r.Limits.Connections = 3
 	address := r.serve()
-	for range 3 {
-		c := r.dial(address, "POST /message HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\nExpect: 100-continue\r\n\r\n")
-		if got := said(c); got != "HTTP/1.1 100 Continue" { // it is being read
-			t.Fatal(got)
-		}
-	}
+	r.full(address, 3)
 	c := r.dial(address, "")
 	if got := said(c); got != "HTTP/1.1 503 Service Unavailable" {
 		t.Errorf("told %q", got)
