@@ -17,6 +17,8 @@ type outcome struct {
 	facts func(*v1alpha1.SlackChannelStatus)
 	// exactlyOnce is nil when nothing new is known of it.
 	exactlyOnce *metav1.Condition
+	// members is nil when nothing new is known of them.
+	members *metav1.Condition
 	// after is when to look again; 0 with recheck is the usual time.
 	after   time.Duration
 	recheck bool
@@ -28,6 +30,9 @@ func (o outcome) apply(c *v1alpha1.SlackChannel) {
 	}
 	if o.exactlyOnce != nil {
 		conditions.Set(c, v1alpha1.ConditionExactlyOnce, o.exactlyOnce.Status, o.exactlyOnce.Reason, o.exactlyOnce.Message)
+	}
+	if o.members != nil {
+		conditions.Set(c, v1alpha1.ConditionMembersInSync, o.members.Status, o.members.Reason, o.members.Message)
 	}
 	if o.mark != nil {
 		o.mark(c)

@@ -1,5 +1,6 @@
-// Package channel reconciles SlackChannels: it checks the credentials and finds
-// the channel, and says in the status what Slack answered.
+// Package channel reconciles SlackChannels: it checks the credentials, finds
+// the channel or, with spec.manage, keeps it as it is to be, and says in the
+// status what Slack answered.
 //
 // It posts no messages; those that do report to it through connection.Health
 // what the posting taught them of a credential.
@@ -15,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/tools/events"
@@ -30,7 +32,8 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
 
-// +kubebuilder:rbac:groups=slack.notify.dev,resources=slackchannels,verbs=get;list;watch
+// +kubebuilder:rbac:groups=slack.notify.dev,resources=slackchannels,verbs=get;list;watch;patch;update
+// +kubebuilder:rbac:groups=slack.notify.dev,resources=slackchannels/finalizers,verbs=update
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slackchannels/status,verbs=get;update;patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch;update
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch;update
@@ -39,9 +42,12 @@ import (
 // jitter.
 const DefaultCheckEvery = 10 * time.Minute
 
-// Directory finds channels.
+// Directory finds channels and people.
 type Directory interface {
 	FindConversation(ctx context.Context, ws directory.Workspace, ref, owner string) (slack.Conversation, error)
+	FindUser(ctx context.Context, ws directory.Workspace, q directory.Query, owner string) (slack.User, error)
+	RenewConversations(ws directory.Workspace, since time.Time, owner string) error
+	Remember(ws directory.Workspace, c slack.Conversation)
 	Invalidate(teamID, conversationID string)
 }
 
@@ -67,6 +73,9 @@ type Reconciler struct {
 	// CheckEvery is DefaultCheckEvery when 0.
 	CheckEvery time.Duration
 
+	// shard selects the SlackChannels of this operator; all when nil.
+	shard labels.Selector
+
 	mu   sync.Mutex
 	seen map[types.NamespacedName]memory
 }
@@ -82,8 +91,11 @@ type memory struct {
 	// generation.
 	checked    time.Time
 	generation int64
-	// written is the resourceVersion of the last write of the status.
+	// written is the resourceVersion of the last write.
 	written string
+	// owned is nil for a channel that is not managed. Only the one reconcile
+	// of the object that is under way touches what it points to.
+	owned *owned
 }
 
 // staleRetry is when to look again at an object that the cache shows as it was
@@ -117,11 +129,19 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 		return ctrl.Result{}, err
 	}
-	if !c.DeletionTimestamp.IsZero() {
+	if !r.mine(c) {
 		return ctrl.Result{}, nil
 	}
 	if r.stale(c) {
 		return ctrl.Result{RequeueAfter: staleRetry}, nil
+	}
+	if !c.DeletionTimestamp.IsZero() {
+		return r.finalize(ctx, c)
+	}
+	if err := r.guard(ctx, c); apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return ctrl.Result{RequeueAfter: 100 * time.Millisecond}, nil
+	} else if err != nil {
+		return ctrl.Result{}, err
 	}
 	before := c.DeepCopy()
 	outcome, err := r.check(ctx, c)
@@ -136,6 +156,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 func (r *Reconciler) check(ctx context.Context, c *v1alpha1.SlackChannel) (outcome, error) {
 	if c.Spec.Suspend {
 		return suspended(), nil
+	}
+	if c.Spec.Manage == nil {
+		c.Status.Managed = ""
+	}
+	if !managesMembers(c) {
+		conditions.Remove(c, v1alpha1.ConditionMembersInSync)
 	}
 	conn, err := r.Connections.Resolve(ctx, c)
 	var problem *connection.Problem

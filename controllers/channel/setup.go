@@ -39,6 +39,11 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, sha
 	if err != nil {
 		return err
 	}
+	err = mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.SlackChannel{}, claimIndex, claimsOf)
+	if err != nil {
+		return err
+	}
+	r.shard = shard
 	inShard := predicate.NewPredicateFuncs(func(o client.Object) bool { return shard.Matches(labels.Set(o.GetLabels())) })
 	secrets := &metav1.PartialObjectMetadata{}
 	secrets.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
@@ -47,9 +52,18 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, sha
 		For(&v1alpha1.SlackChannel{}, builder.WithPredicates(inShard, predicate.GenerationChangedPredicate{})).
 		WatchesMetadata(secrets, handler.EnqueueRequestsFromMapFunc(r.channelsOfSecret),
 			builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
+		Watches(&v1alpha1.SlackChannel{}, handler.EnqueueRequestsFromMapFunc(r.rivalsOf), builder.WithPredicates(claimChanged())).
 		WatchesRawSource(r.Wake).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
 		Complete(r)
+}
+
+func claimsOf(o client.Object) []string {
+	c, ok := o.(*v1alpha1.SlackChannel)
+	if !ok {
+		return nil
+	}
+	return claims(c)
 }
 
 func (r *Reconciler) channelsOfSecret(ctx context.Context, secret client.Object) []reconcile.Request {

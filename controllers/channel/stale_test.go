@@ -30,7 +30,10 @@ import (
 )
 
 // listed answers once its list is there.
-type listed struct{ loading bool }
+type listed struct {
+	Directory
+	loading bool
+}
 
 func (d *listed) FindConversation(context.Context, directory.Workspace, string, string) (slack.Conversation, error) {
 	if d.loading {

@@ -22,7 +22,11 @@ func (r *Reconciler) checkWebAPI(ctx context.Context, c *v1alpha1.SlackChannel, 
 	stands := known.credential == conn.Credential && known.generation == c.Generation && !known.checked.IsZero() ||
 		known.checked.IsZero() && (known.credential == "" || known.credential == conn.Credential) && verifiedByAnother(c)
 
-	identity, o, ok := r.authenticate(ctx, c, conn, stands)
+	var own *owned
+	if c.Spec.Manage != nil {
+		own = r.begin(c, conn.Credential)
+	}
+	identity, o, ok := r.authenticate(ctx, c, conn, own, stands)
 	if !ok {
 		return o
 	}
@@ -38,26 +42,46 @@ func (r *Reconciler) checkWebAPI(ctx context.Context, c *v1alpha1.SlackChannel, 
 		r.answered(c)
 		return o.withoutChannel()
 	}
+	if own != nil {
+		return r.manage(ctx, r.visit(c, conn, identity, own, stands), facts)
+	}
 	found, o, ok := r.find(ctx, c, conn, identity, stands)
 	if ok {
 		o, ok = r.enter(ctx, c, conn, identity, &found, stands)
 	}
 	if !ok {
-		o.facts = facts
-		if o.recheck {
-			r.answered(c)
-			o = o.withoutChannel()
-		}
-		return o
+		return r.without(c, o, facts)
 	}
 	o = ready(v1alpha1.ReasonVerified, fmt.Sprintf("the token was accepted by workspace %s, and channel #%s was found", describe(identity), found.Name))
-	o.facts = func(s *v1alpha1.SlackChannelStatus) {
-		facts(s)
-		s.Channel = &v1alpha1.ChannelInfo{ID: found.ID, Name: found.Name, Private: found.Private, Archived: found.Archived}
-	}
+	o.facts = withChannel(facts, found)
 	o.exactlyOnce, o.after = r.exactlyOnce(ctx, c, conn, identity, found)
 	r.answered(c)
 	return o
+}
+
+// without is the outcome of a check that has found no channel to use, and may
+// have come to an answer by that.
+func (r *Reconciler) without(c *v1alpha1.SlackChannel, o outcome, facts func(*v1alpha1.SlackChannelStatus)) outcome {
+	o.facts = facts
+	if o.recheck {
+		r.answered(c)
+		o = o.withoutChannel()
+	}
+	return o
+}
+
+func withChannel(facts func(*v1alpha1.SlackChannelStatus), found slack.Conversation) func(*v1alpha1.SlackChannelStatus) {
+	return func(s *v1alpha1.SlackChannelStatus) {
+		facts(s)
+		s.Channel = &v1alpha1.ChannelInfo{ID: found.ID, Name: found.Name, Private: found.Private, Archived: found.Archived}
+	}
+}
+
+func workspaceOf(conn *connection.Connection, identity slack.Identity) directory.Workspace {
+	return directory.Workspace{
+		TeamID: identity.TeamID, TeamName: identity.TeamName, BotUserID: identity.BotUserID,
+		Credential: conn.Credential, API: conn.API,
+	}
 }
 
 // verifiedByAnother reports whether an earlier process has found all to be well.
@@ -75,19 +99,25 @@ func (r *Reconciler) answered(c *v1alpha1.SlackChannel) {
 }
 
 // authenticate asks for the identity behind the token.
-func (r *Reconciler) authenticate(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection, stands bool) (slack.Identity, outcome, bool) {
+func (r *Reconciler) authenticate(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection, own *owned, stands bool) (slack.Identity, outcome, bool) {
+	if own != nil && own.identity != nil {
+		return *own.identity, outcome{}, true
+	}
 	workspace := "token of " + string(c.UID)
 	if c.Status.Workspace != nil {
 		workspace = c.Status.Workspace.ID
 	}
 	at, ok := r.Limiter.Reserve(r.Clock.Now(), workspace, slack.MethodAuthTest, string(c.UID))
 	if !ok {
-		return slack.Identity{}, waiting(stands, "waits for its turn to call auth.test, to stay within Slack's rate limit", at.Sub(r.Clock.Now())), false
+		return slack.Identity{}, waiting(stands, turn(slack.MethodAuthTest), at.Sub(r.Clock.Now())), false
 	}
 	identity, err := conn.API.AuthTest(ctx)
 	if err == nil {
 		if r.Answered != nil {
 			r.Answered(identity.TeamID)
+		}
+		if own != nil {
+			own.identity = &identity
 		}
 		return identity, outcome{}, true
 	}
@@ -98,6 +128,7 @@ func (r *Reconciler) authenticate(ctx context.Context, c *v1alpha1.SlackChannel,
 	o := r.judge(c, e, stands)
 	if o.mark != nil && o.recheck {
 		r.answered(c)
+		own.finish()
 		o = o.withoutFacts()
 	}
 	return slack.Identity{}, o, false
@@ -144,33 +175,33 @@ func missingScope(e *slack.Error) string {
 
 // find looks the channel up.
 func (r *Reconciler) find(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection, identity slack.Identity, stands bool) (slack.Conversation, outcome, bool) {
-	ws := directory.Workspace{
-		TeamID: identity.TeamID, TeamName: identity.TeamName, BotUserID: identity.BotUserID,
-		Credential: conn.Credential, API: conn.API,
-	}
-	found, err := r.Directory.FindConversation(ctx, ws, c.Spec.WebAPI.Channel, OwnerPrefix+Owner(client.ObjectKeyFromObject(c)))
+	found, err := r.Directory.FindConversation(ctx, workspaceOf(conn, identity), c.Spec.WebAPI.Channel, OwnerPrefix+Owner(client.ObjectKeyFromObject(c)))
 	if err == nil {
 		return found, outcome{}, true
 	}
+	return found, r.lookupTrouble(c, err, stands), false
+}
+
+// lookupTrouble turns what the directory has answered into an outcome.
+func (r *Reconciler) lookupTrouble(c *v1alpha1.SlackChannel, err error, stands bool) outcome {
 	var loading *directory.LoadingError
 	var wait *directory.WaitError
 	var missing *directory.NotFoundError
 	var archived *directory.ArchivedError
 	switch {
 	case errors.As(err, &loading) && loading.Cause != nil && !stands:
-		return found, retrying(v1alpha1.ReasonSlackUnreachable, loading.Error(), 0), false
+		return retrying(v1alpha1.ReasonSlackUnreachable, loading.Error(), 0)
 	case errors.As(err, &loading):
 		// The usual check is the safety net for a wake-up that gets lost.
-		o := waiting(stands, loading.Error(), r.nextCheck())
-		return found, o, false
+		return waiting(stands, loading.Error(), r.nextCheck())
 	case errors.As(err, &wait):
-		return found, waiting(stands, wait.Error(), max(wait.At.Sub(r.Clock.Now()), 0)+1), false
+		return waiting(stands, wait.Error(), max(wait.At.Sub(r.Clock.Now()), 0)+1)
 	case errors.As(err, &missing):
-		return found, stalled(v1alpha1.ReasonChannelNotFound, missing.Error()), false
+		return stalled(v1alpha1.ReasonChannelNotFound, missing.Error())
 	case errors.As(err, &archived):
-		return found, stalled(v1alpha1.ReasonChannelArchived, archived.Error()), false
+		return stalled(v1alpha1.ReasonChannelArchived, archived.Error())
 	}
-	return found, r.judge(c, slack.AsError(err), stands), false
+	return r.judge(c, slack.AsError(err), stands)
 }
 
 // OwnerPrefix marks this controller's names in the directory.
@@ -194,7 +225,7 @@ func (r *Reconciler) enter(ctx context.Context, c *v1alpha1.SlackChannel, conn *
 	}
 	at, ok := r.Limiter.Reserve(r.Clock.Now(), identity.TeamID, slack.MethodConversationsJoin, string(c.UID))
 	if !ok {
-		return waiting(stands, "waits for its turn to call conversations.join, to stay within Slack's rate limit", at.Sub(r.Clock.Now())), false
+		return waiting(stands, turn(slack.MethodConversationsJoin), at.Sub(r.Clock.Now())), false
 	}
 	err := conn.API.JoinConversation(ctx, found.ID)
 	if err == nil {

@@ -70,6 +70,7 @@ type rig struct {
 	store   *lagging
 	r       *Reconciler
 	sim     *httptest.Server
+	allow   egress.AllowList
 	request ctrl.Request
 }
 
@@ -98,16 +99,23 @@ func newRig(t *testing.T) *rig {
 	store.WithWatch = fake.NewClientBuilder().WithScheme(scheme).WithInterceptorFuncs(store.funcs()).
 		WithStatusSubresource(&v1alpha1.SlackNotification{}).
 		WithObjects(channel, n, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "s"}, Data: map[string][]byte{"token": []byte(slacksim.DemoToken)}}).Build()
+	g := &rig{t: t, store: store, sim: sim, allow: allow, request: ctrl.Request{NamespacedName: client.ObjectKeyFromObject(n)}}
+	g.restart(time.Now().Add(-time.Hour))
+	return g
+}
+
+// restart begins anew with nothing in memory.
+func (g *rig) restart(leads time.Time) {
 	lanes := pacing.NewLanes(time.Now(), pacing.LaneOptions{Interval: -1, Margin: -1})
 	wake := &wakeup.Source{}
 	limiter := pacing.NewLimiter(time.Now(), pacing.LimiterOptions{})
-	r := &Reconciler{
-		Client: store, Recorder: events.NewFakeRecorder(100), Health: &connection.Health{Channels: wake}, Limiter: limiter, Lanes: lanes,
-		Connections: &connection.Resolver{Versions: store, Secrets: store, Allow: allow, APIURL: sim.URL + "/api/"},
+	g.r = &Reconciler{
+		Client: g.store, Recorder: events.NewFakeRecorder(100), Health: &connection.Health{Channels: wake}, Limiter: limiter, Lanes: lanes,
+		Connections: &connection.Resolver{Versions: g.store, Secrets: g.store, Allow: g.allow, APIURL: g.sim.URL + "/api/"},
 		Directory:   directory.New(directory.Options{Limiter: limiter}), Metrics: metrics.New(prometheus.NewRegistry()), Wake: wake, Clock: clock.RealClock{},
+		SettleTime: time.Millisecond,
 	}
-	r.Lead(time.Now().Add(-time.Hour), "0")
-	return &rig{t: t, store: store, r: r, sim: sim, request: ctrl.Request{NamespacedName: client.ObjectKeyFromObject(n)}}
+	g.r.Lead(leads, "0")
 }
 
 func (g *rig) reconcile() {
@@ -192,6 +200,58 @@ func TestRecreatedObjectIsSentAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.reconcile()
+	if n := g.now(); n.Status.Phase != v1alpha1.PhaseDelivered || g.posts() != 2 {
+		t.Errorf("%s after %d posts", n.Status.Phase, g.posts())
+	}
+}
+
+// What is posted anew is looked for first, since the process before may have
+// posted it and died before it could say so.
+func TestCrashAmidARepost(t *testing.T) {
+	g := newRig(t)
+	g.reconcile()
+	n := g.now()
+	n.Generation, n.Spec.Text, n.Spec.UpdatePolicy = 2, "twice", v1alpha1.UpdateRepost
+	if err := g.store.Update(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	lost := apierrors.NewServiceUnavailable("the API server is away")
+	g.store.refuse = []error{lost, lost, lost, lost, lost, lost, lost, lost, lost, lost}
+	for i := 0; i < 10 && g.posts() < 2; i++ {
+		_, _ = g.r.Reconcile(t.Context(), g.request)
+	}
+	g.store.refuse = nil
+	if n := g.now(); g.posts() != 2 || n.Status.ObservedGeneration != 1 {
+		t.Fatalf("%d posts, and the status is of generation %d", g.posts(), n.Status.ObservedGeneration)
+	}
+	g.restart(time.Now().Add(-time.Minute))
+	for i := 0; i < 10 && g.now().Status.ObservedGeneration != 2; i++ {
+		g.reconcile()
+	}
+	if n := g.now(); n.Status.Phase != v1alpha1.PhaseDelivered || n.Status.ObservedGeneration != 2 || g.posts() != 2 {
+		t.Errorf("%s of generation %d after %d posts", n.Status.Phase, n.Status.ObservedGeneration, g.posts())
+	}
+}
+
+// A repost that was told of in the status and not made is made, and is no edit.
+func TestRestartAmidARepost(t *testing.T) {
+	g := newRig(t)
+	g.reconcile()
+	n := g.now()
+	n.Generation, n.Spec.Text, n.Spec.UpdatePolicy = 2, "twice", v1alpha1.UpdateRepost
+	if err := g.store.Update(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	n = g.now()
+	n.Status.ObservedGeneration, n.Status.Phase, n.Status.FinishedAt = 2, v1alpha1.PhaseDelivering, nil
+	n.Status.Deliveries[0].State, n.Status.Deliveries[0].Reason = v1alpha1.DeliveryRetrying, v1alpha1.ReasonVerifyingOutcome
+	if err := g.store.Status().Update(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	g.restart(time.Now().Add(-time.Minute))
+	for i := 0; i < 10 && g.now().Status.Phase != v1alpha1.PhaseDelivered; i++ {
+		g.reconcile()
+	}
 	if n := g.now(); n.Status.Phase != v1alpha1.PhaseDelivered || g.posts() != 2 {
 		t.Errorf("%s after %d posts", n.Status.Phase, g.posts())
 	}

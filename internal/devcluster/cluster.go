@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -122,18 +123,22 @@ func (c *Cluster) start(ctx context.Context) error {
 	return c.StartAPIServer(ctx)
 }
 
+// The ports that FreePort chooses from. They are below those that the kernel
+// hands out to connections (ip_local_port_range), one of which may otherwise
+// take the port before the program that it is for does.
+const lowestPort, highestPort = 12000, 32000
+
 // FreePort finds a port of the loopback interface that nobody listens on now.
 func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	var err error
+	for range 100 {
+		port := lowestPort + rand.N(highestPort-lowestPort) //nolint:gosec // no secret
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return port, l.Close()
+		}
 	}
-	defer func() { _ = l.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(port)
+	return 0, err
 }
 
 func address(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }

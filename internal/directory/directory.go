@@ -180,6 +180,7 @@ func (d *Directory) conversationList(ws Workspace) *list[slack.Conversation] {
 	l := d.convs[key]
 	if l == nil {
 		l = newList(d, ws, "conversations", slack.MethodConversationsList, fetchConversations)
+		l.sealed = func([]slack.Conversation) { keepNoted(l) }
 		d.convs[key] = l
 	}
 	return l

@@ -25,8 +25,11 @@ type list[E any] struct {
 	// next one.
 	complete, partial []E
 	loadedAt          time.Time
-	loading           bool
-	cause             *slack.Error
+	// begun is when the reading that is under way, or the last one, began;
+	// completeFrom is when that of the last whole list did.
+	begun, completeFrom time.Time
+	loading             bool
+	cause               *slack.Error
 	// failure is why the last reading was given up, and for which credential.
 	failure    *slack.Error
 	failedAt   time.Time
@@ -43,6 +46,8 @@ type list[E any] struct {
 	refreshAt time.Time
 	// doubted conversations are asked for one by one.
 	doubted map[string]struct{}
+	// noted entries are newer than what the reading under way may bring.
+	noted []E
 }
 
 func newList[E any](d *Directory, ws Workspace, kind, method string,
@@ -136,7 +141,8 @@ func (l *list[E]) load() {
 	if l.loading {
 		return
 	}
-	l.loading, l.partial, l.cause, l.failure, l.refreshAt = true, nil, nil, nil, time.Time{}
+	l.loading, l.partial, l.cause, l.failure, l.refreshAt, l.noted = true, nil, nil, nil, time.Time{}, nil
+	l.begun = l.d.clock.Now()
 	l.resume()
 }
 
@@ -246,6 +252,7 @@ func (l *list[E]) take(page []E, last bool) bool {
 	}
 	if last {
 		l.complete, l.partial, l.loading, l.loadedAt = l.partial, nil, false, l.d.clock.Now()
+		l.completeFrom = l.begun
 		l.sealed(l.complete)
 		clear(l.doubted)
 		for owner := range l.missing {

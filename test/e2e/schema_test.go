@@ -29,6 +29,7 @@ func TestSchema(t *testing.T) {
 	const (
 		accepted = ""
 		api      = "webAPI: {tokenSecretRef: {name: s}}"
+		named    = "webAPI: {tokenSecretRef: {name: s}, channel: deploys}"
 		note     = "channelRef: {name: c}, "
 	)
 	cases := []struct{ kind, spec, says string }{
@@ -55,6 +56,25 @@ func TestSchema(t *testing.T) {
 		{"SlackChannel", "{" + api + ", allowedNamespaces: {from: All, selector: {}}}", "selector goes with from: Selector"},
 		{"SlackChannel", "{" + api + ", allowedNamespaces: {selector: {}}}", "selector goes with from: Selector"},
 		{"SlackChannel", "{" + api + ", suspend: maybe}", "suspend"},
+		{"SlackChannel", "{" + named + ", manage: {}}", accepted},
+		{"SlackChannel", "{" + named + ", manage: {create: false, adopt: true, private: true, topic: '', purpose: x, pruneMembers: true, deletionPolicy: Archive}}", accepted},
+		{"SlackChannel", "{" + named + ", manage: {creat: true}}", `unknown field "spec.manage.creat"`},
+		{"SlackChannel", "{webhook: {urlSecretRef: {name: s}}, manage: {}}", "manage needs webAPI: a webhook can't manage its channel"},
+		{"SlackChannel", "{" + api + ", manage: {}}", "manage needs webAPI.channel to be a name"},
+		{"SlackChannel", "{webAPI: {tokenSecretRef: {name: s}, channel: C0123456}, manage: {}}", "manage needs webAPI.channel to be a name"},
+		{"SlackChannel", "{webAPI: {tokenSecretRef: {name: s}, channel: '#Deploys'}, manage: {}}", "manage needs webAPI.channel to be a name"},
+		{"SlackChannel", "{webAPI: {tokenSecretRef: {name: s}, channel: '#" + strings.Repeat("x", 80) + "'}, manage: {}}", accepted},
+		{"SlackChannel", "{webAPI: {tokenSecretRef: {name: s}, channel: '" + strings.Repeat("x", 81) + "'}, manage: {}}", "manage needs webAPI.channel to be a name"},
+		{"SlackChannel", "{" + named + ", manage: {topic: '" + strings.Repeat("ä", 250) + "'}}", accepted},
+		{"SlackChannel", "{" + named + ", manage: {topic: '" + strings.Repeat("x", 251) + "'}}", "may not be more than 250"},
+		{"SlackChannel", "{" + named + ", manage: {purpose: '" + strings.Repeat("x", 251) + "'}}", "may not be more than 250"},
+		{"SlackChannel", "{" + named + ", manage: {members: [{user: a}, {email: a@b.c}]}}", accepted},
+		{"SlackChannel", "{" + named + ", manage: {members: [{}]}}", "set exactly one of user and email"},
+		{"SlackChannel", "{" + named + ", manage: {members: [{user: a, email: a@b.c}]}}", "set exactly one of user and email"},
+		{"SlackChannel", "{" + named + ", manage: {members: [{email: nobody}]}}", "email"},
+		{"SlackChannel", "{" + named + ", manage: {members: " + users(500) + "}}", accepted},
+		{"SlackChannel", "{" + named + ", manage: {members: " + users(501) + "}}", "must have at most 500 items"},
+		{"SlackChannel", "{" + named + ", manage: {deletionPolicy: Delete}}", "Unsupported value"},
 
 		{"SlackNotification", "{" + note + "text: x}", accepted},
 		{"SlackNotification", "{" + note + "title: x}", accepted},

@@ -1,0 +1,293 @@
+package channel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/directory"
+	"github.com/slack-notifier/slack-notifier/internal/slack"
+)
+
+const (
+	// memberPatience is how long a check is not Ready for the sake of its
+	// members: long enough to find and invite them in the usual case, and short
+	// enough that the list of a large workspace holds up no message.
+	memberPatience = 10 * time.Second
+	membersPage    = 200
+	// invitedAtOnce is what conversations.invite takes.
+	invitedAtOnce = 100
+)
+
+// roster is how far a check has come with the members.
+type roster struct {
+	// found are the IDs of those listed in the spec.
+	found map[v1alpha1.Member]string
+	// present are the IDs of those in the channel, when all has been read.
+	present map[string]bool
+	cursor  string
+	read    bool
+	// alone are those who were in a batch that was refused.
+	alone map[string]bool
+	// refused are those who could not be invited or removed.
+	refused map[string]*slack.Error
+	// failures in a row.
+	failures int
+}
+
+// pause is a wait before the members are dealt with.
+type pause struct {
+	message string
+	after   time.Duration
+}
+
+// condition while the members are not dealt with yet; nil when an older one
+// about the same spec stands.
+func (p *pause) condition(c *v1alpha1.SlackChannel) *metav1.Condition {
+	if was := conditions.Find(c, v1alpha1.ConditionMembersInSync); was != nil && was.ObservedGeneration == c.Generation {
+		return nil
+	}
+	return &metav1.Condition{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonVerifying, Message: p.message}
+}
+
+func managesMembers(c *v1alpha1.SlackChannel) bool {
+	return c.Spec.Manage != nil && (len(c.Spec.Manage.Members) > 0 || c.Spec.Manage.PruneMembers)
+}
+
+// keepMembers invites those who are missing and, when it is told to, removes
+// those who are not listed. What fails for one holds up nobody else.
+func (r *Reconciler) keepMembers(ctx context.Context, v *visit, found slack.Conversation) (*metav1.Condition, *pause) {
+	if !managesMembers(v.c) {
+		return nil, nil
+	}
+	unfound, p := r.findMembers(ctx, v)
+	if p != nil {
+		return nil, p
+	}
+	general, p := r.readMembers(ctx, v, found.ID)
+	if p != nil {
+		return nil, p
+	}
+	if general == nil {
+		if general, p = r.invite(ctx, v, found.ID); p != nil {
+			return nil, p
+		}
+	}
+	// Who was not found may be in the channel under an ID that is not known.
+	if general == nil && v.c.Spec.Manage.PruneMembers && len(unfound) == 0 {
+		if general, p = r.prune(ctx, v, found.ID); p != nil {
+			return nil, p
+		}
+	}
+	return v.verdict(unfound, general), nil
+}
+
+// findMembers finds out who the listed members are; it returns why some were
+// not found.
+func (r *Reconciler) findMembers(ctx context.Context, v *visit) ([]string, *pause) {
+	var unfound []string
+	if v.own.found == nil {
+		v.own.found = map[v1alpha1.Member]string{}
+	}
+	for _, m := range v.c.Spec.Manage.Members {
+		if v.own.found[m] != "" {
+			continue
+		}
+		u, err := r.Directory.FindUser(ctx, v.ws, directory.Query{User: m.User, Email: m.Email}, v.owner)
+		var bot *directory.NotMessageableError
+		var loading *directory.LoadingError
+		var wait *directory.WaitError
+		switch {
+		case err == nil:
+			v.own.found[m] = u.ID
+		case errors.As(err, &bot):
+			v.own.found[m] = bot.User.ID // a bot can be a member
+		case errors.As(err, &loading) && loading.Cause == nil:
+			return nil, &pause{loading.Error(), r.nextCheck()}
+		case errors.As(err, &wait):
+			return nil, &pause{wait.Error(), max(wait.At.Sub(r.Clock.Now()), time.Millisecond)}
+		default:
+			text, p := r.unfound(v, err)
+			if p != nil {
+				return nil, p
+			}
+			if !slices.Contains(unfound, text) {
+				unfound = append(unfound, text)
+			}
+		}
+	}
+	return unfound, nil
+}
+
+// unfound says why somebody was not found, unless the failure passes.
+func (r *Reconciler) unfound(v *visit, err error) (string, *pause) {
+	var e *slack.Error
+	if !errors.As(err, &e) {
+		return err.Error(), nil
+	}
+	if e, p := r.afterwards(v, e); p != nil {
+		return "", p
+	} else if e.Class == slack.ClassMissingScope {
+		return missingScope(e), nil
+	}
+	return err.Error(), nil
+}
+
+// readMembers reads who is in the channel. It returns an error that concerns
+// all members.
+func (r *Reconciler) readMembers(ctx context.Context, v *visit, id string) (*slack.Error, *pause) {
+	for !v.own.read {
+		if p := r.turnOf(v, slack.MethodConversationsMembers); p != nil {
+			return nil, p
+		}
+		page, next, err := v.conn.API.ListMembers(ctx, id, v.own.cursor, membersPage)
+		if e := slack.AsError(err); e != nil {
+			v.own.cursor, v.own.present = "", nil
+			return r.afterwards(v, e)
+		}
+		if v.own.present == nil {
+			v.own.present = map[string]bool{}
+		}
+		for _, user := range page {
+			v.own.present[user] = true
+		}
+		v.own.cursor, v.own.read = next, next == ""
+	}
+	return nil, nil
+}
+
+// missing are the IDs of those to be invited, in the order of the spec.
+func (v *visit) missing() []string {
+	var out []string
+	for _, m := range v.c.Spec.Manage.Members {
+		id := v.own.found[m]
+		if id != "" && id != v.identity.BotUserID && !v.own.present[id] && v.own.refused[id] == nil && !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// batch is who is invited next: many at once, and one by one those who were
+// refused together, because one who can't be invited keeps out the others.
+func (v *visit) batch() []string {
+	list := v.missing()
+	if together := slices.DeleteFunc(slices.Clone(list), func(id string) bool { return v.own.alone[id] }); len(together) > 0 {
+		return together[:min(len(together), invitedAtOnce)]
+	}
+	return list[:min(len(list), 1)]
+}
+
+func (r *Reconciler) invite(ctx context.Context, v *visit, id string) (*slack.Error, *pause) {
+	for {
+		users := v.batch()
+		if len(users) == 0 {
+			return nil, nil
+		}
+		if p := r.turnOf(v, slack.MethodConversationsInvite); p != nil {
+			return nil, p
+		}
+		e := slack.AsError(v.conn.API.InviteToConversation(ctx, id, users))
+		switch {
+		case e == nil, len(users) == 1 && e.Class == slack.ClassAlreadyDone:
+			ctrl.LoggerFrom(ctx).Info("Invited members", "channel", id, "users", users)
+			for _, user := range users {
+				v.own.present[user] = true
+			}
+		case aboutAll(e.Class) || e.Class.Passing() && e.Class != slack.ClassUnknown:
+			return r.afterwards(v, e)
+		case len(users) == 1:
+			v.own.refuse(users[0], e)
+		default:
+			v.own.separate(users)
+		}
+	}
+}
+
+// prune removes who is in the channel and not listed. It is called only when
+// everybody listed is known, and never removes the bot.
+func (r *Reconciler) prune(ctx context.Context, v *visit, id string) (*slack.Error, *pause) {
+	keep := map[string]bool{v.identity.BotUserID: true}
+	for _, user := range v.own.found {
+		keep[user] = true
+	}
+	var strangers []string
+	for user := range v.own.present {
+		if !keep[user] && v.own.refused[user] == nil {
+			strangers = append(strangers, user)
+		}
+	}
+	slices.Sort(strangers)
+	for _, user := range strangers {
+		if p := r.turnOf(v, slack.MethodConversationsKick); p != nil {
+			return nil, p
+		}
+		e := slack.AsError(v.conn.API.RemoveFromConversation(ctx, id, user))
+		switch {
+		case e == nil, e.Class == slack.ClassNotInChannel, e.Class == slack.ClassAlreadyDone:
+			ctrl.LoggerFrom(ctx).Info("Removed a member", "channel", id, "user", user)
+			delete(v.own.present, user)
+		case aboutAll(e.Class) || e.Class.Passing() && e.Class != slack.ClassUnknown:
+			return r.afterwards(v, e)
+		default:
+			v.own.refuse(user, e)
+		}
+	}
+	return nil, nil
+}
+
+func (o *roster) refuse(user string, e *slack.Error) {
+	if o.refused == nil {
+		o.refused = map[string]*slack.Error{}
+	}
+	o.refused[user] = e
+}
+
+func (o *roster) separate(users []string) {
+	if o.alone == nil {
+		o.alone = map[string]bool{}
+	}
+	for _, user := range users {
+		o.alone[user] = true
+	}
+}
+
+// aboutAll reports whether an error concerns the app or the channel, and not
+// one member.
+func aboutAll(c slack.Class) bool {
+	switch c {
+	case slack.ClassMissingScope, slack.ClassInvalidCredentials, slack.ClassAccessDenied, slack.ClassNotInChannel,
+		slack.ClassChannelNotFound, slack.ClassChannelArchived:
+		return true
+	}
+	return false
+}
+
+// afterwards decides whether an error that concerns all members passes.
+func (r *Reconciler) afterwards(v *visit, e *slack.Error) (*slack.Error, *pause) {
+	if !e.Class.Passing() {
+		return e, nil
+	}
+	after := e.RetryAfter
+	if e.Class == slack.ClassRateLimited {
+		r.Limiter.Penalize(r.Clock.Now(), v.identity.TeamID, e.Method, e.RetryAfter)
+	}
+	v.own.failures++
+	return nil, &pause{fmt.Sprintf("%v; the members are looked after later", e), max(after, backoff(v.own.failures))}
+}
+
+// turnOf asks for a slot to make a call now.
+func (r *Reconciler) turnOf(v *visit, method string) *pause {
+	o, ok := r.slot(v, method)
+	if ok {
+		return nil
+	}
+	return &pause{turn(method), max(o.after, time.Millisecond)}
+}
