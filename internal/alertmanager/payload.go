@@ -12,15 +12,13 @@
 package alertmanager
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"hash/fnv"
 	"maps"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/slack-notifier/slack-notifier/internal/boundedjson"
 )
@@ -227,9 +225,17 @@ func (w wireAlert) alert(fallback Status) Alert {
 		}
 	}
 	if a.Fingerprint == "" {
-		a.Fingerprint = digest(flat(a.Labels))[:16]
+		a.Fingerprint = fingerprint(a.Labels)
 	}
 	return a
+}
+
+// fingerprint is what Alertmanager makes of the labels, so that a post without
+// it tells of the same alert.
+func fingerprint(labels map[string]string) string {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(flat(labels))) // never fails
+	return fmt.Sprintf("%016x", h.Sum64())
 }
 
 // Only returns the post with a part of its alerts, for a rule that groups them
@@ -304,55 +310,6 @@ func (p pairs) bounded(maxValue int) map[string]string {
 			break
 		}
 		out[clean(key, maxKey)] = clean(string(p[key]), maxValue)
-	}
-	return out
-}
-
-// clean drops what is no text, and cuts what is longer than limit bytes.
-func clean(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	if len(s) <= limit {
-		return s
-	}
-	const mark = "…"
-	at := limit - len(mark)
-	for at > 0 && !utf8.RuneStart(s[at]) {
-		at--
-	}
-	return s[:at] + mark
-}
-
-// flat writes pairs in one line, in the order of their names.
-func flat(pairs map[string]string) string {
-	var b strings.Builder
-	for _, key := range slices.Sorted(maps.Keys(pairs)) {
-		b.WriteString(key + "\xff" + pairs[key] + "\xff")
-	}
-	return b.String()
-}
-
-func digest(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:])
-}
-
-// common is what all alerts have in common.
-func common(alerts []Alert, of func(Alert) map[string]string) map[string]string {
-	var out map[string]string
-	for i, a := range alerts {
-		if i == 0 {
-			out = maps.Clone(of(a))
-			continue
-		}
-		maps.DeleteFunc(out, func(key, value string) bool {
-			other, ok := of(a)[key]
-			return !ok || other != value
-		})
 	}
 	return out
 }

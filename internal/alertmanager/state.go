@@ -47,6 +47,8 @@ type Known struct {
 	Group string `json:"group,omitempty"`
 	// ToldAt is when it was told of as resolved.
 	ToldAt time.Time `json:"toldAt,omitzero"`
+	// Before is when its last firing but this one began.
+	Before time.Time `json:"before,omitzero"`
 	// Gone is true when its end was not told, but it is no longer told of in a
 	// group that is resolved: it was silenced.
 	Gone bool `json:"gone,omitempty"`
@@ -124,7 +126,9 @@ func Merge(s State, p Payload) (State, bool) {
 			told.ToldAt = p.ReceivedAt
 		}
 		if i, ok := index[a.Fingerprint]; ok {
-			s.Alerts[i] = join(s.Alerts[i], told, p.ReceivedAt)
+			if !s.isEarlier(s.Alerts[i], told) {
+				s.Alerts[i] = join(s.Alerts[i], told, p.ReceivedAt)
+			}
 		} else if !s.hasEnded(told, p.ReceivedAt) {
 			index[a.Fingerprint] = len(s.Alerts)
 			s.Alerts = append(s.Alerts, told)
@@ -157,6 +161,10 @@ func (s *State) describe(p Payload) {
 // join makes one of what is known of an alert and what is told of it.
 func join(have, told Known, at time.Time) Known {
 	newer := told.StartsAt.After(have.StartsAt)
+	told.Before = have.Before
+	if newer && have.Status == Resolved {
+		told.Before = have.StartsAt
+	}
 	switch {
 	case have.Status == Firing && told.Status == Firing:
 		if !newer {
@@ -200,6 +208,21 @@ func (k Known) again(told Known, at time.Time) bool {
 		return false
 	}
 	return k.Gone || !at.IsZero() && !k.ToldAt.IsZero() && at.Sub(k.ToldAt) > late
+}
+
+// isEarlier reports whether told is of an earlier firing than the one that is
+// known, whose words would take the place of the newer ones.
+func (s State) isEarlier(have, told Known) bool {
+	if !told.StartsAt.Before(have.StartsAt) {
+		return false
+	}
+	last := have.Before
+	for _, a := range s.Ended {
+		if a.Fingerprint == have.Fingerprint && a.StartsAt.After(last) {
+			last = a.StartsAt
+		}
+	}
+	return !last.IsZero() && !told.StartsAt.After(last)
 }
 
 // hasEnded reports whether an earlier incident has told of it as over.
@@ -279,7 +302,8 @@ func normal(s State) State {
 	s.Alerts = slices.Clone(s.Alerts)
 	for i := range s.Alerts {
 		a := &s.Alerts[i]
-		a.StartsAt, a.EndsAt, a.ToldAt = a.StartsAt.UTC(), a.EndsAt.UTC(), a.ToldAt.UTC()
+		a.StartsAt, a.EndsAt = a.StartsAt.UTC(), a.EndsAt.UTC()
+		a.ToldAt, a.Before = a.ToldAt.UTC(), a.Before.UTC()
 		if len(a.Labels) == 0 {
 			a.Labels = nil
 		}

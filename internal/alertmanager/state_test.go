@@ -128,6 +128,26 @@ func TestNext(t *testing.T) {
 	}
 }
 
+// A late post of an earlier firing does not bring its words back.
+func TestLateWords(t *testing.T) {
+	late := alertOf("a", 0, -1)
+	late.Annotations = map[string]string{"summary": "old"}
+	over, _ := Merge(State{}, post(alertOf("a", 0, 10)))
+	for name, before := range map[string]State{"of the same incident": over, "of the last incident": over.Next()} {
+		s, _ := Merge(before, post(alertOf("a", 20, -1)))
+		if again, changed := Merge(s, post(late)); changed {
+			t.Errorf("%s: %+v", name, again)
+		}
+		if again, changed := Merge(s, post(alertOf("a", 0, 10))); changed {
+			t.Errorf("%s: %+v", name, again)
+		}
+		// An earlier start of this firing, as another Prometheus saw it, is none.
+		if again, changed := Merge(s, post(alertOf("a", 19, 25))); !changed || look(again) != "a:resolved" {
+			t.Errorf("%s: %s", name, look(again))
+		}
+	}
+}
+
 // However many alerts there are, the state is bounded and the count is right.
 func TestMergeBounds(t *testing.T) {
 	s := State{}

@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
+	"github.com/slack-notifier/slack-notifier/internal/incident"
 )
 
 // alerts is POST /v1/…/alerts/…: what an Alertmanager posts for a SlackAlert.
@@ -69,6 +71,8 @@ func received(err error, to route) *answer {
 		return refuse(http.StatusBadRequest, "%s", unreadable.Reason)
 	case apierrors.IsNotFound(err):
 		return noRule(to)
+	case errors.Is(err, incident.ErrSuspended):
+		return again(60, nil, fmt.Sprintf("SlackAlert %q in namespace %q is suspended", to.name, to.namespace))
 	}
 	return again(5, err, "the alerts could not be stored")
 }

@@ -69,6 +69,7 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, rest *tracked) {
 		// Many callers read the answer after having sent everything, and get
 		// none when they can't.
 		_ = duplex.Flush()
+		waiting(r.Context(), true)
 		_, _ = io.CopyN(io.Discard, rest, maxDrain)
 	}
 }

@@ -20,6 +20,8 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) (data []byte, rele
 	var taken int64
 	release = func() { s.limits.bodies.Release(taken) }
 	in := http.MaxBytesReader(w, r.Body, limit)
+	waiting(r.Context(), true)
+	defer waiting(r.Context(), false)
 	for {
 		if len(data) == cap(data) {
 			more := min(max(step, int64(len(data))), limit+1-int64(len(data)))

@@ -1,6 +1,8 @@
 package intake
 
 import (
+	"context"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -8,19 +10,44 @@ import (
 )
 
 // gate lets in a number of connections. When there are more, the one gives way
-// that has waited longest without a request: it is idle, or does not send one.
+// that has kept us waiting longest: it is idle, or slow to send its request.
 type gate struct {
 	net.Listener
 	max   int
 	plain bool
 
+	// refusing has a place for each connection that is being refused.
+	refusing chan struct{}
+
 	mu    sync.Mutex
 	seats map[net.Conn]*seat
+}
+
+func newGate(l net.Listener, limit int, plain bool) *gate {
+	return &gate{Listener: l, max: limit, plain: plain, refusing: make(chan struct{}, maxFarewells), seats: map[net.Conn]*seat{}}
 }
 
 type seat struct {
 	active bool
 	since  time.Time
+}
+
+// patience with a body that is being sent, before it may have to give way.
+const patience = time.Second
+
+// seatKey finds the seat of a request's connection in its context.
+type seatKey struct{}
+
+// withSeat is http.Server's ConnContext.
+func (g *gate) withSeat(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, seatKey{}, func(active bool) { g.set(c, active, patience) })
+}
+
+// waiting says that a request's body is being waited for, or no more.
+func waiting(ctx context.Context, yes bool) {
+	if set, ok := ctx.Value(seatKey{}).(func(bool)); ok {
+		set(!yes)
+	}
 }
 
 // tooMany is said to a connection that finds no place.
@@ -34,14 +61,43 @@ func (g *gate) Accept() (net.Conn, error) {
 		if err != nil || g.room() {
 			return c, err
 		}
-		if g.plain {
-			// It fits into the buffer of a new connection.
-			_ = c.SetWriteDeadline(time.Now().Add(time.Millisecond)) // a best effort
-			_, _ = c.Write([]byte(tooMany))
-		}
-		_ = c.Close() // refused
+		g.refuse(c)
 	}
 }
+
+// refuse tells a connection to come again, if it is easily done.
+func (g *gate) refuse(c net.Conn) {
+	t, ok := c.(*net.TCPConn)
+	if !ok || !g.plain {
+		_ = c.Close() // TLS would take more than a word
+		return
+	}
+	select {
+	case g.refusing <- struct{}{}:
+	default:
+		_ = c.Close() // too many to talk to
+		return
+	}
+	go func() {
+		defer func() { <-g.refusing }()
+		// An answer before the request, or a close before it is read, would be
+		// an error to the caller.
+		_ = t.SetReadDeadline(time.Now().Add(farewell)) // or it ends sooner
+		_, _ = t.Read(make([]byte, 4<<10))
+		_ = t.SetDeadline(time.Now().Add(farewell))
+		_, _ = io.WriteString(t, tooMany)
+		_ = t.CloseWrite()
+		_, _ = io.CopyN(io.Discard, t, 64<<10)
+		_ = t.Close()
+	}()
+}
+
+const (
+	// farewell is how long a refused connection is listened to.
+	farewell = 500 * time.Millisecond
+	// maxFarewells at once.
+	maxFarewells = 500
+)
 
 // room reports whether there is a place, having made one if need be.
 func (g *gate) room() bool {
@@ -51,8 +107,9 @@ func (g *gate) room() bool {
 		return true
 	}
 	var longest net.Conn
+	now := time.Now()
 	for c, s := range g.seats {
-		if !s.active && (longest == nil || s.since.Before(g.seats[longest].since)) {
+		if !s.active && s.since.Before(now) && (longest == nil || s.since.Before(g.seats[longest].since)) {
 			longest = c
 		}
 	}
@@ -66,19 +123,33 @@ func (g *gate) room() bool {
 
 // state is http.Server's ConnState.
 func (g *gate) state(c net.Conn, state http.ConnState) {
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
-		c = t.NetConn()
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	switch state {
 	case http.StateNew:
-		g.seats[c] = &seat{since: time.Now()}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.seats[bare(c)] = &seat{since: time.Now()}
 	case http.StateActive, http.StateIdle:
-		if s := g.seats[c]; s != nil {
-			s.active, s.since = state == http.StateActive, time.Now()
-		}
+		g.set(c, state == http.StateActive, 0)
 	case http.StateClosed, http.StateHijacked:
-		delete(g.seats, c)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.seats, bare(c))
 	}
+}
+
+// set says whether a connection is at work, or waited for after a delay.
+func (g *gate) set(c net.Conn, active bool, delay time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s := g.seats[bare(c)]; s != nil {
+		s.active, s.since = active, time.Now().Add(delay)
+	}
+}
+
+// bare is the connection below TLS.
+func bare(c net.Conn) net.Conn {
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
+		return t.NetConn()
+	}
+	return c
 }

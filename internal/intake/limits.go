@@ -19,8 +19,8 @@ type Limits struct {
 	Body int64
 	// Bodies is how many bytes of them are in memory at once; 16 MiB by default.
 	Bodies int64
-	// Connections at once; 1000 by default. Above, those give way that wait
-	// without having sent a request.
+	// Connections at once; 1000 by default. Above, those give way that have
+	// not sent a whole request for longest.
 	Connections int
 	// Work is how many requests are at the API server at once; 64 by default.
 	Work int64
@@ -45,8 +45,8 @@ const (
 	maxValues = 100_000
 	// maxCallers whose rates are known.
 	maxCallers = 2000
-	// step is how much of a body is made room for at a time.
-	step = 32 << 10
+	// step is how much of a body is made room for at first.
+	step = 4 << 10
 )
 
 func orDefault[T comparable](have, fallback T) T {

@@ -82,18 +82,42 @@ func TestSlowSendersGiveWay(t *testing.T) {
 	}
 }
 
+// full opens connections whose bodies are being read.
+func (r *rig) full(address string, n int) {
+	r.t.Helper()
+	for range n {
+		c := r.dial(address, "POST /message HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\nExpect: 100-continue\r\n\r\n")
+		if got := said(c); got != "HTTP/1.1 100 Continue" {
+			r.t.Fatal(got)
+		}
+	}
+}
+
+// So do those who are slow to send a body, though not at once.
+func TestSlowBodiesGiveWay(t *testing.T) {
+	r := newRig(t)
+	r.Anonymous = true
+	r.Limits.Connections = 3
+	address := r.serve()
+	r.full(address, 3)
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		got := said(r.dial(address, hello))
+		if got == "HTTP/1.1 200 OK" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("a good caller is told %q", got)
+		}
+	}
+}
+
 // When all are at work, a new one is told to come again.
 func TestTooManyConnections(t *testing.T) {
 	r := newRig(t)
 	r.Anonymous = true
 	r.Limits.Connections = 3
 	address := r.serve()
-	for range 3 {
-		c := r.dial(address, "POST /message HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\nExpect: 100-continue\r\n\r\n")
-		if got := said(c); got != "HTTP/1.1 100 Continue" { // it is being read
-			t.Fatal(got)
-		}
-	}
+	r.full(address, 3)
 	c := r.dial(address, "")
 	if got := said(c); got != "HTTP/1.1 503 Service Unavailable" {
 		t.Errorf("told %q", got)

@@ -116,11 +116,12 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	s.init()
 	logger := log.FromContext(ctx).WithName("intake")
 	limits := s.limits.Limits
-	gate := &gate{Listener: listener, max: limits.Connections, plain: s.CertDir == "", seats: map[net.Conn]*seat{}}
+	gate := newGate(listener, limits.Connections, s.CertDir == "")
 	server := &http.Server{
 		Handler:           s,
 		BaseContext:       func(net.Listener) context.Context { return log.IntoContext(context.WithoutCancel(ctx), logger) },
 		ConnState:         gate.state,
+		ConnContext:       gate.withSeat,
 		ReadHeaderTimeout: limits.HeaderTime,
 		ReadTimeout:       limits.ReadTime,
 		WriteTimeout:      limits.ReadTime + storeTime + 2*limits.Wait + 5*time.Second,

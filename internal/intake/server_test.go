@@ -24,6 +24,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
+	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 )
 
@@ -381,6 +382,7 @@ func TestAlerts(t *testing.T) {
 		"unreadable":        {path: alerts, err: &alertmanager.PayloadError{Reason: "the body has no alerts"}, code: 400, answer: "the body has no alerts"},
 		"gone":              {path: alerts, err: notFound, code: 404, answer: `no SlackAlert "am"`},
 		"not stored":        {path: alerts, err: errors.New("conflict"), code: 503, answer: "send it again"},
+		"suspended":         {path: alerts, err: incident.ErrSuspended, code: 503, answer: `SlackAlert "am" in namespace "a" is suspended; send it again`},
 		"not there":         {path: "/v1/namespaces/a/alerts/nothere", code: 404, answer: `no SlackAlert "nothere"`},
 		"of another source": {path: "/v1/namespaces/a/alerts/events", code: 409, answer: "spec.source.alertmanager"},
 		"another shard's":   {path: alerts, change: func(r *rig) { r.Shard = labels.SelectorFromSet(labels.Set{"shard": "one"}) }, code: 404, answer: "another operator"},

@@ -40,6 +40,7 @@ type intakeWorld struct {
 	operator *harness.Operator
 	// url of the intake, address without its scheme.
 	url, address string
+	flags        []string
 }
 
 // intake starts an operator for this namespace with an intake. Its default
@@ -50,11 +51,11 @@ func (w *world) intake(flags ...string) *intakeWorld {
 	w.Expect(err).NotTo(gomega.HaveOccurred())
 	i := &intakeWorld{world: w, address: fmt.Sprintf("127.0.0.1:%d", port)}
 	i.url = "http://" + i.address
-	i.operator, err = env.StartOperator(w.ctx, "intake-"+w.ns, append([]string{
+	i.flags = append([]string{
 		"--watch-namespaces=" + w.ns, "--watch-label-selector=shard=own",
 		"--intake-bind-address=" + i.address, "--intake-default-channel=" + w.ns + "/c",
-	}, flags...)...)
-	w.Expect(err).NotTo(gomega.HaveOccurred())
+	}, flags...)
+	i.start()
 	w.t.Cleanup(func() {
 		i.operator.Stop()
 		if err := i.operator.Autopsy(0); err != nil {
@@ -62,6 +63,14 @@ func (w *world) intake(flags ...string) *intakeWorld {
 		}
 	})
 	return i
+}
+
+// start starts the operator, again after it was killed.
+func (i *intakeWorld) start() {
+	i.t.Helper()
+	var err error
+	i.operator, err = env.StartOperator(i.ctx, "intake-"+i.ns, i.flags...)
+	i.Expect(err).NotTo(gomega.HaveOccurred())
 }
 
 // account makes a ServiceAccount in a namespace.
