@@ -270,3 +270,18 @@ func TestAlertSuspended(t *testing.T) {
 	w.Eventually(func() []string { return w.open(rule) }).Should(gomega.BeEmpty())
 	w.becomes(rule, watchingLook())
 }
+
+// By a webhook the end of an incident is a message of its own.
+func TestAlertByWebhook(t *testing.T) {
+	w := newWorld(t)
+	w.hooked("c", w.hook)
+	rule := w.rule("hooked", objectsOf("apps/v1", "Deployment", unavailable))
+	w.becomes(rule, watchingLook())
+	d := w.deployment("web", nil)
+	w.available(d, corev1.ConditionFalse, "0 of 3")
+	channel := w.id("C", "ALERTS")
+	w.Eventually(func() int { return len(w.messages(channel)) }).Should(gomega.Equal(1))
+	w.available(d, corev1.ConditionTrue, "3 of 3")
+	w.Eventually(func() int { return len(w.messages(channel)) }).Should(gomega.Equal(2))
+	w.Expect(w.messages(channel)[1].Text).To(gomega.ContainSubstring("Resolved: Deployment web"))
+}
