@@ -10,6 +10,7 @@ ASSETS := $(BIN)/k8s
 CONTROLLER_GEN := $(BIN)/controller-gen
 CRD_REF_DOCS := $(BIN)/crd-ref-docs
 GOLANGCI_LINT := $(BIN)/golangci-lint
+ALERTMANAGER := $(BIN)/alertmanager
 KUBECTL ?= kubectl
 GO_FILES := $(shell find api cmd controllers internal -name '*.go' -o -path '*/slacksim/page/*' 2>/dev/null) go.mod go.sum
 
@@ -34,7 +35,7 @@ demo: setup-envtest $(BIN)/slack-notifier $(BIN)/slacksim $(BIN)/demo ## See it 
 .PHONY: manifests
 manifests: $(CONTROLLER_GEN) ## Generate CustomResourceDefinitions and the operator's ClusterRole.
 	@$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
-	@$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/... paths=./internal/connection/... output:rbac:dir=config/rbac
+	@$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/... paths=./internal/connection/... paths=./internal/intake/... output:rbac:dir=config/rbac
 
 .PHONY: generate
 generate: $(CONTROLLER_GEN) ## Generate the DeepCopy methods.
@@ -62,7 +63,7 @@ verify-generated: manifests generate docs ## Fail when a generated file is not w
 	@test -z "$$(git status --porcelain -- config/crd/bases docs/api.md)" || { echo "generated files are not committed"; exit 1; }
 
 .PHONY: test
-test: setup-envtest ## Run every test, against a real kube-apiserver and etcd.
+test: setup-envtest $(ALERTMANAGER) ## Run every test, against a real kube-apiserver and etcd.
 	@KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -race -timeout 20m ./...
 
 .PHONY: test-chaos
@@ -136,3 +137,7 @@ $(CRD_REF_DOCS): hack/tools/tools/go.mod
 $(GOLANGCI_LINT): hack/tools/lint/go.mod
 	@echo "building bin/golangci-lint (about 4 minutes the first time, on 2 cores)"
 	@go build -C hack/tools/lint -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(ALERTMANAGER): hack/tools/alertmanager/go.mod
+	@echo "building bin/alertmanager, which the tests post from (about a minute the first time, on 2 cores)"
+	@CGO_ENABLED=0 go build -C hack/tools/alertmanager -trimpath -o $@ github.com/prometheus/alertmanager/cmd/alertmanager

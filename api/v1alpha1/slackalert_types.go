@@ -273,6 +273,12 @@ type SlackAlertStatus struct {
 	// +optional
 	EventsSeenUntil *metav1.MicroTime `json:"eventsSeenUntil,omitempty"`
 
+	// eventsSeenVersion is the resourceVersion up to which Events have been
+	// looked at. It is exact where times are not: senders have clocks of their
+	// own, and some tell whole seconds.
+	// +optional
+	EventsSeenVersion string `json:"eventsSeenVersion,omitempty"`
+
 	// conditions: Ready, Reconciling and Stalled.
 	// +optional
 	// +listType=map

@@ -32,9 +32,13 @@ type options struct {
 	watchNamespaces    []string
 	watchLabelSelector string
 
+	clusterScopeNamespaces []string
+
 	concurrency int
 	settleTime  time.Duration
 	slackLimits bool
+
+	intake intakeOptions
 }
 
 func defaults() options {
@@ -55,10 +59,12 @@ func (o *options) bind(f *pflag.FlagSet) {
 	f.StringVar(&o.probeAddress, "health-probe-bind-address", o.probeAddress, "address of /healthz and /readyz; 0 turns them off")
 	f.StringVar(&o.pprofAddress, "pprof-bind-address", "", "address of Go's profiles (net/http/pprof), for developers; off when empty")
 	f.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil, "namespaces to watch; all when empty")
-	f.StringVar(&o.watchLabelSelector, "watch-label-selector", "", "labels of the SlackChannels and SlackNotifications that this operator looks after, so that several share a large cluster; all when empty")
+	f.StringVar(&o.watchLabelSelector, "watch-label-selector", "", "labels of the SlackChannels, SlackNotifications and SlackAlerts that this operator looks after, so that several share a large cluster; all when empty")
+	f.StringSliceVar(&o.clusterScopeNamespaces, "cluster-scope-namespaces", nil, "namespaces whose SlackAlerts may also watch cluster-scoped kinds and, by namespaceSelector, other namespaces")
 	f.IntVar(&o.concurrency, "concurrency", o.concurrency, "how many SlackNotifications are worked on at once")
 	f.DurationVar(&o.settleTime, "settle-time", o.settleTime, "how long after an attempt of unknown outcome its absence from the conversation proves that Slack did not take it")
 	f.BoolVar(&o.slackLimits, "slack-limits", o.slackLimits, "keep to Slack's rate limits; only false against another Slack that has none")
+	o.intake.bind(f)
 	kube := flag.NewFlagSet("", flag.ContinueOnError)
 	config.RegisterFlags(kube)
 	f.AddGoFlagSet(kube)
@@ -75,6 +81,7 @@ type checked struct {
 	allow  egress.AllowList
 	apiURL string
 	shard  labels.Selector
+	intake checkedIntake
 }
 
 func (o *options) check() (checked, error) {
@@ -88,6 +95,9 @@ func (o *options) check() (checked, error) {
 	}
 	if c.shard, err = labels.Parse(o.watchLabelSelector); err != nil {
 		return c, fmt.Errorf("--watch-label-selector: %w", err)
+	}
+	if c.intake, err = o.intake.check(o.watchNamespaces, c.shard); err != nil {
+		return c, err
 	}
 	if o.concurrency < 1 {
 		return c, fmt.Errorf("--concurrency must be at least 1, not %d", o.concurrency)

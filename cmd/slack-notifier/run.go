@@ -45,6 +45,13 @@ func run(ctx context.Context, o options) error {
 	if err := wire(ctx, mgr, o, c); err != nil {
 		return err
 	}
+	alerts, err := wireAlerts(ctx, mgr, o, c)
+	if err != nil {
+		return fmt.Errorf("setting up the SlackAlert controller: %w", err)
+	}
+	if err := addIntake(mgr, o, c, alerts); err != nil {
+		return err
+	}
 	if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {
 		return err
 	}

@@ -174,14 +174,22 @@ func (b *bench) flood(ns string, n int, perSecond float64) error {
 	return nil
 }
 
-// received are the messages of a namespace that a Slack has taken.
-func (b *bench) received(slack, ns string) ([]slacksim.Message, error) {
+// receivedAll are the messages that Slack has taken.
+func (b *bench) receivedAll() ([]slacksim.Message, error) { return messagesOf(b.env.Slack) }
+
+func messagesOf(slack string) ([]slacksim.Message, error) {
 	data, err := harness.Fetch(slack + "/_sim/messages")
 	if err != nil {
 		return nil, err
 	}
 	var list []slacksim.Message
-	if err := json.Unmarshal(data, &list); err != nil {
+	return list, json.Unmarshal(data, &list)
+}
+
+// received are the messages of a namespace that a Slack has taken.
+func (b *bench) received(slack, ns string) ([]slacksim.Message, error) {
+	list, err := messagesOf(slack)
+	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(list, func(m slacksim.Message) bool { return !strings.HasPrefix(m.Text, ns+" ") }), nil

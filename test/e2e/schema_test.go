@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/devcluster"
 )
 
 // What the API server takes and refuses; what it says when it refuses.
@@ -31,6 +34,7 @@ func TestSchema(t *testing.T) {
 		api      = "webAPI: {tokenSecretRef: {name: s}}"
 		named    = "webAPI: {tokenSecretRef: {name: s}, channel: deploys}"
 		note     = "channelRef: {name: c}, "
+		objects  = "source: {objects: {apiVersion: apps/v1, kind: Deployment, when: 'true'}}"
 	)
 	cases := []struct{ kind, spec, says string }{
 		{"SlackChannel", "{" + api + "}", accepted},
@@ -137,6 +141,35 @@ func TestSchema(t *testing.T) {
 		{"SlackNotification", "{" + note + "text: x, thread: {timestamp: yesterday}}", "timestamp"},
 		{"SlackNotification", "{" + note + "text: x, thread: {notificationRef: {}}}", "name: Required value"},
 		{"SlackNotification", "{" + note + "tekst: x, title: y}", `unknown field "spec.tekst"`},
+
+		{"SlackAlert", "{" + note + objects + "}", accepted},
+		{"SlackAlert", "{" + note + "source: {events: {}}}", accepted},
+		{"SlackAlert", "{" + note + "source: {events: {types: [Warning], reasons: [BackOff], involvedKinds: [Pod], when: event.count > 3}}, resolveAfter: 1s}", accepted},
+		{"SlackAlert", "{" + note + "source: {alertmanager: {}}, groupBy: [labels.team], message: {title: a}}", accepted},
+		{"SlackAlert", "{" + objects + "}", "channelRef: Required value"},
+		{"SlackAlert", "{channelRef: {name: c}}", "source: Required value"},
+		{"SlackAlert", "{" + note + "source: {}}", "set exactly one of objects, events and alertmanager"},
+		{"SlackAlert", "{" + note + "source: {events: {}, alertmanager: {}}}", "set exactly one of objects, events and alertmanager"},
+		{"SlackAlert", "{" + note + "source: {objects: {apiVersion: v1, kind: Pod}}}", "when: Required value"},
+		{"SlackAlert", "{" + note + "source: {objects: {kind: Pod, when: 'true'}}}", "apiVersion: Required value"},
+		{"SlackAlert", "{" + note + "source: {objects: {apiVersion: v1, kind: Pod, when: 'true', for: 0s}}}", accepted},
+		{"SlackAlert", "{" + note + "source: {objects: {apiVersion: v1, kind: Pod, when: 'true', for: -1s}}}", "for can't be negative"},
+		{"SlackAlert", "{" + note + objects + ", recipients: [{user: a}, {user: a}]}", "a recipient is named twice"},
+		{"SlackAlert", "{" + note + objects + ", groupBy: ['']}", "groupBy"},
+		{"SlackAlert", "{" + note + objects + ", groupBy: " + many(11, "a") + "}", "must have at most 10 items"},
+		{"SlackAlert", "{" + note + objects + ", onResolve: EditAndReply}", accepted},
+		{"SlackAlert", "{" + note + objects + ", onResolve: Sing}", "Unsupported value"},
+		{"SlackAlert", "{" + note + objects + ", repeatInterval: 1m}", accepted},
+		{"SlackAlert", "{" + note + objects + ", repeatInterval: 59s}", "repeatInterval must be at least 1m"},
+		{"SlackAlert", "{" + note + objects + ", resolveAfter: 0s}", "resolveAfter must be at least 1s"},
+		{"SlackAlert", "{" + note + objects + ", maxIncidents: 1000}", accepted},
+		{"SlackAlert", "{" + note + objects + ", maxIncidents: 1001}", "maxIncidents"},
+		{"SlackAlert", "{" + note + objects + ", notificationTTL: 0s}", accepted},
+		{"SlackAlert", "{" + note + objects + ", notificationTTL: -1s}", "notificationTTL can't be negative"},
+		{"SlackAlert", "{" + note + objects + ", message: {fields: [{title: a, value: b}], link: {url: '{{ .x }}'}}}", accepted},
+		{"SlackAlert", "{" + note + objects + ", message: {fields: " + many(11, "{title: a, value: b}") + "}}", "must have at most 10 items"},
+		{"SlackAlert", "{" + note + objects + ", message: {link: {text: a}}}", "url: Required value"},
+		{"SlackAlert", "{" + note + objects + ", message: {tekst: a}}", `unknown field "spec.message.tekst"`},
 	}
 	g := gomega.NewWithT(t)
 	for _, c := range cases {
@@ -154,6 +187,23 @@ func TestSchema(t *testing.T) {
 			t.Errorf("%s %s is taken", c.kind, c.spec)
 		case c.says != accepted && !strings.Contains(err.Error(), c.says):
 			t.Errorf("%s %s is refused with %q, want %q", c.kind, c.spec, err, c.says)
+		}
+	}
+}
+
+// The API server takes every sample of an alert.
+func TestAlertSamples(t *testing.T) {
+	g := gomega.NewWithT(t)
+	files, err := filepath.Glob("../../config/samples/alerts/*.yaml")
+	g.Expect(err).NotTo(gomega.HaveOccurred())
+	g.Expect(files).NotTo(gomega.BeEmpty())
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		g.Expect(err).NotTo(gomega.HaveOccurred())
+		list, err := devcluster.Decode(data)
+		g.Expect(err).NotTo(gomega.HaveOccurred(), file)
+		for _, o := range list {
+			g.Expect(env.client.Create(t.Context(), o, client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict))).To(gomega.Succeed(), file)
 		}
 	}
 }

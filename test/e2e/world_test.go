@@ -226,8 +226,11 @@ func (w *world) see(o conditioned) look {
 	out.Stalled = meta.IsStatusConditionTrue(o.GetConditions(), v1alpha1.ConditionStalled)
 	out.Reconciling = meta.IsStatusConditionTrue(o.GetConditions(), v1alpha1.ConditionReconciling)
 	kind := "SlackNotification"
-	if _, ok := o.(*v1alpha1.SlackChannel); ok {
+	switch o.(type) {
+	case *v1alpha1.SlackChannel:
 		kind = "SlackChannel"
+	case *v1alpha1.SlackAlert:
+		kind = "SlackAlert"
 	}
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	w.Expect(err).NotTo(gomega.HaveOccurred())

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/slack-notifier/slack-notifier/controllers/alert"
+	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/wakeup"
+)
+
+// wireAlerts connects what turns things that happen in the cluster into
+// SlackNotifications, and returns what takes the posts of Alertmanagers.
+func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*incident.Receiver, error) {
+	config, web := mgr.GetConfig(), mgr.GetHTTPClient()
+	watching, err := dynamic.NewForConfigAndClient(config, web)
+	if err != nil {
+		return nil, err
+	}
+	kinds, err := discovery.NewDiscoveryClientForConfigAndClient(config, web)
+	if err != nil {
+		return nil, err
+	}
+	access, err := authorizationclient.NewForConfigAndClient(config, web)
+	if err != nil {
+		return nil, err
+	}
+	if err := alert.Index(ctx, mgr.GetFieldIndexer()); err != nil {
+		return nil, err
+	}
+	wall := clock.RealClock{}
+	store := &incident.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: wall}
+	r := &alert.Reconciler{
+		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Wake: &wakeup.Source{}, Clock: wall,
+		Incidents: store, Intake: o.intake.address != "",
+		Kinds: &alert.Kinds{
+			Discovery: kinds, Access: access.SelfSubjectAccessReviews(), Namespaces: o.watchNamespaces, Clock: wall,
+		},
+		Watches:     &alert.Watches{Client: watching, Namespaces: o.watchNamespaces},
+		ClusterName: o.clusterName, ClusterScopeNamespaces: o.clusterScopeNamespaces,
+	}
+	return &incident.Receiver{Store: store, Clock: wall, ClusterName: o.clusterName}, r.SetupWithManager(mgr, c.shard)
+}

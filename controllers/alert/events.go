@@ -1,0 +1,394 @@
+package alert
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alerting"
+	"github.com/slack-notifier/slack-notifier/internal/incident"
+)
+
+// events follows the Kubernetes Events of one rule. An Event that recurs is one
+// object that is updated, so additions and updates count alike.
+//
+// What has been looked at is told by resourceVersion: senders have clocks of
+// their own, and some tell whole seconds. The mark in the rule's status and the
+// version in each incident together see to it that a restart neither loses nor
+// repeats an Event that is still there.
+type events struct {
+	rule    *alerting.Rule
+	ruleUID string
+	source  v1alpha1.EventsSource
+	scope   *scope
+	quiet   time.Duration
+	changes *changes
+
+	mu sync.Mutex
+	// base is up to where Events had been looked at before; since says so by
+	// time when there is no version.
+	base  string
+	since time.Time
+	// groups with Events that are not stored yet.
+	groups map[string]*eventGroup
+	// looked is the highest version that was looked at, and at its time.
+	looked string
+	at     time.Time
+	// mark is looked as it was when what was pending then is stored.
+	mark   string
+	marked time.Time
+	// open is a mark that is reached when nothing before it is pending.
+	open    string
+	openAt  time.Time
+	matched bool
+	failing string
+}
+
+// eventGroup is a group of Events that are one incident.
+type eventGroup struct {
+	key     alerting.Key
+	pending map[string]alerting.Event
+}
+
+// eventsData is stored with an incident.
+type eventsData struct {
+	// NewsAt is when an Event was seen last, by the operator's clock.
+	NewsAt time.Time `json:"newsAt"`
+	// Version up to which Events have been counted.
+	Version string `json:"version,omitempty"`
+	// Total of the occurrences.
+	Total int64 `json:"total,omitempty"`
+	// Counts of the Events that occurred last, by UID.
+	Counts map[string]int64 `json:"counts,omitempty"`
+	// Dropped is true when counts of older Events were dropped.
+	Dropped bool `json:"dropped,omitempty"`
+}
+
+func readEvents(stored json.RawMessage) eventsData {
+	var data eventsData
+	_ = json.Unmarshal(stored, &data) // what can't be read is not known
+	return data
+}
+
+// maxCounts are the Events of an incident whose counts are stored.
+const maxCounts = 100
+
+// defaultQuiet is spec.resolveAfter.
+const defaultQuiet = 10 * time.Minute
+
+func newEvents(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *changes) *events {
+	e := &events{
+		rule: rule, ruleUID: string(alert.UID), source: *alert.Spec.Source.Events, scope: s, changes: c, quiet: defaultQuiet,
+		base: alert.Status.EventsSeenVersion, since: alert.CreationTimestamp.Time, groups: map[string]*eventGroup{},
+	}
+	if alert.Spec.ResolveAfter != nil {
+		e.quiet = alert.Spec.ResolveAfter.Duration
+	}
+	if seen := alert.Status.EventsSeenUntil; seen != nil {
+		e.since = seen.Time
+	}
+	e.mark, e.marked, e.looked, e.at = e.base, e.since, e.base, e.since
+	return e
+}
+
+// OnAdd implements cache.ResourceEventHandler.
+func (e *events) OnAdd(obj any, initial bool) { e.see(obj, initial) }
+
+// OnUpdate implements cache.ResourceEventHandler.
+func (e *events) OnUpdate(before, obj any) {
+	old, ok1 := before.(*compact)
+	is, ok2 := obj.(*compact)
+	if ok1 && ok2 && old.GetResourceVersion() == is.GetResourceVersion() {
+		return // the watch has begun anew
+	}
+	e.see(obj, false)
+}
+
+// OnDelete implements cache.ResourceEventHandler. Events are deleted by age,
+// which says nothing.
+func (e *events) OnDelete(any) {}
+
+// see looks at an Event. One that was there before may have been looked at by an
+// earlier process.
+func (e *events) see(obj any, initial bool) {
+	c, ok := obj.(*compact)
+	if !ok {
+		return
+	}
+	if !e.scope.has(c.Namespace, nil) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.look(c.ResourceVersion, time.Time{})
+		return
+	}
+	u := c.whole()
+	if u == nil {
+		return
+	}
+	event := alerting.ReadEvent(u.Object)
+	e.mu.Lock()
+	known := initial && !e.fresh(event)
+	e.mu.Unlock()
+	if known {
+		return
+	}
+	key, matches, err := e.match(event)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.look(event.ResourceVersion, event.LastSeen)
+	if err != nil {
+		e.failing = fmt.Sprintf("an Event %s of %s %s: %v", event.Reason, event.Kind, event.Name, err)
+		e.changes.wake()
+		return
+	}
+	if !matches {
+		return
+	}
+	e.failing, e.matched = "", true
+	g := e.groups[key.ID]
+	if g == nil {
+		g = &eventGroup{key: key, pending: map[string]alerting.Event{}}
+		e.groups[key.ID] = g
+	}
+	g.pending[event.UID] = event
+	e.changes.mark(key.ID, e.changes.clock.Now(), false)
+}
+
+// look notes that an Event is being looked at. The caller holds the lock.
+func (e *events) look(version string, at time.Time) {
+	if newer(version, e.looked) {
+		e.looked = version
+		e.at = latest(e.at, at)
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// fresh reports whether an Event was not looked at by an earlier process. The
+// caller holds the lock.
+func (e *events) fresh(event alerting.Event) bool {
+	if e.base != "" {
+		return newer(event.ResourceVersion, e.base)
+	}
+	// Both are in whole seconds.
+	since := e.since.Truncate(time.Second)
+	return !event.Created.Before(since) || !event.LastSeen.Before(since)
+}
+
+func newer(version, than string) bool {
+	if than == "" {
+		return true
+	}
+	order, err := resourceversion.CompareResourceVersion(version, than)
+	return err != nil || order > 0
+}
+
+// match tells whether an Event counts, and to which group it belongs.
+func (e *events) match(event alerting.Event) (alerting.Key, bool, error) {
+	if event.OfRules() || !listed(e.source.Types, event.Type) ||
+		!listed(e.source.Reasons, event.Reason) || !listed(e.source.InvolvedKinds, event.Kind) {
+		return alerting.Key{}, false, nil
+	}
+	vars := alerting.EventVars(event.Fields)
+	holds, err := e.rule.Holds(context.Background(), vars)
+	var failed *alerting.EvalError
+	if errors.As(err, &failed) && failed.Missing {
+		err = nil
+	}
+	if err != nil || !holds {
+		return alerting.Key{}, false, err
+	}
+	values, err := e.rule.Group(context.Background(), vars, event.Kind, involved(event), event.Reason)
+	return alerting.KeyOf(e.ruleUID, values), true, err
+}
+
+func involved(e alerting.Event) string {
+	if e.Namespace == "" {
+		return e.Name
+	}
+	return e.Namespace + "/" + e.Name
+}
+
+func listed(list []string, value string) bool { return len(list) == 0 || slices.Contains(list, value) }
+
+// mute implements follower. An Event is a change of the world, so the next one
+// opens an incident again.
+func (e *events) mute(string) {}
+
+// settled implements follower.
+func (e *events) settled(key string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if g := e.groups[key]; g != nil && len(g.pending) == 0 {
+		delete(e.groups, key)
+	}
+}
+
+// overdue implements follower: an incident without news is over after a while.
+func (e *events) overdue(open incident.Group) (time.Time, bool) {
+	// Without it, it is over.
+	return readEvents(open.Past.Data).NewsAt.Add(e.quiet), true
+}
+
+// news implements follower.
+func (e *events) news(key alerting.Key, w *work) incident.News {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var pending []alerting.Event
+	if g := e.groups[key.ID]; g != nil {
+		key = g.key
+		pending = slices.Collect(maps.Values(g.pending))
+	}
+	slices.SortFunc(pending, func(a, b alerting.Event) int {
+		if order, err := resourceversion.CompareResourceVersion(a.ResourceVersion, b.ResourceVersion); err == nil && order != 0 {
+			return order
+		}
+		return strings.Compare(a.UID, b.UID)
+	})
+	now := e.changes.clock.Now().UTC()
+	w.stored(func() { e.drop(key.ID, pending) })
+	return incident.News{Key: key, Fold: func(past incident.Past) incident.Outlook { return e.fold(past, pending, now, key, w) }}
+}
+
+// fold makes of the past of a group and its Events what is so now.
+func (e *events) fold(past incident.Past, pending []alerting.Event, now time.Time, key alerting.Key, w *work) incident.Outlook {
+	data := readEvents(past.Data)
+	fresh := data.fresh(pending)
+	if len(fresh) == 0 {
+		firing := past.Open && now.Before(data.NewsAt.Add(e.quiet))
+		return incident.Outlook{Firing: firing, Data: past.Data, Small: past.Data, Count: data.Total}
+	}
+	if !past.Open {
+		data.Total = 0
+	}
+	data.count(fresh)
+	data.NewsAt = now
+	last := fresh[len(fresh)-1]
+	small, _ := json.Marshal(eventsData{NewsAt: data.NewsAt, Version: data.Version}) // strings and times alone
+	all, _ := json.Marshal(data)
+	return incident.Outlook{Firing: true, Data: all, Small: small, Count: data.Total, Render: w.renderEvent(last, data.Total, key)}
+}
+
+// fresh are the Events that were not counted yet.
+func (d *eventsData) fresh(events []alerting.Event) []alerting.Event {
+	var out []alerting.Event
+	for _, event := range events {
+		if d.Version != "" && !newer(event.ResourceVersion, d.Version) {
+			continue
+		}
+		if known, ok := d.Counts[event.UID]; ok && event.Count <= known {
+			continue // something else of it was changed
+		}
+		out = append(out, event)
+	}
+	return out
+}
+
+// count adds the occurrences that were not counted yet.
+func (d *eventsData) count(fresh []alerting.Event) {
+	counts := maps.Clone(d.Counts)
+	if counts == nil {
+		counts = map[string]int64{}
+	}
+	for _, event := range fresh {
+		known, ok := counts[event.UID]
+		switch {
+		case ok:
+			d.Total += event.Count - known
+		case d.Dropped && event.Count > 1:
+			d.Total++ // its count before is not known any more
+		default:
+			d.Total += event.Count
+		}
+		counts[event.UID] = event.Count
+		d.Version = event.ResourceVersion
+	}
+	recent := map[string]bool{}
+	for _, event := range fresh[max(0, len(fresh)-maxCounts):] {
+		recent[event.UID] = true
+	}
+	for _, uid := range slices.Sorted(maps.Keys(counts)) {
+		if len(counts) > maxCounts && !recent[uid] {
+			delete(counts, uid)
+			d.Dropped = true
+		}
+	}
+	d.Counts = counts
+}
+
+// drop forgets pending Events that are stored, unless they have changed since.
+func (e *events) drop(key string, stored []alerting.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	g := e.groups[key]
+	if g == nil {
+		return
+	}
+	for _, event := range stored {
+		if g.pending[event.UID].ResourceVersion == event.ResourceVersion {
+			delete(g.pending, event.UID)
+		}
+	}
+}
+
+// advance moves the mark to where all is stored. The caller has stored what was
+// taken.
+func (e *events) advance() (mark string, at time.Time, matched bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.open == "" {
+		e.open, e.openAt = e.looked, e.at
+	}
+	for _, g := range e.groups {
+		for _, event := range g.pending {
+			if !newer(event.ResourceVersion, e.open) {
+				return e.mark, e.marked, e.matched
+			}
+		}
+	}
+	e.mark, e.marked, e.open = e.open, e.openAt, ""
+	return e.mark, e.marked, e.matched
+}
+
+// told notes that the mark is in the status.
+func (e *events) told() {
+	e.mu.Lock()
+	e.matched = false
+	e.mu.Unlock()
+}
+
+// restore begins anew by time when the versions of the cluster are older than
+// what was noted: it was restored from a backup.
+func (e *events) restore(s *subscription) {
+	current := s.version()
+	e.mu.Lock()
+	stale := e.base != "" && current != "" && newer(e.base, current)
+	if stale {
+		e.base, e.looked, e.mark, e.open = "", "", "", ""
+	}
+	e.mu.Unlock()
+	if stale {
+		s.each(func(o any) { e.see(o, true) })
+	}
+}
+
+// trouble implements follower.
+func (e *events) trouble() (failing, hint string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.failing, ""
+}

@@ -1,0 +1,256 @@
+package alert
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	testclock "k8s.io/utils/clock/testing"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alerting"
+	"github.com/slack-notifier/slack-notifier/internal/incident"
+)
+
+// world is a follower of Events, and what is stored.
+type world struct {
+	t      *testing.T
+	clock  *testclock.FakePassiveClock
+	rule   *v1alpha1.SlackAlert
+	events *events
+	// stored by key, and how many incidents there were.
+	stored map[string]incident.Past
+	opened map[string]int
+	keys   map[string]alerting.Key
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, clock: testclock.NewFakePassiveClock(start), stored: map[string]incident.Past{}, opened: map[string]int{}, keys: map[string]alerting.Key{}}
+	w.rule = &v1alpha1.SlackAlert{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r", UID: "rule", CreationTimestamp: metav1.NewTime(start.Add(-time.Hour))}}
+	w.rule.Spec.Source.Events = &v1alpha1.EventsSource{Types: []string{"Warning"}}
+	w.restart()
+	return w
+}
+
+// restart forgets what is in memory.
+func (w *world) restart() {
+	w.t.Helper()
+	rule, err := alerting.Compile(&w.rule.Spec)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s := &scope{namespaces: map[string]bool{"ns": true}, selector: labels.Everything()}
+	w.events = newEvents(rule, w.rule, s, newChanges(w.clock, 2*time.Second, func() {}))
+}
+
+// event of a Pod with a version and a count.
+func (w *world) event(pod string, version, count int) *compact {
+	w.t.Helper()
+	now := w.clock.Now().Format(time.RFC3339)
+	made, err := shrink(&unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "events.k8s.io/v1", "kind": "Event", "type": "Warning", "reason": "BackOff", "deprecatedCount": int64(count),
+		"metadata":                map[string]any{"namespace": "ns", "name": pod, "uid": pod, "resourceVersion": fmt.Sprint(version), "creationTimestamp": now},
+		"regarding":               map[string]any{"kind": "Pod", "namespace": "ns", "name": pod},
+		"deprecatedLastTimestamp": now,
+	}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return made.(*compact)
+}
+
+// digest stores what has changed, but for what crash says.
+func (w *world) digest(crash bool) {
+	pass := &work{ctx: w.t.Context(), run: &running{alert: w.rule}, afterwards: map[string]func(){}}
+	for _, id := range w.events.changes.take(w.clock.Now()) {
+		pass.current = id
+		news := w.events.news(alerting.Key{ID: id}, pass)
+		if crash {
+			continue
+		}
+		past := w.stored[id]
+		next := news.Fold(past)
+		w.keys[news.Key.Text] = news.Key
+		switch {
+		case next.Firing && !past.Open:
+			w.opened[id]++
+			w.stored[id] = incident.Past{Open: true, Known: true, Data: next.Data}
+		case past.Open:
+			w.stored[id] = incident.Past{Open: next.Firing, Known: true, Data: past.Data}
+			if next.Firing {
+				w.stored[id] = incident.Past{Open: true, Known: true, Data: next.Data}
+			}
+		}
+		pass.afterwards[id]()
+		w.events.settled(id)
+	}
+}
+
+// expect how often incidents were opened for a Pod, and how often it occurred
+// in the last.
+func (w *world) expect(pod string, opened int, total int64) {
+	w.t.Helper()
+	id := w.keys["Pod ns/"+pod+" BackOff"].ID
+	if got := readEvents(w.stored[id].Data).Total; w.opened[id] != opened || got != total {
+		w.t.Errorf("%s: opened %d times with %d occurrences, want %d and %d", pod, w.opened[id], got, opened, total)
+	}
+}
+
+// mark writes the mark into the status.
+func (w *world) mark() string {
+	w.rule.Status.EventsSeenVersion, _, _ = w.events.advance()
+	return w.rule.Status.EventsSeenVersion
+}
+
+// However often the process is restarted, at whatever point, an Event is told
+// once.
+func TestEventsThroughRestarts(t *testing.T) {
+	for _, marked := range []bool{false, true} {
+		w := newWorld(t)
+		var list []*compact
+		show := func() {
+			for _, c := range list {
+				w.events.OnAdd(c, true)
+			}
+		}
+		next := func(crash bool) {
+			w.digest(crash)
+			if marked && !crash {
+				w.mark()
+			}
+			w.restart()
+			show()
+		}
+		list = append(list, w.event("a", 10, 1), w.event("b", 11, 4))
+		show()
+		next(true)
+		next(false)
+		w.expect("a", 1, 1)
+		w.expect("b", 1, 4)
+		next(false)
+		w.clock.SetTime(start.Add(time.Minute))
+		list[0] = w.event("a", 12, 3)
+		next(false)
+		next(false)
+		w.expect("a", 1, 3)
+		w.expect("b", 1, 4)
+		// Over, and not opened again by what was told.
+		w.clock.SetTime(start.Add(20 * time.Minute))
+		for id, past := range w.stored {
+			if at, ok := w.events.overdue(incident.Group{Key: alerting.Key{ID: id}, Past: past}); !ok || w.clock.Now().Before(at) {
+				t.Errorf("overdue at %s", at)
+			}
+			w.events.changes.overdue(id, w.clock.Now())
+		}
+		next(false)
+		next(false)
+		for id, past := range w.stored {
+			if past.Open {
+				t.Errorf("%s is open", id)
+			}
+		}
+		list[1] = w.event("b", 13, 5)
+		next(false)
+		next(false)
+		w.expect("a", 1, 3)
+		w.expect("b", 2, 1)
+	}
+}
+
+// The mark never passes what is not stored.
+func TestMark(t *testing.T) {
+	w := newWorld(t)
+	w.events.OnAdd(w.event("a", 10, 1), false)
+	if got := w.mark(); got != "" {
+		t.Errorf("the mark is %s", got)
+	}
+	w.digest(false)
+	if got := w.mark(); got != "10" {
+		t.Errorf("the mark is %s", got)
+	}
+	// While Events go on coming, it follows behind them.
+	w.events.OnAdd(w.event("b", 11, 1), false)
+	w.mark()
+	w.digest(false)
+	w.events.OnAdd(w.event("c", 12, 1), false)
+	if got := w.mark(); got != "11" {
+		t.Errorf("the mark is %s", got)
+	}
+	// Those of other namespaces move it too.
+	other := w.event("x", 15, 1)
+	other.Namespace = "other"
+	w.digest(false)
+	w.mark()
+	w.events.OnAdd(other, false)
+	if got := w.mark(); got != "15" {
+		t.Errorf("the mark is %s", got)
+	}
+}
+
+// A group of a great many Events stays small, and counts.
+func TestManyEventsInAGroup(t *testing.T) {
+	var d eventsData
+	for i := range 1000 {
+		d.count([]alerting.Event{{UID: fmt.Sprint(i), ResourceVersion: fmt.Sprint(i + 1), Count: 1}})
+	}
+	d.count([]alerting.Event{{UID: "3", ResourceVersion: "2000", Count: 2}, {UID: "999", ResourceVersion: "2001", Count: 3}})
+	data, _ := json.Marshal(d)
+	if d.Total != 1003 || len(d.Counts) > maxCounts+1 || len(data) > 10000 {
+		t.Errorf("%d occurrences, %d counts, %d bytes", d.Total, len(d.Counts), len(data))
+	}
+}
+
+// Without a version, the time of the rule's creation decides.
+func TestEventsBeforeTheRule(t *testing.T) {
+	w := newWorld(t)
+	w.clock.SetTime(start.Add(-2 * time.Hour))
+	old := w.event("old", 5, 1)
+	w.clock.SetTime(start)
+	w.events.OnAdd(old, true)
+	w.events.OnAdd(w.event("new", 6, 1), true)
+	w.digest(false)
+	w.expect("old", 0, 0)
+	w.expect("new", 1, 1)
+	// One that comes late is told, whatever its sender's clock says.
+	w.clock.SetTime(start.Add(-3 * time.Hour))
+	late := w.event("late", 7, 1)
+	w.clock.SetTime(start.Add(time.Minute))
+	w.events.OnAdd(late, false)
+	w.digest(false)
+	w.expect("late", 1, 1)
+}
+
+// What is told is not counted again, though there are too many Events for all
+// of their counts to be stored, nor is an Event that is only annotated.
+func TestEventsCountedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.rule.Spec.GroupBy = []string{"'all'"}
+	w.restart()
+	var list []*compact
+	for i := range 3 * maxCounts {
+		list = append(list, w.event(fmt.Sprint("p", i), 10+i, 2))
+	}
+	id := alerting.KeyOf("rule", []string{"all"}).ID
+	for range 3 {
+		for _, c := range list {
+			w.events.OnAdd(c, true)
+		}
+		w.digest(false)
+		if got := readEvents(w.stored[id].Data).Total; got != 6*maxCounts {
+			t.Errorf("%d occurrences", got)
+		}
+		w.restart()
+	}
+	last := list[len(list)-1]
+	w.clock.SetTime(start.Add(time.Minute))
+	w.events.OnUpdate(last, w.event(last.Name, 5000, 2))
+	w.digest(false)
+	if got := readEvents(w.stored[id].Data); got.Total != 6*maxCounts || !got.NewsAt.Equal(start) {
+		t.Errorf("%d occurrences, the last at %s", got.Total, got.NewsAt)
+	}
+}

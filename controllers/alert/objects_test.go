@@ -1,0 +1,209 @@
+package alert
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/tools/cache"
+	testclock "k8s.io/utils/clock/testing"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alerting"
+	"github.com/slack-notifier/slack-notifier/internal/incident"
+)
+
+// scene is a follower of Pods whose "state" is looked at.
+type scene struct {
+	t       *testing.T
+	clock   *testclock.FakePassiveClock
+	objects *objects
+	seen    map[string]*compact
+	version int
+}
+
+func newScene(t *testing.T, spec v1alpha1.ObjectsSource, groupBy ...string) *scene {
+	t.Helper()
+	a := &v1alpha1.SlackAlert{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r", UID: "rule"}}
+	a.Spec.Source.Objects, a.Spec.GroupBy = &spec, groupBy
+	rule, err := alerting.Compile(&a.Spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := testclock.NewFakePassiveClock(start)
+	c := newChanges(clock, 2*time.Second, func() {})
+	selector := labels.SelectorFromSet(labels.Set{"app": "web"})
+	return &scene{t: t, clock: clock, seen: map[string]*compact{}, objects: newObjects(rule, a, &scope{namespaces: map[string]bool{"ns": true}, selector: selector}, c)}
+}
+
+// set shows the follower an object in a state.
+func (s *scene) set(name, state string, meta ...string) {
+	s.t.Helper()
+	s.version++
+	m := map[string]any{"namespace": "ns", "name": name, "uid": name, "resourceVersion": strings.Repeat("1", s.version), "labels": map[string]any{"app": "web"}}
+	for i := 0; i < len(meta); i += 2 {
+		m[meta[i]] = meta[i+1]
+	}
+	made, err := shrink(&unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": m, "state": state}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	c := made.(*compact)
+	if old := s.seen[name]; old != nil {
+		s.objects.OnUpdate(old, c)
+	} else {
+		s.objects.OnAdd(c, true)
+	}
+	s.seen[name] = c
+}
+
+func (s *scene) pass(d time.Duration) { s.clock.SetTime(s.clock.Now().Add(d)) }
+
+// due are the groups to be looked at, at some time.
+func (s *scene) due() []string {
+	s.pass(time.Hour)
+	out := s.objects.changes.take(s.clock.Now())
+	s.pass(-time.Hour)
+	return out
+}
+
+// outlook of a group, given what is stored.
+func (s *scene) outlook(past incident.Past, values ...string) incident.Outlook {
+	s.t.Helper()
+	pass := &work{ctx: s.t.Context(), run: &running{alert: &v1alpha1.SlackAlert{}, sub: &subscription{watch: &watch{}}}, afterwards: map[string]func(){}}
+	return s.objects.news(alerting.KeyOf("rule", values), pass).Fold(past)
+}
+
+func stored(o incident.Outlook) incident.Past {
+	return incident.Past{Open: o.Firing, Known: true, Data: o.Data}
+}
+
+func TestForCountsFromTheFirstSight(t *testing.T) {
+	when := v1alpha1.ObjectsSource{When: "object.state == 'bad'", For: &metav1.Duration{Duration: time.Minute}}
+	s := newScene(t, when)
+	s.set("a", "bad")
+	if s.outlook(incident.Past{}, "ns/a").Firing {
+		t.Error("fires at once")
+	}
+	s.pass(50 * time.Second)
+	s.set("a", "bad")
+	s.pass(10 * time.Second)
+	o := s.outlook(incident.Past{}, "ns/a")
+	if !o.Firing || o.Count != 1 {
+		t.Errorf("%+v", o)
+	}
+	if got := s.due(); len(got) != 1 {
+		t.Errorf("%v are to be looked at", got)
+	}
+	s.set("a", "good")
+	s.set("a", "bad")
+	if s.outlook(incident.Past{}, "ns/a").Firing {
+		t.Error("what held before counts")
+	}
+	// Another process goes on with what fired, but not with what did not.
+	again := newScene(t, when)
+	again.set("a", "bad")
+	again.set("b", "bad")
+	if !again.outlook(stored(o), "ns/a").Firing || again.outlook(incident.Past{}, "ns/b").Firing {
+		t.Error("a restart changes what fires")
+	}
+	// But not with another object of the same name.
+	other := newScene(t, when)
+	other.set("a", "bad", "uid", "another")
+	if other.outlook(stored(o), "ns/a").Firing {
+		t.Error("another object of the name fires at once")
+	}
+}
+
+func TestGroupsOfObjects(t *testing.T) {
+	s := newScene(t, v1alpha1.ObjectsSource{When: "object.state != 'good'"}, "object.state")
+	s.set("a", "x")
+	s.set("b", "x")
+	s.set("c", "good")
+	s.set("d", "x", "namespace", "other")
+	s.set("e", "x", "labels", "none")
+	o := s.outlook(incident.Past{}, "x")
+	var data objectsData
+	if err := json.Unmarshal(o.Data, &data); err != nil || o.Count != 2 || len(data.Members) != 2 || data.Members[0] != "a" {
+		t.Errorf("%+v %+v %v", o, data, err)
+	}
+	s.set("a", "y")
+	if x, y := s.outlook(stored(o), "x"), s.outlook(incident.Past{}, "y"); x.Count != 1 || y.Count != 1 {
+		t.Errorf("%+v %+v", x, y)
+	}
+	s.objects.OnDelete(cache.DeletedFinalStateUnknown{Key: "ns/b", Obj: s.seen["b"]})
+	if s.outlook(stored(o), "x").Firing {
+		t.Error("fires though its objects are gone")
+	}
+	// Whoever deletes the incident has it muted until all is well once.
+	s.objects.mute(alerting.KeyOf("rule", []string{"y"}).ID)
+	s.set("a", "y")
+	if s.outlook(incident.Past{}, "y").Firing {
+		t.Error("it is not muted")
+	}
+	s.set("a", "good")
+	s.set("a", "y")
+	if !s.outlook(incident.Past{}, "y").Firing {
+		t.Error("it is muted for good")
+	}
+}
+
+func TestOverdueObjects(t *testing.T) {
+	s := newScene(t, v1alpha1.ObjectsSource{When: "object.state == 'bad'"})
+	s.set("a", "bad")
+	for name, want := range map[string]bool{"a": false, "gone": true} {
+		if _, over := s.objects.overdue(incident.Group{Key: alerting.KeyOf("rule", []string{"ns/" + name})}); over != want {
+			t.Errorf("%s: %v", name, over)
+		}
+	}
+}
+
+func TestTroubleWithObjects(t *testing.T) {
+	s := newScene(t, v1alpha1.ObjectsSource{When: "object.stat == 'bad'"})
+	s.set("a", "bad")
+	if failing, hint := s.objects.trouble(); failing != "" || !strings.Contains(hint, "no such key: stat") {
+		t.Errorf("%q %q", failing, hint)
+	}
+	s = newScene(t, v1alpha1.ObjectsSource{When: "object.state == 'bad' || object.state > 5"})
+	s.set("a", "bad")
+	s.set("b", "x")
+	failing, _ := s.objects.trouble()
+	if !strings.HasPrefix(failing, "Pod ns/b: spec.source.objects.when: ") {
+		t.Errorf("%q", failing)
+	}
+	s.set("b", "bad")
+	if failing, hint := s.objects.trouble(); failing != "" || hint != "" {
+		t.Errorf("%q %q", failing, hint)
+	}
+	// What fires stays so while it can't be told.
+	s.set("a", "x")
+	if !s.outlook(incident.Past{}, "ns/a").Firing {
+		t.Error("it is over because of an error")
+	}
+}
+
+// A message of a rule is not looked at: if it failed, it would make another.
+func TestMessagesOfRulesAreNotWatched(t *testing.T) {
+	s := newScene(t, v1alpha1.ObjectsSource{When: "true"})
+	c := &compact{kind: "SlackNotification", ObjectMeta: metav1.ObjectMeta{Namespace: "ns", UID: "n", Labels: map[string]string{"app": "web", v1alpha1.LabelAlert: "r"}}}
+	s.objects.OnAdd(c, false)
+	if len(s.objects.members) > 0 {
+		t.Error("it is looked at")
+	}
+}
+
+func TestOldObject(t *testing.T) {
+	s := newScene(t, v1alpha1.ObjectsSource{When: "oldObject != null && oldObject.state != object.state"})
+	s.set("a", "x")
+	if s.outlook(incident.Past{}, "ns/a").Firing {
+		t.Error("fires without an old object")
+	}
+	s.set("a", "y")
+	if !s.outlook(incident.Past{}, "ns/a").Firing {
+		t.Error("does not fire")
+	}
+}

@@ -1,0 +1,165 @@
+package alert
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
+
+// scope is what a rule looks at.
+type scope struct {
+	kind kind
+	// namespaces of the objects; nil for a cluster-scoped kind.
+	namespaces map[string]bool
+	selector   labels.Selector
+	// where it looks, for people.
+	where string
+}
+
+// has reports whether an object is looked at.
+func (s *scope) has(namespace string, set map[string]string) bool {
+	return (s.namespaces == nil || s.namespaces[namespace]) && s.selector.Matches(labels.Set(set))
+}
+
+// same reports whether two scopes look at the same.
+func (s *scope) same(other *scope) bool {
+	if s.kind != other.kind || len(s.namespaces) != len(other.namespaces) || (s.namespaces == nil) != (other.namespaces == nil) {
+		return false
+	}
+	for namespace := range s.namespaces {
+		if !other.namespaces[namespace] {
+			return false
+		}
+	}
+	return true
+}
+
+// eventsKind is where Kubernetes Events are.
+var eventsKind = schema.GroupVersionKind{Group: "events.k8s.io", Version: "v1", Kind: "Event"}
+
+// scope finds out what a rule is to look at. The error is a problem if the rule
+// or the cluster is at fault.
+func (r *Reconciler) scope(ctx context.Context, rule *v1alpha1.SlackAlert) (*scope, error) {
+	out := &scope{selector: labels.Everything()}
+	gvk, selector, everywhere := eventsKind, (*metav1.LabelSelector)(nil), (*metav1.LabelSelector)(nil)
+	if o := rule.Spec.Source.Objects; o != nil {
+		gv, err := schema.ParseGroupVersion(o.APIVersion)
+		if err != nil {
+			return nil, forGood(v1alpha1.ReasonKindNotFound, "spec.source.objects.apiVersion %q is none: write it as in apps/v1", o.APIVersion)
+		}
+		gvk, selector, everywhere = gv.WithKind(o.Kind), o.Selector, o.NamespaceSelector
+	} else {
+		everywhere = rule.Spec.Source.Events.NamespaceSelector
+	}
+	central := slices.Contains(r.ClusterScopeNamespaces, rule.Namespace)
+	if everywhere != nil && !central {
+		return nil, forGood(v1alpha1.ReasonScopeNotAllowed, "rules of namespace %q may watch their own namespace only: remove namespaceSelector, or have the operator name the namespace in --cluster-scope-namespaces", rule.Namespace)
+	}
+	var err error
+	if selector != nil {
+		if out.selector, err = metav1.LabelSelectorAsSelector(selector); err != nil {
+			return nil, forGood(v1alpha1.ReasonInvalidExpression, "spec.source.objects.selector can't be used: %v", err)
+		}
+	}
+	if run := r.current(client.ObjectKeyFromObject(rule)); run != nil && run.is(rule) && run.sub.refused() == nil {
+		out.kind = run.scope.kind // it is being watched
+	} else if out.kind, err = r.Kinds.find(ctx, gvk); err != nil {
+		return nil, err
+	}
+	if !out.kind.namespaced {
+		if !central {
+			return nil, forGood(v1alpha1.ReasonScopeNotAllowed, "%s is a kind of the whole cluster, which rules of namespace %q may not watch: have the operator name the namespace in --cluster-scope-namespaces", gvk.Kind, rule.Namespace)
+		}
+		out.where = "the cluster"
+		return out, nil
+	}
+	out.namespaces, out.where = map[string]bool{rule.Namespace: true}, fmt.Sprintf("namespace %q", rule.Namespace)
+	if everywhere != nil {
+		out.where = "the namespaces of namespaceSelector"
+		out.namespaces, err = r.namespaces(ctx, everywhere)
+	}
+	return out, err
+}
+
+// namespaces returns those with the labels.
+func (r *Reconciler) namespaces(ctx context.Context, selector *metav1.LabelSelector) (map[string]bool, error) {
+	matching, err := metav1.LabelSelectorAsSelector(selector)
+	if err != nil {
+		return nil, forGood(v1alpha1.ReasonInvalidExpression, "namespaceSelector can't be used: %v", err)
+	}
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NamespaceList"))
+	if err := r.Client.List(ctx, list, client.MatchingLabelsSelector{Selector: matching}); err != nil {
+		return nil, err
+	}
+	out := map[string]bool{}
+	for i := range list.Items {
+		out[list.Items[i].Name] = true
+	}
+	return out, nil
+}
+
+// channelProblem says what is wrong with the SlackChannel that a rule names, or
+// nil. Its incidents are stored all the same, and wait.
+func (r *Reconciler) channelProblem(ctx context.Context, rule *v1alpha1.SlackAlert) (*problem, error) {
+	key := channelKey(rule)
+	c := &v1alpha1.SlackChannel{}
+	if err := r.Client.Get(ctx, key, c); apierrors.IsNotFound(err) {
+		return forGood(v1alpha1.ReasonSlackChannelNotFound, "SlackChannel %q does not exist in namespace %q: create it, or correct spec.channelRef", key.Name, key.Namespace), nil
+	} else if err != nil {
+		return nil, err
+	}
+	allowed, err := r.mayRefer(ctx, rule.Namespace, c)
+	if err != nil || allowed {
+		return nil, err
+	}
+	return forGood(v1alpha1.ReasonNamespaceNotAllowed, "SlackChannel %s does not let namespace %q refer to it: ask its owner to add the namespace to spec.allowedNamespaces", key, rule.Namespace), nil
+}
+
+func (r *Reconciler) mayRefer(ctx context.Context, namespace string, c *v1alpha1.SlackChannel) (bool, error) {
+	allow := c.Spec.AllowedNamespaces
+	switch {
+	case namespace == c.Namespace:
+		return true, nil
+	case allow == nil:
+		return false, nil
+	case allow.From == v1alpha1.NamespacesFromAll:
+		return true, nil
+	case allow.From != v1alpha1.NamespacesFromSelector || allow.Selector == nil:
+		return false, nil
+	}
+	selected, err := r.namespaces(ctx, allow.Selector)
+	if _, invalid := err.(*problem); invalid { //nolint:errorlint // made above
+		return false, nil
+	}
+	return selected[namespace], err
+}
+
+func channelKey(rule *v1alpha1.SlackAlert) client.ObjectKey {
+	key := client.ObjectKey{Namespace: rule.Spec.ChannelRef.Namespace, Name: rule.Spec.ChannelRef.Name}
+	if key.Namespace == "" {
+		key.Namespace = rule.Namespace
+	}
+	return key
+}
+
+// plural of a kind, for people.
+func plural(kind string) string {
+	switch {
+	case strings.HasSuffix(kind, "s"), strings.HasSuffix(kind, "x"), strings.HasSuffix(kind, "ch"):
+		return kind + "es"
+	case strings.HasSuffix(kind, "y") && !strings.HasSuffix(kind, "ay") && !strings.HasSuffix(kind, "ey"):
+		return strings.TrimSuffix(kind, "y") + "ies"
+	}
+	return kind + "s"
+}

@@ -1,0 +1,197 @@
+package alert
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alerting"
+	"github.com/slack-notifier/slack-notifier/internal/incident"
+)
+
+// follower follows what a rule's source brings.
+type follower interface {
+	cache.ResourceEventHandler
+	// news of a group that has changed or is overdue.
+	news(key alerting.Key, w *work) incident.News
+	// overdue tells when an open incident is to be looked at though nothing
+	// has changed; false for never.
+	overdue(open incident.Group) (time.Time, bool)
+	// mute is told when a person has deleted an open incident.
+	mute(key string)
+	// settled is told when the news of a group are stored.
+	settled(key string)
+	// trouble tells of an expression that fails, and of one that names what no
+	// object has.
+	trouble() (failing, hint string)
+}
+
+// running is a rule at work.
+type running struct {
+	uid      types.UID
+	alert    *v1alpha1.SlackAlert
+	rule     *alerting.Rule
+	scope    *scope
+	follower follower
+	changes  *changes
+	sub      *subscription
+	since    time.Time
+	synced   bool
+	// rollupAt is when the rollup may be written again.
+	rollupAt time.Time
+	// seenAt is when the mark of Events was written last.
+	seenAt time.Time
+	// unrendered are the groups whose templates fail, and how.
+	unrendered map[string]string
+}
+
+// work is one pass over the changes of a rule.
+type work struct {
+	ctx     context.Context
+	run     *running
+	cluster string
+	// afterwards are called for what was stored.
+	afterwards map[string]func()
+	current    string
+}
+
+// maxThings are the objects of a group that templates see.
+const maxThings = 20
+
+// maxRendering is how long a template may take.
+const maxRendering = time.Second
+
+// get returns the object of a thing, or nil.
+func (w *work) get(t alerting.Thing) map[string]any { return w.run.sub.get(t.Namespace, t.Name) }
+
+// stored has f called when the news that are being made are stored.
+func (w *work) stored(f func()) { w.afterwards[w.current] = f }
+
+// render makes the message about objects.
+func (w *work) render(things []alerting.Thing, key alerting.Key) func(string) v1alpha1.Content {
+	return func(state string) v1alpha1.Content {
+		data := w.data(state)
+		var all []any
+		for _, t := range things {
+			if t.Object != nil {
+				all = append(all, t.Object)
+			}
+		}
+		if len(all) > 0 {
+			first := all[0].(map[string]any)
+			data["object"] = first
+			meta, _ := first["metadata"].(map[string]any)
+			data["labels"], data["annotations"] = mapOf(meta, "labels"), mapOf(meta, "annotations")
+		}
+		data["objects"], data["count"] = all, len(things)
+		instead := alerting.ObjectsContent(w.run.alert.Name, things, len(things), state)
+		return w.content(data, instead, key)
+	}
+}
+
+// renderEvent makes the message about Events.
+func (w *work) renderEvent(last alerting.Event, total int64, key alerting.Key) func(string) v1alpha1.Content {
+	return func(state string) v1alpha1.Content {
+		data := w.data(state)
+		data["event"], data["count"] = last.Fields, total
+		meta, _ := last.Fields["metadata"].(map[string]any)
+		data["labels"], data["annotations"] = mapOf(meta, "labels"), mapOf(meta, "annotations")
+		return w.content(data, alerting.EventsContent(last, w.run.alert.Name, total, state), key)
+	}
+}
+
+func mapOf(m map[string]any, name string) map[string]any {
+	out, _ := m[name].(map[string]any)
+	if out == nil {
+		return map[string]any{}
+	}
+	return out
+}
+
+// data is what all templates see.
+func (w *work) data(state string) map[string]any { return alerting.Data(w.run.alert, w.cluster, state) }
+
+// content runs the templates, and notes whether they fail.
+func (w *work) content(data map[string]any, instead v1alpha1.Content, key alerting.Key) v1alpha1.Content {
+	ctx, cancel := context.WithTimeout(w.ctx, maxRendering)
+	defer cancel()
+	content, err := w.run.rule.Render(ctx, data, instead)
+	if err != nil {
+		w.run.unrendered[key.ID] = key.Text + ": " + err.Error()
+	} else {
+		delete(w.run.unrendered, key.ID)
+	}
+	return content
+}
+
+// digest stores what has changed, and returns when there is more to do.
+func (r *Reconciler) digest(ctx context.Context, run *running) (time.Time, error) {
+	open, err := r.Incidents.Open(ctx, run.alert)
+	if err != nil {
+		return time.Time{}, err
+	}
+	now := r.Clock.Now()
+	var next time.Time
+	keys := make(map[string]alerting.Key, len(open))
+	for _, g := range open {
+		keys[g.Key.ID] = g.Key
+		at, ok := run.follower.overdue(g)
+		switch {
+		case ok && !now.Before(at):
+			run.changes.overdue(g.Key.ID, now)
+		case ok:
+			next = earlier(next, at)
+		}
+	}
+	w := &work{ctx: ctx, run: run, cluster: r.ClusterName, afterwards: map[string]func(){}}
+	ids := run.changes.take(now)
+	news := make([]incident.News, 0, len(ids))
+	for _, id := range ids {
+		key := keys[id]
+		key.ID, w.current = id, id
+		news = append(news, run.follower.news(key, w))
+	}
+	if len(news) > 0 {
+		if err := r.store(ctx, run, w, ids, news); err != nil {
+			return time.Time{}, err
+		}
+	}
+	return earlier(next, run.changes.next()), nil
+}
+
+// store applies news to the incidents.
+func (r *Reconciler) store(ctx context.Context, run *running, w *work, ids []string, news []incident.News) error {
+	now := r.Clock.Now()
+	applied, err := r.Incidents.Apply(ctx, run.alert, news, incident.Options{HoldRollup: now.Before(run.rollupAt)})
+	if err != nil {
+		run.changes.again(ids, now)
+		return err
+	}
+	if applied.Rollup {
+		run.rollupAt = now.Add(r.pace())
+	}
+	var held []string
+	for _, id := range ids {
+		if applied.Held[id] {
+			held = append(held, id)
+			continue
+		}
+		if f := w.afterwards[id]; f != nil {
+			f()
+		}
+		run.follower.settled(id)
+	}
+	run.changes.again(held, run.rollupAt)
+	return nil
+}
+
+// earlier of two times, of which zero is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,168 @@
+package alerting
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/structpb"
+	"k8s.io/apimachinery/pkg/util/version"
+	apiservercel "k8s.io/apiserver/pkg/apis/cel"
+	"k8s.io/apiserver/pkg/cel/environment"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
+
+// Vars are the variables of an expression.
+type Vars map[string]any
+
+// ObjectVars are those of source.objects; old is nil when it is not known.
+func ObjectVars(object, old map[string]any) Vars {
+	vars := Vars{"object": object, "oldObject": nil}
+	if old != nil {
+		vars["oldObject"] = old
+	}
+	return vars
+}
+
+// EventVars are those of source.events.
+func EventVars(event map[string]any) Vars { return Vars{"event": event} }
+
+// AlertVars are those of groupBy with source.alertmanager, for one alert.
+func AlertVars(alert map[string]any) Vars {
+	return Vars{"alert": alert, "labels": alert["labels"], "annotations": alert["annotations"]}
+}
+
+// environments are made once for each source; to make one takes milliseconds.
+var environments = struct {
+	sync.Mutex
+	bySource map[Source]*cel.Env
+}{bySource: map[Source]*cel.Env{}}
+
+// variables of each source.
+var variables = map[Source][]string{
+	Objects:      {"object", "oldObject"},
+	Events:       {"event"},
+	Alertmanager: {"labels", "annotations", "alert"},
+}
+
+// environmentOf is the environment of admission policies, cost limit included.
+func environmentOf(source Source) (*cel.Env, error) {
+	environments.Lock()
+	defer environments.Unlock()
+	if env := environments.bySource[source]; env != nil {
+		return env, nil
+	}
+	var options []cel.EnvOption
+	for _, name := range variables[source] {
+		options = append(options, cel.Variable(name, cel.DynType))
+	}
+	set, err := environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()).
+		Extend(environment.VersionedOptions{IntroducedVersion: version.MajorMinor(1, 0), EnvOptions: options})
+	if err != nil {
+		return nil, err
+	}
+	env := set.NewExpressionsEnv()
+	environments.bySource[source] = env
+	return env, nil
+}
+
+// expression is a compiled CEL expression of one field.
+type expression struct {
+	place   string
+	program cel.Program
+}
+
+// compileExpression compiles the expression of a field, which must give a bool
+// if condition is true.
+func compileExpression(source Source, place, text string, condition bool) (*expression, error) {
+	env, err := environmentOf(source)
+	if err != nil {
+		return nil, err
+	}
+	ast, issues := env.Compile(text)
+	if issues.Err() != nil {
+		return nil, &CompileError{v1alpha1.ReasonInvalidExpression, place + describeIssues(issues)}
+	}
+	if out := ast.OutputType(); condition && out != cel.BoolType && out != cel.DynType {
+		return nil, &CompileError{v1alpha1.ReasonInvalidExpression,
+			fmt.Sprintf("%s: the expression gives a %s, and must give a bool", place, cel.FormatCELType(out))}
+	}
+	program, err := env.Program(ast, cel.InterruptCheckFrequency(apiservercel.CheckFrequency))
+	if err != nil {
+		return nil, &CompileError{v1alpha1.ReasonInvalidExpression, fmt.Sprintf("%s: %v", place, err)}
+	}
+	return &expression{place, program}, nil
+}
+
+// describeIssues says where the first error is, and what it is.
+func describeIssues(issues *cel.Issues) string {
+	if len(issues.Errors()) == 0 {
+		return ": " + issues.Err().Error()
+	}
+	e := issues.Errors()[0]
+	what := strings.TrimSuffix(strings.Join(strings.Fields(e.Message), " "), " (in container '')")
+	if e.Location.Line() < 1 {
+		return ": " + what
+	}
+	return fmt.Sprintf(", line %d, column %d: %s", e.Location.Line(), e.Location.Column()+1, what)
+}
+
+// eval evaluates the expression.
+func (e *expression) eval(ctx context.Context, vars Vars) (ref.Val, error) {
+	out, _, err := e.program.ContextEval(ctx, map[string]any(vars))
+	if err == nil {
+		return out, nil
+	}
+	// cel-go has no type for it.
+	missing := strings.HasPrefix(err.Error(), "no such key") || strings.HasPrefix(err.Error(), "no such attribute")
+	return nil, &EvalError{Place: e.place, Message: strings.Join(strings.Fields(err.Error()), " "), Missing: missing}
+}
+
+// holds evaluates a condition.
+func (e *expression) holds(ctx context.Context, vars Vars) (bool, error) {
+	out, err := e.eval(ctx, vars)
+	if err != nil {
+		return false, err
+	}
+	yes, ok := out.(types.Bool)
+	if !ok {
+		return false, &EvalError{Place: e.place, Message: fmt.Sprintf("gives a %s, and must give a bool", out.Type().TypeName())}
+	}
+	return bool(yes), nil
+}
+
+// text evaluates an expression to a text, for grouping. What is missing is
+// empty, so that it is a group of its own.
+func (e *expression) text(ctx context.Context, vars Vars) (string, error) {
+	out, err := e.eval(ctx, vars)
+	if err != nil {
+		if failed, ok := err.(*EvalError); ok && failed.Missing { //nolint:errorlint // made above
+			return "", nil
+		}
+		return "", err
+	}
+	switch v := out.(type) {
+	case types.String:
+		return string(v), nil
+	case types.Null:
+		return "", nil
+	case types.Bool, types.Int, types.Uint, types.Double, types.Duration, types.Timestamp:
+		return fmt.Sprint(out.ConvertToType(types.StringType).Value()), nil
+	}
+	native, err := out.ConvertToNative(types.JSONValueType)
+	if err != nil {
+		return "", &EvalError{Place: e.place, Message: fmt.Sprintf("gives a %s, which nothing can be grouped by", out.Type().TypeName())}
+	}
+	data, err := protojson.Marshal(native.(*structpb.Value))
+	if err != nil {
+		return "", &EvalError{Place: e.place, Message: "gives what nothing can be grouped by"}
+	}
+	// protojson varies its spaces on purpose.
+	return strings.Join(strings.Fields(string(data)), ""), nil
+}

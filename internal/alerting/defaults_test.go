@@ -1,0 +1,93 @@
+package alerting
+
+import (
+	"testing"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
+
+func TestObjectsContent(t *testing.T) {
+	deployment := read(t, `{status: {conditions: [{type: Progressing, status: "True", reason: NewReplicaSetAvailable}, {type: Available, status: "False", reason: MinimumReplicasUnavailable, message: "does not have <minimum> availability"}]}}`)
+	node := read(t, `{status: {conditions: [{type: MemoryPressure, status: "False"}, {type: DiskPressure, status: "True", reason: KubeletHasDiskPressure}, {type: Ready, status: Unknown, reason: NodeStatusUnknown, message: "Kubelet stopped posting"}]}}`)
+	job := read(t, `{status: {conditions: [{type: Failed, status: "True", reason: BackoffLimitExceeded, message: "Job has reached the limit"}]}}`)
+	thing := func(kind string, o map[string]any) []Thing { return []Thing{{kind, "team-a", "web", o}} }
+	for name, c := range map[string]struct {
+		things      []Thing
+		state       string
+		title, text string
+	}{
+		"a Deployment": {thing("Deployment", deployment), Firing, "Deployment web: MinimumReplicasUnavailable", "*Available* is False (MinimumReplicasUnavailable): does not have &lt;minimum&gt; availability"},
+		"a Node":       {thing("Node", node), Firing, "Node web: NodeStatusUnknown", "*Ready* is Unknown (NodeStatusUnknown): Kubelet stopped posting\n*DiskPressure* is True (KubeletHasDiskPressure)"},
+		"a Job":        {thing("Job", job), Firing, "Job web: BackoffLimitExceeded", "*Failed* is True (BackoffLimitExceeded): Job has reached the limit"},
+		"no status":    {thing("ConfigMap", nil), Firing, "ConfigMap web", "The condition of alert `r` holds."},
+		"over":         {thing("Job", job), Resolved, "Job web", "*Job* `team-a/web` no longer meets the condition of alert `r`."},
+		"several":      {append(thing("Job", job), Thing{"Job", "team-b", "<db>", nil}), Firing, "2× Job: r", "• `team-a/web`\n• `team-b/&lt;db&gt;`"},
+	} {
+		got := ObjectsContent("r", c.things, len(c.things), c.state)
+		if got.Title != c.title || got.Text != c.text {
+			t.Errorf("%s: %q\n%q", name, got.Title, got.Text)
+		}
+	}
+}
+
+func TestEvents(t *testing.T) {
+	old := ReadEvent(read(t, `{metadata: {uid: u, resourceVersion: "7", creationTimestamp: "2026-01-01T00:00:00Z"}, type: Warning, reason: BackOff, note: "a <b>", deprecatedCount: 5,
+		deprecatedLastTimestamp: "2026-01-01T00:05:00Z", deprecatedFirstTimestamp: "2026-01-01T00:00:00Z", deprecatedSource: {component: kubelet, host: n1}, regarding: {kind: Pod, name: web-0, namespace: ns, apiVersion: v1}}`))
+	if old.Count != 5 || !old.LastSeen.Equal(time.Date(2026, 1, 1, 0, 5, 0, 0, time.UTC)) || old.Fields["message"] != "a <b>" || old.Fields["reportingComponent"] != "kubelet" {
+		t.Errorf("%+v", old)
+	}
+	series := ReadEvent(read(t, `{metadata: {creationTimestamp: "2026-01-01T00:00:00Z"}, eventTime: "2026-01-01T00:00:00.5Z", series: {count: 9, lastObservedTime: "2026-01-01T00:07:00.25Z"}, reportingController: s}`))
+	if series.Count != 9 || series.LastSeen.Nanosecond() != 250000000 || series.Fields["firstTimestamp"] != "2026-01-01T00:00:00Z" {
+		t.Errorf("%+v", series)
+	}
+	single := ReadEvent(read(t, `{metadata: {creationTimestamp: "2026-01-01T00:00:00Z"}}`))
+	if single.Count != 1 || single.LastSeen.IsZero() {
+		t.Errorf("%+v", single)
+	}
+	for _, c := range []struct {
+		about string
+		want  bool
+	}{{"{apiVersion: slack.notify.dev/v1alpha1, kind: SlackNotification}", true}, {"{apiVersion: slack.notify.dev/v1alpha1, kind: SlackChannel}", false}, {"{apiVersion: v1, kind: Pod}", false}} {
+		if e := ReadEvent(read(t, "{regarding: "+c.about+"}")); e.OfRules() != c.want {
+			t.Errorf("%s: %v", c.about, e.OfRules())
+		}
+	}
+	rule, err := Compile(&v1alpha1.SlackAlertSpec{Source: v1alpha1.AlertSource{Events: &v1alpha1.EventsSource{
+		When: "event.count > 3 && event.involvedObject.kind == 'Pod' && event.involvedObject.fieldPath == '' && event.source.host == 'n1' && event.type == 'Warning'"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if holds, err := rule.Holds(t.Context(), EventVars(old.Fields)); !holds {
+		t.Errorf("does not hold: %v", err)
+	}
+	if c := EventsContent(old, "r", 12, Firing); c.Title != "BackOff: Pod web-0" || c.Text != "a &lt;b&gt;" || c.Fields[2].Value != "12" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestAsResolved(t *testing.T) {
+	for title, want := range map[string]string{"web is down": "Resolved: web is down", "[RESOLVED] x": "[RESOLVED] x", "Resolved: x": "Resolved: x", "": "Resolved: "} {
+		if got := AsResolved(v1alpha1.Content{Title: title}); got.Title != want || got.Severity != v1alpha1.SeveritySuccess {
+			t.Errorf("%q becomes %q", title, got.Title)
+		}
+	}
+}
+
+func FuzzReadEvent(f *testing.F) {
+	f.Add(`{"metadata":{"uid":"u"},"series":{"count":3,"lastObservedTime":"2026-01-01T00:00:00Z"},"regarding":{"kind":"Pod"}}`)
+	f.Add(`{"metadata":[],"series":"x","regarding":null,"deprecatedCount":1e99}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		var o map[string]any
+		if yaml.Unmarshal([]byte(text), &o) != nil {
+			return
+		}
+		e := ReadEvent(o)
+		if e.Count < 1 {
+			t.Fatalf("%q occurred %d times", text, e.Count)
+		}
+		EventsContent(e, "r", e.Count, Firing)
+	})
+}

@@ -1,0 +1,128 @@
+package alerting
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
+
+// Source is where alerts come from.
+type Source string
+
+// The sources.
+const (
+	Objects      Source = "objects"
+	Events       Source = "events"
+	Alertmanager Source = "alertmanager"
+)
+
+// SourceOf tells the source of a rule.
+func SourceOf(spec *v1alpha1.SlackAlertSpec) Source {
+	switch {
+	case spec.Source.Objects != nil:
+		return Objects
+	case spec.Source.Events != nil:
+		return Events
+	default:
+		return Alertmanager
+	}
+}
+
+// CompileError says where a rule does not compile, and why.
+type CompileError struct {
+	// Reason is ReasonInvalidExpression or ReasonInvalidTemplate.
+	Reason string
+	// Message names the field and the place in it.
+	Message string
+}
+
+func (e *CompileError) Error() string { return e.Message }
+
+// EvalError says that an expression or a template failed on what it was given.
+type EvalError struct {
+	// Place is the field.
+	Place string
+	// Message says what went wrong.
+	Message string
+	// Missing is true when something that the expression names is not there.
+	Missing bool
+}
+
+func (e *EvalError) Error() string { return e.Place + ": " + e.Message }
+
+// Rule is a compiled SlackAlert. It is safe for concurrent use.
+type Rule struct {
+	// Source of the alerts.
+	Source Source
+
+	when    *expression
+	usesOld bool
+	groupBy []*expression
+	message templates
+}
+
+// Compile compiles what a SlackAlert says. The error is a CompileError if the
+// rule is at fault.
+func Compile(spec *v1alpha1.SlackAlertSpec) (*Rule, error) {
+	r := &Rule{Source: SourceOf(spec)}
+	when := ""
+	switch r.Source {
+	case Objects:
+		when = spec.Source.Objects.When
+	case Events:
+		when = spec.Source.Events.When
+	}
+	r.usesOld = strings.Contains(when+strings.Join(spec.GroupBy, " "), "oldObject")
+	var err error
+	if when != "" {
+		if r.when, err = compileExpression(r.Source, fmt.Sprintf("spec.source.%s.when", r.Source), when, true); err != nil {
+			return nil, err
+		}
+	}
+	for i, text := range spec.GroupBy {
+		e, err := compileExpression(r.Source, fmt.Sprintf("spec.groupBy[%d]", i), text, false)
+		if err != nil {
+			return nil, err
+		}
+		r.groupBy = append(r.groupBy, e)
+	}
+	if r.message, err = compileMessage(spec.Message); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// UsesOld reports whether an expression may ask for oldObject.
+func (r *Rule) UsesOld() bool { return r.usesOld }
+
+// Holds evaluates "when"; a rule without it always holds. What the expression
+// names and is not there makes it not hold, and the EvalError then says so by
+// its Missing.
+func (r *Rule) Holds(ctx context.Context, vars Vars) (bool, error) {
+	if r.when == nil {
+		return true, nil
+	}
+	return r.when.holds(ctx, vars)
+}
+
+// Group returns the values that name the group of something: those of groupBy,
+// or what is given instead when the rule has none.
+func (r *Rule) Group(ctx context.Context, vars Vars, instead ...string) ([]string, error) {
+	if len(r.groupBy) == 0 {
+		return instead, nil
+	}
+	out := make([]string, len(r.groupBy))
+	for i, e := range r.groupBy {
+		text, err := e.text(ctx, vars)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = text
+	}
+	return out, nil
+}
+
+// Grouped reports whether the rule says itself what belongs together.
+func (r *Rule) Grouped() bool { return len(r.groupBy) > 0 }

@@ -1,0 +1,210 @@
+package alerting
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
+
+// scene is what templates of the tests see.
+func scene() map[string]any {
+	return map[string]any{
+		"state": Firing, "cluster": "prod", "rule": map[string]any{"name": "r", "namespace": "ns"},
+		"labels": map[string]any{"app": "web"},
+		"object": map[string]any{
+			"metadata": map[string]any{"name": "web", "evil": "<!channel> & <@U1>", "tags": []any{"a", "<b>"}},
+			"status":   map[string]any{"replicas": int64(3), "ratio": 0.5, "ok": true, "at": "2026-11-24T08:09:10Z"},
+		},
+	}
+}
+
+func TestTemplates(t *testing.T) {
+	for _, c := range []struct{ text, mrkdwn, plain string }{
+		{"{{ .object.metadata.name }} is down", "web is down", ""},
+		{"<!here> {{ .object.metadata.evil }}", "<!here> &lt;!channel&gt; &amp; &lt;@U1&gt;", "<!here> <!channel> & <@U1>"},
+		{"{{ .object.metadata.evil | raw }}", "<!channel> & <@U1>", ""},
+		{"{{ .object.metadata.evil | upper | safe }}", "<!CHANNEL> & <@U1>", ""},
+		{`{{ printf "<%s>" .object.metadata.name }}`, "&lt;web&gt;", "<web>"},
+		{"{{ .object.nothing }}", "(no such field: .object.nothing)", ""},
+		{"{{ .nothing.at.all }}", "(no such field: .nothing.at.all)", ""},
+		{`{{ index .labels "a<b" }}`, `(no such field: index .labels "a&lt;b")`, `(no such field: index .labels "a<b")`},
+		{`{{ .object.nothing | default "none" }}`, "none", ""},
+		{"{{ .object.nothing | raw }}", "(no such field: .object.nothing | raw)", ""},
+		{"{{ with .object.status }}{{ .replicas }} {{ .ratio }} {{ .ok }}{{ end }}", "3 0.5 true", ""},
+		{"{{ range .object.metadata.tags }}{{ . }};{{ end }}", "a;&lt;b&gt;;", "a;<b>;"},
+		{"{{ .object.metadata.tags }}", `["a","\u003cb\u003e"]`, ""},
+		{"{{ $x := .object.metadata.evil }}{{ $x }}", "&lt;!channel&gt; &amp; &lt;@U1&gt;", "<!channel> & <@U1>"},
+		{`{{ define "x" }}{{ .metadata.evil }}{{ end }}{{ template "x" .object }}`, "&lt;!channel&gt; &amp; &lt;@U1&gt;", "<!channel> & <@U1>"},
+		{`{{ if eq .state "firing" }}on{{ else }}off{{ end }} in {{ .cluster }} by {{ .rule.name }}`, "on in prod by r", ""},
+		{`{{ .object.status.at | date "15:04" }} {{ "soon" | date "15:04" }}`, "08:09 soon", ""},
+		{"{{ keys .object.status | join \",\" }} {{ values .labels | first }}", "at,ok,ratio,replicas web", ""},
+		{"{{ add .object.status.replicas 1 }} {{ .object.metadata.name | trunc 2 | quote }}", `4 "we"`, ""},
+		{"{{- /* nothing */ -}}", "", ""},
+	} {
+		for m, want := range map[mode]string{mrkdwn: c.mrkdwn, plain: c.plain} {
+			if m == plain && want == "" {
+				want = c.mrkdwn
+			}
+			parsed, err := compileTemplate("spec.message.text", c.text, m)
+			if err != nil {
+				t.Errorf("%s: %v", c.text, err)
+				continue
+			}
+			got, err := parsed.execute(context.Background(), scene())
+			if err != nil || got != want {
+				t.Errorf("%s gives %q, %v; want %q", c.text, got, err, want)
+			}
+		}
+	}
+}
+
+// What a template may not do is refused when it is compiled.
+func TestTemplatesThatDoNotCompile(t *testing.T) {
+	for text, want := range map[string]string{
+		"a\n{{ .x":                    "spec.message.text, line 2: unclosed action",
+		"{{ end }}":                   "spec.message.text, line 1: unexpected {{end}}",
+		`{{ env "HOME" }}`:            `spec.message.text, line 1: function "env" not defined`,
+		`{{ expandenv "$HOME" }}`:     `spec.message.text, line 1: function "expandenv" not defined`,
+		`{{ getHostByName "a.com" }}`: `spec.message.text, line 1: function "getHostByName" not defined`,
+		"{{ now }}":                   `spec.message.text, line 1: function "now" not defined`,
+		"{{ randAlpha 3 }}":           `spec.message.text, line 1: function "randAlpha" not defined`,
+		`{{ genPrivateKey "rsa" }}`:   `spec.message.text, line 1: function "genPrivateKey" not defined`,
+		`{{ set .object "a" "b" }}`:   `spec.message.text, line 1: function "set" not defined`,
+		`{{ template "none" }}`:       "", // text/template finds it when it runs
+	} {
+		_, err := compileTemplate("spec.message.text", text, mrkdwn)
+		var failed *CompileError
+		switch {
+		case want == "" && err != nil, want != "" && (!errors.As(err, &failed) || failed.Message != want):
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// A template that fails says where, and leaves a note in the message.
+func TestTemplatesThatFail(t *testing.T) {
+	big := `{{ $s := "0123456789" }}`
+	for range 30 {
+		big += "{{ $s = print $s $s }}"
+	}
+	for text, want := range map[string]string{
+		"so far {{ .object.nothing | upper }}":                          "invalid value; expected string",
+		"{{ index .object.metadata.tags 7 }}":                           "index out of range",
+		`{{ fail "no" }}`:                                               "no",
+		`{{ template "none" }}`:                                         `template "none" not defined`,
+		"{{ div 1 0 }}":                                                 "divide by zero",
+		"{{ repeat 1000000000 \"x\" }}":                                 "repeat would make too much",
+		"{{ until 1000000000 }}":                                        "until would make too much",
+		"{{ untilStep 0 2000000000 1 }}":                                "untilStep would make too much",
+		"{{ seq 1 1 2000000000 }}":                                      "seq would make too much",
+		"{{ range 100000 }}{{ end }}":                                   "its loops take more than 10000 rounds",
+		"{{ range 200 }}{{ range 200 }}{{ end }}{{ end }}":              "its loops take more than 10000 rounds",
+		`{{ define "x" }}{{ template "x" }}{{ end }}{{ template "x" }}`: "its loops take more than 10000 rounds",
+		"{{ range 9000 }}0123456789{{ end }}":                           "the text is longer than 65536 bytes",
+		`{{ printf "%1000000d" 1 }}`:                                    "printf takes no width over 999",
+		`{{ printf "%*d" 1000000 1 }}`:                                  "printf takes no width over 999",
+		big:                                                             "print makes more than 262144 bytes",
+		`{{ $l := list 1 2 3 4 }}` + strings.Repeat("{{ $l = concat $l $l }}", 30):            "concat makes more than",
+		`{{ $d := dict "a" 1 }}` + strings.Repeat(`{{ $d = dict "a" $d "b" $d "c" $d }}`, 30): "dict makes more than",
+		`{{ replace "a" (repeat 60000 "b") (repeat 60000 "a") }}`:                             "replace would make too much",
+		`{{ regexReplaceAll "a" (repeat 60000 "a") (repeat 60000 "b") }}`:                     "regexReplaceAll would make too much",
+	} {
+		parsed, err := compileTemplate("spec.message.text", text, mrkdwn)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		got, err := parsed.execute(context.Background(), scene())
+		var failed *EvalError
+		if !errors.As(err, &failed) || failed.Place != "spec.message.text" || !strings.Contains(failed.Message, want) {
+			t.Errorf("%.60s fails with %v, want %q", text, err, want)
+		}
+		if !strings.HasSuffix(got, "(spec.message.text can't be shown)") {
+			t.Errorf("%.60s leaves %.100q", text, got)
+		}
+	}
+}
+
+func TestTemplateEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	<-ctx.Done()
+	parsed, err := compileTemplate("spec.message.text", "{{ range 5000 }}{{ end }}", mrkdwn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parsed.execute(ctx, scene()); err == nil || !strings.Contains(err.Error(), "takes too long") {
+		t.Errorf("ends with %v", err)
+	}
+}
+
+// Whatever a template says, it ends, makes no more than it may, and what it
+// inserts can't page anybody.
+func FuzzTemplate(f *testing.F) {
+	for _, text := range []string{
+		"{{ .object.metadata.evil }}", "{{ range $i, $x := .object.metadata.tags }}{{ $i }}{{ $x }}{{ else }}none{{ end }}",
+		`{{ define "x" }}{{ . }}{{ end }}{{ template "x" .labels }}`, `{{ with $x := .object.status }}{{ $x.replicas | int | add 1 }}{{ end }}`,
+		`{{ block "y" . }}{{ .state | upper }}{{ end }}`, "{{ range until 3 }}{{ break }}{{ end }}", `{{ .labels | toJson | fromJson | raw }}`,
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 10240 {
+			return
+		}
+		parsed, err := compileTemplate("spec.message.text", text, mrkdwn)
+		if err != nil {
+			var failed *CompileError
+			if !errors.As(err, &failed) || !strings.HasPrefix(failed.Message, "spec.message.text") {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		got, _ := parsed.execute(ctx, scene())
+		if len(got) > maxOutput+100 {
+			t.Fatalf("%q makes %d bytes", text, len(got))
+		}
+		if strings.Contains(got, "<!channel>") && !strings.Contains(text, "<") && !strings.Contains(text, "raw") && !strings.Contains(text, "safe") {
+			t.Fatalf("%q inserts %q", text, got)
+		}
+		if again, _ := parsed.execute(ctx, scene()); again != got {
+			t.Fatalf("%q makes %q and then %q", text, got, again)
+		}
+	})
+}
+
+func TestRender(t *testing.T) {
+	instead := v1alpha1.Content{Title: "T", Text: "text", Severity: v1alpha1.SeverityError, Fields: []v1alpha1.Field{{Title: "A", Value: "b"}}}
+	long := strings.Repeat("x", 400)
+	for name, c := range map[string]struct {
+		message *v1alpha1.AlertMessage
+		want    v1alpha1.Content
+	}{
+		"the default":      {nil, instead},
+		"a title alone":    {&v1alpha1.AlertMessage{Title: " {{ .object.metadata.name }}\n is down"}, v1alpha1.Content{Title: "web is down", Text: "text", Severity: v1alpha1.SeverityError, Fields: instead.Fields}},
+		"a text of theirs": {&v1alpha1.AlertMessage{Text: "mine", Severity: v1alpha1.SeverityInfo}, v1alpha1.Content{Title: "T", Text: "mine", Severity: v1alpha1.SeverityInfo}},
+		"fields": {&v1alpha1.AlertMessage{Fields: []v1alpha1.AlertField{{Title: "<", Value: "<{{ .object.metadata.evil }}", Short: true}}},
+			v1alpha1.Content{Title: "T", Text: "text", Severity: v1alpha1.SeverityError, Fields: []v1alpha1.Field{{Title: "<", Value: "<&lt;!channel&gt; &amp; &lt;@U1&gt;", Short: true}}}},
+		"a link": {&v1alpha1.AlertMessage{Link: &v1alpha1.AlertLink{URL: "https://x.example/{{ .object.metadata.name }}?a=1&b=2", Text: "To {{ .rule.name }}"}},
+			v1alpha1.Content{Title: "T", Text: "text", Severity: v1alpha1.SeverityError, Fields: instead.Fields, Link: &v1alpha1.Link{Text: "To r", URL: "https://x.example/web?a=1&b=2"}}},
+		"a link to nowhere": {&v1alpha1.AlertMessage{Link: &v1alpha1.AlertLink{URL: "{{ .object.nothing }}"}}, instead},
+		"a script":          {&v1alpha1.AlertMessage{Link: &v1alpha1.AlertLink{URL: "javascript:alert(1)"}}, instead},
+		"an empty title":    {&v1alpha1.AlertMessage{Title: "{{ if false }}x{{ end }}", Text: "{{ \"\" }}"}, v1alpha1.Content{Title: "T", Severity: v1alpha1.SeverityError}},
+		"a long title":      {&v1alpha1.AlertMessage{Title: long}, v1alpha1.Content{Title: long[:149] + "…", Text: "text", Severity: v1alpha1.SeverityError, Fields: instead.Fields}},
+	} {
+		rule, err := Compile(&v1alpha1.SlackAlertSpec{Message: c.message})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		got, err := rule.Render(context.Background(), scene(), instead)
+		if err != nil || !sameContent(got, c.want) {
+			t.Errorf("%s: %+v, %v\nwant %+v", name, got, err, c.want)
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package alertmanager
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// Each testdata/NAME.json holds posts; NAME.golden.json is the message after
+// each of them. To change them: go test ./internal/alertmanager -update.
+func TestDefaultContentGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no test data: %v", err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, ".golden.json") {
+			continue
+		}
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var posts []json.RawMessage
+			if err := json.Unmarshal(data, &posts); err != nil {
+				t.Fatal(err)
+			}
+			var got bytes.Buffer
+			e := json.NewEncoder(&got)
+			e.SetEscapeHTML(false)
+			e.SetIndent("", "  ")
+			s := State{}
+			for _, post := range posts {
+				p, err := Decode(post)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s, _ = Merge(s, p)
+				checkState(t, s)
+				if err := e.Encode(DefaultContent(s)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			golden := strings.TrimSuffix(file, ".json") + ".golden.json"
+			if *update {
+				if err := os.WriteFile(golden, got.Bytes(), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.String() != string(want) {
+				t.Errorf("%s differs; got\n%s", golden, got.String())
+			}
+		})
+	}
+}
+
+var linkPattern = regexp.MustCompile(`<https?://[^<>|\s]+\|(Source|Silence|Alertmanager)>`)
+
+// checkContent holds a content against the schema of SlackNotification, and
+// finds what could mention somebody.
+func checkContent(t *testing.T, c v1alpha1.Content) {
+	t.Helper()
+	chars := utf8.RuneCountInString
+	if c.Title == "" || chars(c.Title) > 150 || strings.ContainsAny(c.Title, "\n") {
+		t.Errorf("title %q", c.Title)
+	}
+	if chars(c.Text) > 40000 || strings.ContainsAny(linkPattern.ReplaceAllString(c.Text, ""), "<>") {
+		t.Errorf("text %q", c.Text)
+	}
+	if len(c.Fields) > 10 {
+		t.Errorf("%d fields", len(c.Fields))
+	}
+	for _, f := range c.Fields {
+		if f.Title == "" || chars(f.Title) > 300 || chars(f.Value) > 2000 || strings.ContainsAny(f.Value, "<>") {
+			t.Errorf("field %q: %q", f.Title, f.Value)
+		}
+	}
+	if l := c.Link; l != nil && (len(l.URL) > 3000 || !regexp.MustCompile(`^https?://\S+$`).MatchString(l.URL)) {
+		t.Errorf("link %q", l.URL)
+	}
+	for _, s := range []string{c.Title, c.Text} {
+		if !utf8.ValidString(s) {
+			t.Errorf("%q is not valid", s)
+		}
+	}
+}
+
+func TestSeverity(t *testing.T) {
+	for label, want := range map[string]v1alpha1.Severity{
+		"critical": v1alpha1.SeverityCritical, "Page": v1alpha1.SeverityCritical, "error": v1alpha1.SeverityError, "": v1alpha1.SeverityError,
+		"whatever": v1alpha1.SeverityError, "warning": v1alpha1.SeverityWarning, "info": v1alpha1.SeverityInfo, "none": v1alpha1.SeverityInfo,
+	} {
+		if got := severity(label); got != want {
+			t.Errorf("%q: %s, not %s", label, got, want)
+		}
+	}
+}
+
+func TestSilenceURL(t *testing.T) {
+	for name, test := range map[string]struct {
+		external, labels, want string
+	}{
+		"labels":              {"http://am:9093/", `{"alertname":"A b","x":"1"}`, `http://am:9093/#/silences/new?filter=%7Balertname%3D%22A%20b%22%2C%20x%3D%221%22%7D`},
+		"below a path":        {"https://example.com/am#/alerts", `{"a":"b"}`, `https://example.com/am/#/silences/new?filter=%7Ba%3D%22b%22%7D`},
+		"quotation marks":     {"http://am", `{"a":"b\"}\\ <x|y>"}`, `http://am/#/silences/new?filter=%7Ba%3D%22b%5C%22%7D%5C%5C%20%3Cx%7Cy%3E%22%7D`},
+		"no labels":           {"http://am", `{}`, ""},
+		"no address":          {"", `{"a":"b"}`, ""},
+		"no address to go to": {"javascript:alert(1)", `{"a":"b"}`, ""},
+		"more than fits":      {"http://am", `{"a":"` + strings.Repeat("<", 400) + `","b":"` + strings.Repeat("<", 400) + `"}`, ""},
+		"a shortened label":   {"http://am", `{"a":"` + strings.Repeat("a", 600) + `"}`, ""},
+	} {
+		p, err := Decode([]byte(`{"externalURL":"` + test.external + `","alerts":[{"labels":` + test.labels + `}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _ := Merge(State{}, p)
+		if got := s.SilenceURL(); got != test.want {
+			t.Errorf("%s: %s, not %s", name, got, test.want)
+		}
+	}
+}
+
+func TestDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		time.Second: "1s", 59 * time.Second: "59s", 90 * time.Second: "2m", time.Hour: "1h", 70 * time.Minute: "1h10m",
+		25 * time.Hour: "25h", 49 * time.Hour: "2d", 59*time.Minute + 50*time.Second: "1h",
+	} {
+		if got := duration(d); got != want {
+			t.Errorf("%s: %s, not %s", d, got, want)
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package incident
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
+
+// StateAnnotation holds the state of an incident, as JSON. Replies in its
+// thread have none.
+const StateAnnotation = "slack.notify.dev/incident-state"
+
+// OwnerIndex is the index of the cache that finds the SlackNotifications of a
+// SlackAlert by its UID.
+const OwnerIndex = "incident.owner"
+
+// Owner is the index's value of an object.
+func Owner(o client.Object) []string {
+	owner := metav1.GetControllerOf(o)
+	if owner == nil || owner.Kind != "SlackAlert" || !strings.HasPrefix(owner.APIVersion, v1alpha1.GroupVersion.Group+"/") {
+		return nil
+	}
+	return []string{string(owner.UID)}
+}
+
+// State is what is known of an incident.
+type State struct {
+	// Key is the ID of the group, and Text its name for people.
+	Key  string `json:"key"`
+	Text string `json:"text,omitempty"`
+	// Number counts the incidents of the group.
+	Number int `json:"number"`
+	// OpenedAt is when it was opened, and ResolvedAt when it was over.
+	OpenedAt   time.Time `json:"openedAt"`
+	ResolvedAt time.Time `json:"resolvedAt,omitzero"`
+	// RemindedAt is when the last reminder was made, and Reminders how many
+	// there were.
+	RemindedAt time.Time `json:"remindedAt,omitzero"`
+	Reminders  int       `json:"reminders,omitempty"`
+	// Count of what the source counts: objects, occurrences, alerts.
+	Count int64 `json:"count,omitempty"`
+	// Data is the source's own.
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// Open reports whether the incident is not over.
+func (s *State) Open() bool { return s.ResolvedAt.IsZero() }
+
+// StateOf reads the state of a SlackNotification; false if it is no incident.
+func StateOf(n *v1alpha1.SlackNotification) (State, bool) {
+	text, ok := n.Annotations[StateAnnotation]
+	if !ok {
+		return State{}, false
+	}
+	var s State
+	if json.Unmarshal([]byte(text), &s) != nil || s.Key == "" {
+		return State{}, false
+	}
+	return s, true
+}
+
+// incident is an incident and its object.
+type incident struct {
+	object *v1alpha1.SlackNotification
+	state  State
+}
+
+// book is what is known of all incidents of a rule.
+type book struct {
+	// groups by their key's ID, each with its incidents in their order.
+	groups map[string][]*incident
+	// replies by the label of their incident.
+	replies map[string][]*v1alpha1.SlackNotification
+	// rollup is the last one; nil when there was none.
+	rollup *incident
+	rolled rolled
+	// old are rollups before the last one.
+	old []*incident
+	// open counts the incidents that have messages of their own.
+	open int
+}
+
+// rollupKey is the key of what is beyond maxIncidents.
+const rollupKey = "rollup"
+
+func (b *book) add(n *v1alpha1.SlackNotification, s State, ok bool) {
+	switch {
+	case !ok:
+		label := n.Labels[v1alpha1.LabelIncident]
+		b.replies[label] = append(b.replies[label], n)
+	default:
+		b.groups[s.Key] = append(b.groups[s.Key], &incident{n, s})
+	}
+}
+
+// settle sorts what was added.
+func (b *book) settle() {
+	for key, list := range b.groups {
+		slices.SortFunc(list, func(x, y *incident) int { return x.state.Number - y.state.Number })
+		if key == rollupKey {
+			continue
+		}
+		for _, i := range list {
+			if i.state.Open() {
+				b.open++
+			}
+		}
+	}
+	list := b.groups[rollupKey]
+	delete(b.groups, rollupKey)
+	if len(list) > 0 {
+		b.rollup, b.old = list[len(list)-1], list[:len(list)-1]
+		if b.rollup.state.Open() {
+			b.rolled = readRolled(b.rollup.state.Data)
+		}
+	}
+}
+
+// last incident of a group, or nil.
+func (b *book) last(key string) *incident {
+	list := b.groups[key]
+	if len(list) == 0 {
+		return nil
+	}
+	return list[len(list)-1]
+}
+
+// all incidents, rollups included.
+func (b *book) all() []*incident {
+	var out []*incident
+	for _, list := range b.groups {
+		out = append(out, list...)
+	}
+	out = append(out, b.old...)
+	if b.rollup != nil {
+		out = append(out, b.rollup)
+	}
+	slices.SortFunc(out, func(x, y *incident) int { return strings.Compare(x.object.Name, y.object.Name) })
+	return out
+}
+
+// firing counts the open incidents.
+func (b *book) firing() int { return b.open + len(b.rolled.Open) }
+
+// written is what this process has written last of an object.
+type written struct {
+	object *v1alpha1.SlackNotification
+	at     time.Time
+	gone   bool
+}
+
+// parsed is a state that was read, and of which version.
+type parsed struct {
+	version string
+	state   State
+	ok      bool
+}
+
+// memory is what this process keeps of a rule beside the objects: no state, but
+// what it has written itself and the cache may not show yet.
+type memory struct {
+	written map[types.UID]written
+	parsed  map[types.UID]parsed
+}

@@ -1,0 +1,450 @@
+package incident
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	testclock "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alerting"
+)
+
+// rig is a store on an API server in memory, with a cache that can lag.
+type rig struct {
+	t     *testing.T
+	ctx   context.Context
+	live  client.WithWatch
+	clock *testclock.FakePassiveClock
+	rule  *v1alpha1.SlackAlert
+	store *Store
+	// lag, when set, is what the cache shows.
+	lag *v1alpha1.SlackNotificationList
+	// fail, when set, decides about a write.
+	fail func(verb string, n client.Object) error
+}
+
+var start = time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	g := &rig{t: t, ctx: context.Background(), clock: testclock.NewFakePassiveClock(start)}
+	g.rule = &v1alpha1.SlackAlert{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r", UID: "rule-uid", Labels: map[string]string{"shard": "a"}}}
+	g.rule.Spec.ChannelRef.Name = "c"
+	g.live = fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.SlackNotification{}).
+		WithIndex(&v1alpha1.SlackNotification{}, OwnerIndex, Owner).WithInterceptorFuncs(interceptor.Funcs{
+		List: func(ctx context.Context, w client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			var o client.ListOptions
+			o.ApplyOptions(opts)
+			if out, ok := list.(*v1alpha1.SlackNotificationList); ok && g.lag != nil && o.FieldSelector != nil {
+				g.lag.DeepCopyInto(out)
+				return nil
+			}
+			return w.List(ctx, list, opts...)
+		},
+		Create: func(ctx context.Context, w client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+			o.SetUID(uidOf(o))
+			return g.write("create", o, func() error { return w.Create(ctx, o, opts...) })
+		},
+		Update: func(ctx context.Context, w client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
+			return g.write("update", o, func() error { return w.Update(ctx, o, opts...) })
+		},
+	}).Build()
+	g.restart()
+	return g
+}
+
+var uids int
+
+func uidOf(client.Object) (out types.UID) { uids++; return types.UID(fmt.Sprint("uid-", uids)) }
+
+func (g *rig) write(verb string, o client.Object, do func() error) error {
+	if g.fail != nil {
+		if err := g.fail(verb, o); err != nil {
+			return err
+		}
+	}
+	return do()
+}
+
+// restart forgets all that is in memory.
+func (g *rig) restart() { g.store = &Store{Client: g.live, Live: g.live, Clock: g.clock} }
+
+// freeze has the cache show what there is now, whatever comes.
+func (g *rig) freeze() {
+	g.lag = &v1alpha1.SlackNotificationList{}
+	if err := g.live.List(g.ctx, g.lag, client.MatchingLabels{v1alpha1.LabelAlert: "r"}); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+func (g *rig) pass(d time.Duration) { g.clock.SetTime(g.clock.Now().Add(d)) }
+
+// news that a group fires, with a text, or that it does not.
+func (g *rig) news(key, text string) News {
+	return News{Key: alerting.KeyOf(string(g.rule.UID), []string{key}), Fold: func(Past) Outlook {
+		data, _ := json.Marshal(map[string]string{"text": text})
+		return Outlook{Firing: text != "", Data: data, Small: data, Count: 1, Render: func(state string) v1alpha1.Content {
+			return v1alpha1.Content{Title: key, Text: text, Severity: v1alpha1.SeverityError, Fields: []v1alpha1.Field{{Title: "state", Value: state}}}
+		}}
+	}}
+}
+
+func (g *rig) apply(news ...News) Applied {
+	g.t.Helper()
+	out, err := g.store.Apply(g.ctx, g.rule, news, Options{})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return out
+}
+
+func (g *rig) list() []v1alpha1.SlackNotification {
+	g.t.Helper()
+	list := &v1alpha1.SlackNotificationList{}
+	if err := g.live.List(g.ctx, list); err != nil {
+		g.t.Fatal(err)
+	}
+	slices.SortFunc(list.Items, func(a, b v1alpha1.SlackNotification) int { return strings.Compare(a.Name, b.Name) })
+	return list.Items
+}
+
+// told sums up what there is: "title: text" of each, with a plus while it is open.
+func (g *rig) told() string {
+	g.t.Helper()
+	var out []string
+	for _, n := range g.list() {
+		s, ok := StateOf(&n)
+		line := n.Spec.Title
+		switch {
+		case n.Spec.Thread != nil:
+			line = "reply " + line
+		case !ok:
+			line = "stranger"
+		case s.Open():
+			line = "+" + line + " " + n.Spec.Text
+		}
+		out = append(out, strings.TrimSpace(line))
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}
+
+func (g *rig) expect(want string) {
+	g.t.Helper()
+	if got := g.told(); got != want {
+		g.t.Errorf("there is %q, want %q", got, want)
+	}
+}
+
+// deliver has everything delivered.
+func (g *rig) deliver() {
+	g.t.Helper()
+	for _, n := range g.list() {
+		now := metav1.NewTime(g.clock.Now())
+		n.Status.Phase, n.Status.FinishedAt, n.Status.ObservedGeneration = v1alpha1.PhaseDelivered, &now, n.Generation
+		if err := g.live.Status().Update(g.ctx, &n); err != nil {
+			g.t.Fatal(err)
+		}
+	}
+}
+
+func TestLifeOfAnIncident(t *testing.T) {
+	g := newRig(t)
+	g.apply(g.news("a", "one"), g.news("b", "one"))
+	g.expect("+a one, +b one")
+	n := g.list()[0]
+	if owner := metav1.GetControllerOf(&n); owner == nil || owner.UID != g.rule.UID || owner.Kind != "SlackAlert" || owner.BlockOwnerDeletion != nil {
+		t.Errorf("the owner is %+v", owner)
+	}
+	if n.Labels["shard"] != "a" || n.Labels[v1alpha1.LabelAlert] != "r" || n.Labels[v1alpha1.LabelIncident] == "" || n.Spec.ChannelRef.Name != "c" {
+		t.Errorf("%+v", n.ObjectMeta)
+	}
+	if out := g.apply(g.news("a", "one")); out.Writes != 0 {
+		t.Errorf("%d writes for what is told already", out.Writes)
+	}
+	g.apply(g.news("a", "two"))
+	g.expect("+a two, +b one")
+	g.apply(g.news("a", ""), g.news("c", ""))
+	g.expect("+b one, Resolved: a")
+	g.apply(g.news("a", ""))
+	g.restart()
+	g.apply(g.news("a", "three"))
+	g.expect("+a three, +b one, Resolved: a")
+	if firing := g.tend().Firing; firing != 2 {
+		t.Errorf("%d are firing", firing)
+	}
+}
+
+func (g *rig) tend() Tended {
+	g.t.Helper()
+	out, err := g.store.Tend(g.ctx, g.rule, nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return out
+}
+
+// A cache that lags, and a process that knows nothing of what another one has
+// written, make nothing twice.
+func TestStaleCache(t *testing.T) {
+	for _, forget := range []bool{false, true} {
+		g := newRig(t)
+		step := func(news ...News) {
+			if forget {
+				g.restart()
+			}
+			g.apply(news...)
+		}
+		g.freeze()
+		step(g.news("a", "one"))
+		step(g.news("a", "one"))
+		step(g.news("a", "two"))
+		g.expect("+a two")
+		g.freeze()
+		step(g.news("a", ""))
+		step(g.news("a", "three"))
+		step(g.news("a", "three"))
+		g.expect("+a three, Resolved: a")
+		g.lag = nil
+		step(g.news("a", "three"))
+		g.expect("+a three, Resolved: a")
+	}
+}
+
+// Whatever write is the last one before a crash, the rest is made up for.
+func TestCrashes(t *testing.T) {
+	for at := 1; at <= 8; at++ {
+		g := newRig(t)
+		g.rule.Spec.OnResolve, g.rule.Spec.MaxIncidents = v1alpha1.ResolveEditAndReply, 1
+		writes := 0
+		crash := errors.New("crash")
+		g.fail = func(string, client.Object) error {
+			if writes++; writes == at {
+				return crash
+			}
+			return nil
+		}
+		for _, news := range [][]News{{g.news("a", "one"), g.news("b", "one")}, {g.news("a", "two"), g.news("c", "one")}, {g.news("a", ""), g.news("b", "")}, {g.news("c", "")}} {
+			if _, err := g.store.Apply(g.ctx, g.rule, news, Options{}); errors.Is(err, crash) {
+				g.restart()
+				g.apply(news...)
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		g.expect("Resolved: a, Resolved: r: and 2 more, reply Resolved: a, reply Resolved: r: and 1 more")
+	}
+}
+
+// What a person has changed meanwhile is no obstacle.
+func TestConflicts(t *testing.T) {
+	g := newRig(t)
+	g.apply(g.news("a", "one"))
+	meddled := 0
+	g.fail = func(verb string, o client.Object) error {
+		if verb == "update" && meddled < 3 {
+			meddled++
+			return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("slacknotifications").GroupResource(), o.GetName(), nil)
+		}
+		return nil
+	}
+	g.apply(g.news("a", "two"))
+	g.expect("+a two")
+	g.fail = func(verb string, o client.Object) error {
+		return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("slacknotifications").GroupResource(), o.GetName(), nil)
+	}
+	if _, err := g.store.Apply(g.ctx, g.rule, []News{g.news("a", "three")}, Options{}); !errors.Is(err, ErrBusy) {
+		t.Errorf("ends with %v", err)
+	}
+}
+
+// A name that somebody else has is left alone.
+func TestTakenName(t *testing.T) {
+	g := newRig(t)
+	key := alerting.KeyOf(string(g.rule.UID), []string{"a"})
+	stranger := &v1alpha1.SlackNotification{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: alerting.IncidentName("r", key.ID, 1)}}
+	if err := g.live.Create(g.ctx, stranger); err != nil {
+		t.Fatal(err)
+	}
+	g.apply(g.news("a", "one"))
+	g.expect("+a one, stranger")
+	g.apply(g.news("a", ""))
+	g.expect("Resolved: a, stranger")
+}
+
+func TestOnResolve(t *testing.T) {
+	for policy, want := range map[v1alpha1.ResolvePolicy]string{
+		v1alpha1.ResolveEdit:         "Resolved: a",
+		v1alpha1.ResolveReply:        "a, reply Resolved: a",
+		v1alpha1.ResolveEditAndReply: "Resolved: a, reply Resolved: a",
+		v1alpha1.ResolveNone:         "a",
+	} {
+		g := newRig(t)
+		g.rule.Spec.OnResolve = policy
+		g.apply(g.news("a", "one"))
+		before := g.list()[0]
+		g.apply(g.news("a", ""))
+		g.apply(g.news("a", ""))
+		g.expect(want)
+		i := slices.IndexFunc(g.list(), func(n v1alpha1.SlackNotification) bool { return n.Name == before.Name })
+		is := g.list()[i]
+		if edited := is.Spec.Severity == v1alpha1.SeveritySuccess; edited != strings.HasPrefix(want, "Resolved") {
+			t.Errorf("%s: the severity is %s", policy, is.Spec.Severity)
+		}
+	}
+}
+
+func TestRollup(t *testing.T) {
+	g := newRig(t)
+	g.rule.Spec.MaxIncidents = 2
+	for _, key := range []string{"a", "b", "c", "d"} {
+		g.apply(g.news(key, "one"))
+	}
+	g.expect("+a one, +b one, +r: and 2 more More than 2 are open at once, so these have no messages of their own:\n• `c`\n• `d`")
+	if out := g.apply(g.news("c", "one"), g.news("d", "one")); out.Writes != 0 {
+		t.Errorf("%d writes", out.Writes)
+	}
+	// Held back, nothing is written and nothing is lost.
+	out, err := g.store.Apply(g.ctx, g.rule, []News{g.news("e", "one"), g.news("a", "two")}, Options{HoldRollup: true})
+	if err != nil || len(out.Held) != 1 || out.Writes != 1 {
+		t.Errorf("%+v %v", out, err)
+	}
+	g.restart()
+	if firing := g.tend().Firing; firing != 4 {
+		t.Errorf("%d are firing", firing)
+	}
+	open, err := g.store.Open(g.ctx, g.rule)
+	if err != nil || len(open) != 4 {
+		t.Errorf("%+v %v", open, err)
+	}
+	// What has its place in the rollup keeps it; what is new may have its own.
+	g.apply(g.news("a", ""))
+	g.apply(g.news("c", "two"), g.news("e", "one"))
+	g.apply(g.news("d", ""))
+	g.expect("+b one, +e one, +r: and 1 more More than 2 are open at once, so these have no messages of their own:\n• `c`, Resolved: a")
+	g.apply(g.news("c", ""))
+	g.expect("+b one, +e one, Resolved: a, Resolved: r: and 2 more")
+	g.apply(g.news("f", "one"))
+	g.expect("+b one, +e one, +r: and 1 more More than 2 are open at once, so these have no messages of their own:\n• `f`, Resolved: a, Resolved: r: and 2 more")
+}
+
+// A flood fits into an annotation, and its end is seen.
+func TestRollupOfAFlood(t *testing.T) {
+	g := newRig(t)
+	g.rule.Spec.MaxIncidents = 1
+	const flood = 10000
+	var on, off []News
+	for i := range flood {
+		name := fmt.Sprintf("namespace-of-a-team/deployment-with-a-long-name-%05d", i)
+		on, off = append(on, g.news(name, "x")), append(off, g.news(name, ""))
+	}
+	if out := g.apply(on...); out.Writes != 2 {
+		t.Errorf("%d writes", out.Writes)
+	}
+	for _, n := range g.list() {
+		if size := len(n.Annotations[StateAnnotation]); size > 256<<10-2000 {
+			t.Errorf("%s has %d bytes", n.Name, size)
+		}
+	}
+	firing := g.tend().Firing
+	t.Logf("%d of %d are known by name", firing, flood)
+	if firing < 1000 {
+		t.Errorf("%d are known", firing)
+	}
+	g.apply(off...)
+	if firing := g.tend().Firing; firing != 0 {
+		t.Errorf("%d are still firing", firing)
+	}
+}
+
+func TestReminders(t *testing.T) {
+	g := newRig(t)
+	g.rule.Spec.RepeatInterval = &metav1.Duration{Duration: time.Hour}
+	g.apply(g.news("a", "one"))
+	if next := g.tend().Next; !next.Equal(start.Add(time.Hour)) {
+		t.Errorf("next at %s", next)
+	}
+	g.pass(2 * time.Hour)
+	g.tend()
+	g.expect("+a one") // it is not out yet
+	g.deliver()
+	g.tend()
+	g.tend()
+	g.restart()
+	g.tend()
+	g.expect("+a one, reply Still firing: a")
+	// A crash between the reply and the note of it makes none twice.
+	g.pass(time.Hour)
+	g.fail = func(verb string, _ client.Object) error {
+		if verb == "update" {
+			return errors.New("crash")
+		}
+		return nil
+	}
+	if _, err := g.store.Tend(g.ctx, g.rule, nil); err == nil {
+		t.Error("no crash")
+	}
+	g.fail = nil
+	g.restart()
+	g.pass(10 * time.Minute)
+	g.tend()
+	g.expect("+a one, reply Still firing: a, reply Still firing: a")
+	g.apply(g.news("a", ""))
+	g.pass(3 * time.Hour)
+	g.tend()
+	g.expect("Resolved: a, reply Still firing: a, reply Still firing: a")
+}
+
+func TestExpiry(t *testing.T) {
+	g := newRig(t)
+	g.rule.Spec.OnResolve, g.rule.Spec.NotificationTTL = v1alpha1.ResolveReply, &metav1.Duration{Duration: time.Hour}
+	g.apply(g.news("a", "one"), g.news("b", "one"))
+	g.deliver()
+	g.apply(g.news("a", ""))
+	if next := g.tend().Next; !next.Equal(start.Add(time.Hour)) {
+		t.Errorf("next at %s", next)
+	}
+	g.pass(2 * time.Hour)
+	g.tend()
+	g.expect("+b one, a, reply Resolved: a") // the reply is still on its way
+	g.deliver()
+	if _, err := g.store.Tend(g.ctx, g.rule, func(Past, time.Time) bool { return true }); err != nil {
+		t.Fatal(err)
+	}
+	g.expect("+b one, a, reply Resolved: a")
+	g.tend()
+	g.expect("+b one")
+}
+
+func FuzzState(f *testing.F) {
+	f.Add(`{"key":"a","number":1,"openedAt":"2026-01-01T00:00:00Z"}`)
+	f.Add(`{"key":"rollup","number":1,"data":{"open":{"x":{"t":"a"}},"total":1}}`)
+	f.Add(`{"key":"rollup","data":{"open":null,"total":-1}}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		n := v1alpha1.SlackNotification{ObjectMeta: metav1.ObjectMeta{Name: "n", UID: "n", ResourceVersion: "1", Annotations: map[string]string{StateAnnotation: text}}}
+		m := &memory{written: map[types.UID]written{}, parsed: map[types.UID]parsed{}}
+		b := m.read([]v1alpha1.SlackNotification{n}, start)
+		if b.firing() < 0 || len(b.all()) > 1 {
+			t.Fatalf("%q is read as %d", text, b.firing())
+		}
+		OpenKeys(&n)
+	})
+}

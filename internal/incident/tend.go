@@ -1,0 +1,179 @@
+package incident
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alerting"
+)
+
+// Group is a group of a rule with an open incident.
+type Group struct {
+	Key  alerting.Key
+	Past Past
+}
+
+// Open returns the groups of a rule that have open incidents, those beyond
+// maxIncidents included.
+func (s *Store) Open(ctx context.Context, rule *v1alpha1.SlackAlert) ([]Group, error) {
+	m := s.of(rule.UID)
+	m.Lock()
+	defer m.Unlock()
+	b, err := s.load(ctx, rule, &m.memory)
+	if err != nil {
+		return nil, err
+	}
+	var out []Group
+	for _, i := range b.all() {
+		if i.state.Open() && i.state.Key != rollupKey {
+			out = append(out, Group{alerting.Key{ID: i.state.Key, Text: i.state.Text}, Past{Open: true, Known: true, Data: i.state.Data}})
+		}
+	}
+	for id, g := range b.rolled.Open {
+		out = append(out, Group{alerting.Key{ID: id, Text: g.Text}, Past{Open: true, Known: true, Rolled: true, Data: g.Data}})
+	}
+	return out, nil
+}
+
+// Tended is how the incidents of a rule are.
+type Tended struct {
+	// Firing is how many are open.
+	Firing int
+	// Next is when they are to be tended again; zero for when something changes.
+	Next time.Time
+}
+
+// defaultTTL of the SlackNotifications of an incident that is over.
+const defaultTTL = 24 * time.Hour
+
+// patience is when to look again at what waits for a delivery, if the news of
+// it do not come.
+const patience = time.Minute
+
+// Tend reminds of open incidents and deletes what has been over for long. kept,
+// if not nil, tells which of them are still needed.
+func (s *Store) Tend(ctx context.Context, rule *v1alpha1.SlackAlert, kept func(Past, time.Time) bool) (Tended, error) {
+	m := s.of(rule.UID)
+	m.Lock()
+	defer m.Unlock()
+	b, err := s.load(ctx, rule, &m.memory)
+	if err != nil {
+		return Tended{}, err
+	}
+	t := &tending{applying{Store: s, rule: rule, m: &m.memory, book: b}, Tended{Firing: b.firing()}}
+	for _, i := range b.all() {
+		if i.state.Open() {
+			err = t.remind(ctx, i)
+		} else {
+			err = t.expire(ctx, i, kept)
+		}
+		switch {
+		case errors.Is(err, errOutdated):
+			// The cache will show it soon.
+			t.at(s.Clock.Now().Add(time.Second))
+		case err != nil:
+			return t.out, err
+		}
+	}
+	return t.out, nil
+}
+
+type tending struct {
+	applying
+	out Tended
+}
+
+func (t *tending) at(at time.Time) {
+	if t.out.Next.IsZero() || at.Before(t.out.Next) {
+		t.out.Next = at
+	}
+}
+
+// remind makes a reminder in the thread of an open incident when it is due.
+func (t *tending) remind(ctx context.Context, i *incident) error {
+	every := t.rule.Spec.RepeatInterval
+	if every == nil || every.Duration <= 0 {
+		return nil
+	}
+	last := i.state.OpenedAt
+	if i.state.RemindedAt.After(last) {
+		last = i.state.RemindedAt
+	}
+	now := t.now()
+	if due := last.Add(every.Duration); now.Before(due) {
+		t.at(due)
+		return nil
+	}
+	if phase := i.object.Status.Phase; phase != v1alpha1.PhaseDelivered && phase != v1alpha1.PhasePartiallyDelivered {
+		// Replies to what is not out yet would come all at once.
+		t.at(now.Add(patience))
+		return nil
+	}
+	state := i.state
+	state.Reminders++
+	state.RemindedAt = now
+	if err := t.reply(ctx, i, fmt.Sprintf("reminder-%d", state.Reminders), alerting.ReminderContent(i.object.Spec.Content)); err != nil {
+		return err
+	}
+	if err := t.write(ctx, i, i.object.DeepCopy(), state); err != nil {
+		return err
+	}
+	t.at(now.Add(every.Duration))
+	return nil
+}
+
+// expire deletes what belongs to an incident that has been over for long: first
+// the replies in its thread, then itself, and nothing that is still on its way.
+func (t *tending) expire(ctx context.Context, i *incident, kept func(Past, time.Time) bool) error {
+	ttl := defaultTTL
+	if t.rule.Spec.NotificationTTL != nil {
+		ttl = t.rule.Spec.NotificationTTL.Duration
+	}
+	now := t.Clock.Now()
+	if due := i.state.ResolvedAt.Add(ttl); now.Before(due) {
+		t.at(due)
+		return nil
+	}
+	if kept != nil && kept(Past{Known: true, Data: i.state.Data}, i.state.ResolvedAt) {
+		t.at(now.Add(patience))
+		return nil
+	}
+	left := false
+	for _, reply := range t.book.replies[i.object.Labels[v1alpha1.LabelIncident]] {
+		if !finished(reply) {
+			left = true
+		} else if err := t.delete(ctx, t.m, reply); err != nil {
+			return err
+		}
+	}
+	if left || !finished(i.object) {
+		t.at(now.Add(patience))
+		return nil
+	}
+	return t.delete(ctx, t.m, i.object)
+}
+
+// finished reports whether nothing is left to be delivered of a notification.
+func finished(n *v1alpha1.SlackNotification) bool {
+	return n.Spec.Suspend || n.Status.FinishedAt != nil && n.Status.ObservedGeneration == n.Generation
+}
+
+// OpenKeys returns the IDs of the groups whose open incidents a SlackNotification
+// holds: one, or several if it is a rollup.
+func OpenKeys(n *v1alpha1.SlackNotification) []string {
+	s, ok := StateOf(n)
+	if !ok || !s.Open() {
+		return nil
+	}
+	if s.Key != rollupKey {
+		return []string{s.Key}
+	}
+	var out []string
+	for id := range readRolled(s.Data).Open {
+		out = append(out, id)
+	}
+	return out
+}

@@ -1,0 +1,132 @@
+package intake
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
+)
+
+// anonymous is the name of a caller who shows no token.
+const anonymous = "system:anonymous"
+
+// authorize returns who calls, if they may create SlackNotifications in the
+// namespace and have not called too often.
+func (s *Server) authorize(r *http.Request, namespace string) (caller string, refused *answer) {
+	user, refused := s.authenticate(r)
+	if refused != nil {
+		return "", refused
+	}
+	if !s.limits.callers.allow(user.Username) {
+		return "", tooOften()
+	}
+	if !s.limits.take(r.Context(), s.limits.work, 1) {
+		return "", busy()
+	}
+	defer s.limits.work.Release(1)
+	err := s.Reviewer.Allowed(r.Context(), user, authorizationv1.SubjectAccessReviewSpec{
+		ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Namespace: namespace, Verb: "create",
+			Group: v1alpha1.GroupVersion.Group, Version: v1alpha1.GroupVersion.Version, Resource: "slacknotifications",
+		},
+	})
+	switch {
+	case errors.Is(err, kubeauth.ErrForbidden):
+		return "", refuse(http.StatusForbidden, "user %q may not create slacknotifications in namespace %q; a Role there with that verb, bound to the user, allows it", user.Username, namespace)
+	case err != nil:
+		return "", again(5, err, "the API server could not be asked what the caller may do")
+	}
+	return user.Username, nil
+}
+
+// authenticate returns whose token a request shows.
+func (s *Server) authenticate(r *http.Request) (kubeauth.User, *answer) {
+	token := kubeauth.Token(r)
+	if token == "" {
+		return kubeauth.User{}, refuse(http.StatusUnauthorized, "show the token of a ServiceAccount (Authorization: Bearer …)")
+	}
+	known := s.limits.tokens.has(token, s.Clock.Now())
+	if !known && !s.limits.unknown.allow(remote(r)) {
+		return kubeauth.User{}, tooOften()
+	}
+	if !s.limits.take(r.Context(), s.limits.work, 1) {
+		return kubeauth.User{}, busy()
+	}
+	defer s.limits.work.Release(1)
+	user, err := s.Reviewer.Authenticate(r.Context(), token)
+	switch {
+	case errors.Is(err, kubeauth.ErrUnauthenticated):
+		s.limits.tokens.drop(token)
+		return user, refuse(http.StatusUnauthorized, "the token is not valid: it has expired, is for another audience, or is none of this cluster")
+	case err != nil:
+		return user, again(5, err, "the API server could not be asked who calls")
+	}
+	s.limits.tokens.add(token, s.Clock.Now())
+	return user, nil
+}
+
+func tooOften() *answer { return again(1, nil, "too many requests from this caller") }
+
+func busy() *answer { return again(5, nil, "too many requests at once") }
+
+// remote is the address that a request comes from, without its port.
+func remote(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// knownTokens are those that were good a short time ago. Others are held to a
+// rate, so that a flood of bad ones does not keep the good ones out.
+type knownTokens struct {
+	mu   sync.Mutex
+	good map[[sha256.Size]byte]time.Time
+}
+
+const (
+	maxTokens = 2000
+	tokenTime = 10 * time.Minute
+)
+
+func (k *knownTokens) has(token string, now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at, ok := k.good[sha256.Sum256([]byte(token))]
+	return ok && now.Sub(at) < tokenTime
+}
+
+func (k *knownTokens) add(token string, now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.good == nil || len(k.good) >= maxTokens {
+		k.good = map[[sha256.Size]byte]time.Time{}
+	}
+	k.good[sha256.Sum256([]byte(token))] = now
+}
+
+func (k *knownTokens) drop(token string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.good, sha256.Sum256([]byte(token)))
+}
+
+// work runs f when it is its turn at the API server.
+func (s *Server) work(ctx context.Context, f func(context.Context) *answer) *answer {
+	if !s.limits.take(ctx, s.limits.work, 1) {
+		return busy()
+	}
+	defer s.limits.work.Release(1)
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	return f(ctx)
+}

@@ -1,0 +1,140 @@
+package intake
+
+import (
+	"context"
+	"io"
+	stdlog "log"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
+	"k8s.io/utils/clock"
+)
+
+// Limits of the server. They keep it at some 100 MiB whatever comes in; a caller
+// above them is asked to come again.
+type Limits struct {
+	// Body is how large one may be; 1 MiB by default.
+	Body int64
+	// Bodies is how many bytes of them are in memory at once; 16 MiB by default.
+	Bodies int64
+	// Connections at once; 1000 by default. Above, those give way that have
+	// not sent a whole request for longest.
+	Connections int
+	// Work is how many requests are at the API server at once; 64 by default.
+	Work int64
+	// Wait is how long a request waits for its turn; 2s by default.
+	Wait time.Duration
+	// Rate and Burst are how many requests one caller may make a second; 50, and
+	// 200 at once, by default.
+	Rate  rate.Limit
+	Burst int
+	// Unknown and UnknownBurst are how many tokens that are not known yet one
+	// address may show a second; 10, and 50 at once, by default.
+	Unknown      rate.Limit
+	UnknownBurst int
+	// HeaderTime and ReadTime are how long a caller may take to send the
+	// headers, and the whole request; 5s and 15s by default.
+	HeaderTime, ReadTime time.Duration
+}
+
+const (
+	// maxDepth of JSON, and maxValues in it.
+	maxDepth  = 64
+	maxValues = 100_000
+	// maxCallers whose rates are known.
+	maxCallers = 2000
+	// step is how much of a body is made room for at first.
+	step = 4 << 10
+)
+
+func orDefault[T comparable](have, fallback T) T {
+	var zero T
+	if have == zero {
+		return fallback
+	}
+	return have
+}
+
+// limiters hold callers to the limits.
+type limiters struct {
+	Limits
+	work, bodies     *semaphore.Weighted
+	callers, unknown *rates
+	tokens           knownTokens
+}
+
+func newLimiters(l Limits, c clock.PassiveClock) *limiters {
+	l.Body = orDefault(l.Body, 1<<20)
+	l.Bodies = orDefault(l.Bodies, 16<<20)
+	l.Connections = orDefault(l.Connections, 1000)
+	l.Work = orDefault(l.Work, 64)
+	l.Wait = orDefault(l.Wait, 2*time.Second)
+	l.Rate, l.Burst = orDefault(l.Rate, 50), orDefault(l.Burst, 200)
+	l.Unknown, l.UnknownBurst = orDefault(l.Unknown, 10), orDefault(l.UnknownBurst, 50)
+	l.HeaderTime, l.ReadTime = orDefault(l.HeaderTime, 5*time.Second), orDefault(l.ReadTime, 15*time.Second)
+	return &limiters{
+		Limits: l, work: semaphore.NewWeighted(l.Work), bodies: semaphore.NewWeighted(l.Bodies),
+		callers: &rates{limit: l.Rate, burst: l.Burst, clock: c},
+		unknown: &rates{limit: l.Unknown, burst: l.UnknownBurst, clock: c},
+	}
+}
+
+// take waits for a part of a semaphore, but not for long.
+func (l *limiters) take(ctx context.Context, of *semaphore.Weighted, n int64) bool {
+	if of.TryAcquire(n) {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.Wait)
+	defer cancel()
+	return of.Acquire(ctx, n) == nil
+}
+
+// rates are the limits of callers.
+type rates struct {
+	limit rate.Limit
+	burst int
+	clock clock.PassiveClock
+
+	mu   sync.Mutex
+	seen map[string]*caller
+}
+
+type caller struct {
+	*rate.Limiter
+	last time.Time
+}
+
+// allow reports whether a caller may come now.
+func (r *rates) allow(who string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.clock.Now()
+	c := r.seen[who]
+	if c == nil {
+		r.makeRoom(now)
+		c = &caller{Limiter: rate.NewLimiter(r.limit, r.burst)}
+		r.seen[who] = c
+	}
+	c.last = now
+	return c.AllowN(now, 1)
+}
+
+// makeRoom forgets the callers whose limits are full again, or all.
+func (r *rates) makeRoom(now time.Time) {
+	if r.seen != nil && len(r.seen) < maxCallers {
+		return
+	}
+	for who, c := range r.seen {
+		if now.Sub(c.last).Seconds() > float64(r.burst)/float64(r.limit) {
+			delete(r.seen, who)
+		}
+	}
+	if r.seen == nil || len(r.seen) >= maxCallers {
+		r.seen = map[string]*caller{}
+	}
+}
+
+// discard is a log that nobody reads.
+var discard = stdlog.New(io.Discard, "", 0)

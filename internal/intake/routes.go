@@ -1,0 +1,77 @@
+package intake
+
+import (
+	"net/http"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Names of the endpoints in the metrics.
+const (
+	endpointAlive    = "alive"
+	endpointMessage  = "message"
+	endpointMessages = "messages"
+	endpointAlerts   = "alerts"
+	endpointOther    = "other"
+)
+
+// route is where a request leads to.
+type route struct {
+	endpoint        string
+	namespace, name string
+}
+
+// find reads the path of a request. What is no endpoint is other.
+func find(r *http.Request) route {
+	path := r.URL.EscapedPath()
+	switch {
+	case path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		return route{endpoint: endpointAlive}
+	case r.Method != http.MethodPost:
+		return route{endpoint: endpointOther}
+	case path == "/message":
+		return route{endpoint: endpointMessage}
+	}
+	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	if len(parts) < 5 || parts[0] != "v1" || parts[1] != "namespaces" {
+		return route{endpoint: endpointOther}
+	}
+	to := route{namespace: parts[2], name: parts[4]}
+	switch {
+	case parts[3] == "channels" && len(parts) == 6 && parts[5] == "messages":
+		to.endpoint = endpointMessages
+	case parts[3] == "alerts" && len(parts) == 5:
+		to.endpoint = endpointAlerts
+	}
+	if to.endpoint == "" || len(validation.IsDNS1123Label(to.namespace)) > 0 || len(validation.IsDNS1123Subdomain(to.name)) > 0 {
+		return route{endpoint: endpointOther}
+	}
+	return to
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.init()
+	began := s.Clock.Now()
+	to := find(r)
+	body := &tracked{ReadCloser: r.Body, ended: r.ContentLength == 0}
+	r.Body = body
+	a := s.serve(w, r, to)
+	a.write(w, r, body)
+	s.Observe(to.endpoint, a.code, s.Clock.Since(began))
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, to route) *answer {
+	switch to.endpoint {
+	case endpointAlive:
+		return &answer{code: http.StatusOK, text: "I'm alive!!!"}
+	case endpointMessage:
+		return s.message(w, r)
+	case endpointMessages:
+		return s.messages(w, r, to)
+	case endpointAlerts:
+		return s.alerts(w, r, to)
+	}
+	return refuse(http.StatusNotFound, "there is nothing here; POST to /message, /v1/namespaces/NAMESPACE/channels/SLACKCHANNEL/messages or /v1/namespaces/NAMESPACE/alerts/SLACKALERT")
+}

@@ -1,0 +1,7 @@
+package message
+
+// Link writes a link in mrkdwn. Neither the address nor the text can end it
+// early or mention anybody.
+func Link(address, text string) string {
+	return "<" + linkTarget(address) + "|" + linkText(text) + ">"
+}
