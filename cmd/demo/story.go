@@ -3,8 +3,13 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/devcluster"
@@ -12,20 +17,76 @@ import (
 
 // act is something that happens in the demo once others have been delivered.
 type act struct {
-	// after are the notifications that must be delivered first.
-	after []string
-	says  string
-	do    func(ctx context.Context, config *rest.Config) error
-	done  bool
+	// due tells when it is time, by what has been delivered.
+	due  func(list []v1alpha1.SlackNotification) bool
+	says string
+	do   func(ctx context.Context, config *rest.Config) error
+	done bool
 }
 
-// story of the demo, as a pipeline would tell it.
+// story of the demo: a deployment as a pipeline would tell it, and an alert.
 func story() []*act {
 	return []*act{{
-		after: []string{"web-43", "web-43-migrated"},
-		says:  "web 43 is deployed: applying config/samples/later/deploy_finished.yaml, which edits the first message",
-		do:    applyFile("config/samples/later/deploy_finished.yaml"),
+		due:  named("web-43", "web-43-migrated"),
+		says: "web 43 is deployed: applying config/samples/later/deploy_finished.yaml, which edits the first message",
+		do:   applyFile("config/samples/later/deploy_finished.yaml"),
+	}, {
+		due:  named("web-43"),
+		says: "the Deployment shop (config/samples/later/shop.yaml) is not available: SlackAlert deployments tells of it in 3 seconds",
+		do:   shop(corev1.ConditionFalse, "Deployment does not have minimum availability."),
+	}, {
+		due:  alerted(v1alpha1.SeverityError),
+		says: "the Deployment shop is available again: the same message turns green",
+		do:   shop(corev1.ConditionTrue, "Deployment has minimum availability."),
+	}, {
+		due:  alerted(v1alpha1.SeveritySuccess),
+		says: "the alert is over",
+		do:   func(context.Context, *rest.Config) error { return nil },
 	}}
+}
+
+// named waits for notifications by their names.
+func named(names ...string) func([]v1alpha1.SlackNotification) bool {
+	return func(list []v1alpha1.SlackNotification) bool {
+		delivered := 0
+		for i := range list {
+			if slices.Contains(names, list[i].Name) && isDelivered(&list[i]) {
+				delivered++
+			}
+		}
+		return delivered == len(names)
+	}
+}
+
+// alerted waits for the notification of the SlackAlert.
+func alerted(severity v1alpha1.Severity) func([]v1alpha1.SlackNotification) bool {
+	return func(list []v1alpha1.SlackNotification) bool {
+		return slices.ContainsFunc(list, func(n v1alpha1.SlackNotification) bool {
+			return n.Labels[v1alpha1.LabelAlert] == "deployments" && n.Spec.Severity == severity && isDelivered(&n)
+		})
+	}
+}
+
+// shop has the Deployment be available or not. Nothing runs Pods here, so that
+// nobody else writes its status.
+func shop(available corev1.ConditionStatus, message string) func(context.Context, *rest.Config) error {
+	return func(ctx context.Context, config *rest.Config) error {
+		if err := applyFile("config/samples/later/shop.yaml")(ctx, config); err != nil {
+			return err
+		}
+		c, err := client.New(config, client.Options{})
+		if err != nil {
+			return err
+		}
+		d := &appsv1.Deployment{}
+		if err := c.Get(ctx, client.ObjectKey{Namespace: metav1.NamespaceDefault, Name: "shop"}, d); err != nil {
+			return err
+		}
+		d.Status.Conditions = []appsv1.DeploymentCondition{{
+			Type: appsv1.DeploymentAvailable, Status: available, Reason: "MinimumReplicas", Message: message, LastTransitionTime: metav1.Now(),
+		}}
+		return c.Status().Update(ctx, d)
+	}
 }
 
 func applyFile(path string) func(context.Context, *rest.Config) error {
@@ -40,21 +101,13 @@ func applyFile(path string) func(context.Context, *rest.Config) error {
 
 // play does what is due, and reports whether all has been done.
 func play(ctx context.Context, config *rest.Config, acts []*act, list []v1alpha1.SlackNotification) (bool, error) {
-	delivered := map[string]bool{}
-	for i := range list {
-		delivered[list[i].Name] = isDelivered(&list[i])
-	}
 	over := true
 	for _, a := range acts {
 		if a.done {
 			continue
 		}
 		over = false
-		due := true
-		for _, name := range a.after {
-			due = due && delivered[name]
-		}
-		if !due {
+		if !a.due(list) {
 			continue
 		}
 		say("%-10s %s", "", "==> "+a.says)

@@ -30,7 +30,7 @@ type problem struct {
 }
 
 // lookAgain is when to look again whether a kind can be watched.
-const lookAgain = 10 * time.Second
+const lookAgain = 5 * time.Second
 
 // forGood is a problem that only a change of the rule or of the operator's
 // flags can mend.

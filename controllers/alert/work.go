@@ -146,6 +146,11 @@ func (r *Reconciler) digest(ctx context.Context, run *running) (time.Time, error
 			next = earlier(next, at)
 		}
 	}
+	for id := range run.unrendered {
+		if _, isOpen := keys[id]; !isOpen {
+			delete(run.unrendered, id) // over
+		}
+	}
 	w := &work{ctx: ctx, run: run, cluster: r.ClusterName, afterwards: map[string]func(){}}
 	ids := run.changes.take(now)
 	news := make([]incident.News, 0, len(ids))

@@ -250,6 +250,9 @@ func (a *applying) resolve(ctx context.Context, i *incident, render func(string)
 			content = carried(content, render(alerting.Resolved))
 		}
 		n.Spec.Content = alerting.AsResolved(content)
+		if a.byWebhook(ctx, n) {
+			n.Spec.UpdatePolicy = v1alpha1.UpdateRepost
+		}
 	}
 	state := i.state
 	state.ResolvedAt = a.now()

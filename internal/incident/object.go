@@ -67,7 +67,9 @@ const replyResolved = "resolved"
 func (a *applying) reply(ctx context.Context, i *incident, which string, content v1alpha1.Content) error {
 	n := newNotification(a.rule, i.object.Name+"-"+which, i.object.Labels[v1alpha1.LabelIncident])
 	n.Spec.ChannelRef, n.Spec.Recipients = i.object.Spec.ChannelRef, i.object.Spec.Recipients
-	n.Spec.Thread = &v1alpha1.Thread{NotificationRef: &v1alpha1.NotificationReference{Name: i.object.Name}}
+	if !a.byWebhook(ctx, i.object) {
+		n.Spec.Thread = &v1alpha1.Thread{NotificationRef: &v1alpha1.NotificationReference{Name: i.object.Name}}
+	}
 	n.Spec.Content = content
 	err := a.create(ctx, a.m, n)
 	a.out.Writes++
@@ -75,4 +77,15 @@ func (a *applying) reply(ctx context.Context, i *incident, which string, content
 		return nil
 	}
 	return err
+}
+
+// byWebhook reports whether a message goes by an incoming webhook, which can
+// neither edit nor reply. Then the end of an incident is a message of its own.
+func (s *Store) byWebhook(ctx context.Context, n *v1alpha1.SlackNotification) bool {
+	key := client.ObjectKey{Namespace: n.Spec.ChannelRef.Namespace, Name: n.Spec.ChannelRef.Name}
+	if key.Namespace == "" {
+		key.Namespace = n.Namespace
+	}
+	c := &v1alpha1.SlackChannel{}
+	return s.Client.Get(ctx, key, c) == nil && c.Spec.Webhook != nil
 }

@@ -312,6 +312,22 @@ func TestOnResolve(t *testing.T) {
 	}
 }
 
+// A webhook can neither edit nor reply, so that the end is a message of its own.
+func TestOnResolveByWebhook(t *testing.T) {
+	g := newRig(t)
+	c := &v1alpha1.SlackChannel{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "c"}, Spec: v1alpha1.SlackChannelSpec{Webhook: &v1alpha1.Webhook{}}}
+	if err := g.live.Create(g.ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	g.rule.Spec.OnResolve = v1alpha1.ResolveEditAndReply
+	g.apply(g.news("a", "one"))
+	g.apply(g.news("a", ""))
+	list := g.list()
+	if len(list) != 2 || list[0].Spec.UpdatePolicy != v1alpha1.UpdateRepost || list[1].Spec.Thread != nil {
+		t.Errorf("%+v", list)
+	}
+}
+
 func TestRollup(t *testing.T) {
 	g := newRig(t)
 	g.rule.Spec.MaxIncidents = 2

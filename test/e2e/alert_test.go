@@ -195,6 +195,10 @@ func TestAlertRepliesAndExpiry(t *testing.T) {
 		break
 	}
 	w.Expect(replies).To(gomega.HaveLen(1))
+	w.Eventually(func() int { return len(w.messages(w.id("C", "ALERTS"))) }).Should(gomega.Equal(2))
+	said := w.messages(w.id("C", "ALERTS"))
+	w.Expect(said[0].Text).To(gomega.ContainSubstring(":white_check_mark: *Resolved: Deployment web"))
+	w.Expect(said[1].ThreadTS).To(gomega.Equal(said[0].TS))
 	for reply := range replies {
 		w.Expect(reply).To(gomega.HavePrefix("Resolved: Deployment web: MinimumReplicas in replies-"))
 	}
@@ -269,4 +273,19 @@ func TestAlertSuspended(t *testing.T) {
 	w.update(rule, func() { rule.Spec.Suspend = false })
 	w.Eventually(func() []string { return w.open(rule) }).Should(gomega.BeEmpty())
 	w.becomes(rule, watchingLook())
+}
+
+// By a webhook the end of an incident is a message of its own.
+func TestAlertByWebhook(t *testing.T) {
+	w := newWorld(t)
+	w.hooked("c", w.hook)
+	rule := w.rule("hooked", objectsOf("apps/v1", "Deployment", unavailable))
+	w.becomes(rule, watchingLook())
+	d := w.deployment("web", nil)
+	w.available(d, corev1.ConditionFalse, "0 of 3")
+	channel := w.id("C", "ALERTS")
+	w.Eventually(func() int { return len(w.messages(channel)) }).Should(gomega.Equal(1))
+	w.available(d, corev1.ConditionTrue, "3 of 3")
+	w.Eventually(func() int { return len(w.messages(channel)) }).Should(gomega.Equal(2))
+	w.Expect(w.messages(channel)[1].Text).To(gomega.ContainSubstring("Resolved: Deployment web"))
 }
