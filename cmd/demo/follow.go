@@ -29,7 +29,7 @@ func follow(ctx context.Context, config *rest.Config, slackURL string, once bool
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	fmt.Printf("%-10s %-14s %-18s %-12s %-8s %s\n", "TIME", "NAMESPACE", "NOTIFICATION", "PHASE", "REACHED", "WHAT")
+	fmt.Printf("%-10s %-14s %-26s %-12s %-8s %s\n", "TIME", "NAMESPACE", "NOTIFICATION", "PHASE", "REACHED", "WHAT")
 	shown, acts := map[client.ObjectKey]string{}, story()
 	for {
 		list := &v1alpha1.SlackNotificationList{}
@@ -82,5 +82,5 @@ func describe(n *v1alpha1.SlackNotification) string {
 			break
 		}
 	}
-	return fmt.Sprintf("%-14s %-18s %-12s %-8s %s", n.Namespace, n.Name, phase, n.Status.Summary, what)
+	return fmt.Sprintf("%-14s %-26s %-12s %-8s %s", n.Namespace, n.Name, phase, n.Status.Summary, what)
 }

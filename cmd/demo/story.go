@@ -99,24 +99,24 @@ func applyFile(path string) func(context.Context, *rest.Config) error {
 	}
 }
 
-// play does what is due, and reports whether all has been done.
+// play does the next thing when it is due, and reports whether all has been
+// done.
 func play(ctx context.Context, config *rest.Config, acts []*act, list []v1alpha1.SlackNotification) (bool, error) {
-	over := true
 	for _, a := range acts {
 		if a.done {
 			continue
 		}
-		over = false
 		if !a.due(list) {
-			continue
+			return false, nil
 		}
 		say("%-10s %s", "", "==> "+a.says)
 		if err := a.do(ctx, config); err != nil {
 			return false, err
 		}
 		a.done = true
+		return false, nil
 	}
-	return over, nil
+	return true, nil
 }
 
 // isDelivered reports whether what is asked for now is in Slack.
