@@ -1,0 +1,135 @@
+package incident
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
+
+func TestRollup(t *testing.T) {
+	g := newRig(t)
+	g.rule.Spec.MaxIncidents = 2
+	for _, key := range []string{"a", "b", "c", "d"} {
+		g.apply(g.news(key, "one"))
+	}
+	g.expect("+a one, +b one, +r: and 2 more More than 2 are open at once, so these have no messages of their own:\n• `c`\n• `d`")
+	if out := g.apply(g.news("c", "one"), g.news("d", "one")); out.Writes != 0 {
+		t.Errorf("%d writes", out.Writes)
+	}
+	// Held back, nothing is written and nothing is lost.
+	out, err := g.store.Apply(g.ctx, g.rule, []News{g.news("e", "one"), g.news("a", "two")}, Options{HoldRollup: true})
+	if err != nil || len(out.Held) != 1 || out.Writes != 1 {
+		t.Errorf("%+v %v", out, err)
+	}
+	g.restart()
+	if firing := g.tend().Firing; firing != 4 {
+		t.Errorf("%d are firing", firing)
+	}
+	open, err := g.store.Open(g.ctx, g.rule)
+	if err != nil || len(open) != 4 {
+		t.Errorf("%+v %v", open, err)
+	}
+	// What has its place in the rollup keeps it; what is new may have its own.
+	g.apply(g.news("a", ""))
+	g.apply(g.news("c", "two"), g.news("e", "one"))
+	g.apply(g.news("d", ""))
+	g.expect("+b one, +e one, +r: and 1 more More than 2 are open at once, so these have no messages of their own:\n• `c`, Resolved: a")
+	g.apply(g.news("c", ""))
+	g.expect("+b one, +e one, Resolved: a, Resolved: r: and 2 more")
+	g.apply(g.news("f", "one"))
+	g.expect("+b one, +e one, +r: and 1 more More than 2 are open at once, so these have no messages of their own:\n• `f`, Resolved: a, Resolved: r: and 2 more")
+}
+
+// A flood fits into an annotation, and its end is seen.
+func TestRollupOfAFlood(t *testing.T) {
+	g := newRig(t)
+	g.rule.Spec.MaxIncidents = 1
+	const flood = 10000
+	var on, off []News
+	for i := range flood {
+		name := fmt.Sprintf("namespace-of-a-team/deployment-with-a-long-name-%05d", i)
+		on, off = append(on, g.news(name, "x")), append(off, g.news(name, ""))
+	}
+	if out := g.apply(on...); out.Writes != 2 {
+		t.Errorf("%d writes", out.Writes)
+	}
+	for _, n := range g.list() {
+		if size := len(n.Annotations[StateAnnotation]); size > 256<<10-2000 {
+			t.Errorf("%s has %d bytes", n.Name, size)
+		}
+	}
+	firing := g.tend().Firing
+	t.Logf("%d of %d are known by name", firing, flood)
+	if firing < 1000 {
+		t.Errorf("%d are known", firing)
+	}
+	g.apply(off...)
+	if firing := g.tend().Firing; firing != 0 {
+		t.Errorf("%d are still firing", firing)
+	}
+}
+
+func TestReminders(t *testing.T) {
+	g := newRig(t)
+	g.rule.Spec.RepeatInterval = &metav1.Duration{Duration: time.Hour}
+	g.apply(g.news("a", "one"))
+	if next := g.tend().Next; !next.Equal(start.Add(time.Hour)) {
+		t.Errorf("next at %s", next)
+	}
+	g.pass(2 * time.Hour)
+	g.tend()
+	g.expect("+a one") // it is not out yet
+	g.deliver()
+	g.tend()
+	g.tend()
+	g.restart()
+	g.tend()
+	g.expect("+a one, reply Still firing: a")
+	// A crash between the reply and the note of it makes none twice.
+	g.pass(time.Hour)
+	g.fail = func(verb string, _ client.Object) error {
+		if verb == "update" {
+			return errors.New("crash")
+		}
+		return nil
+	}
+	if _, err := g.store.Tend(g.ctx, g.rule, nil); err == nil {
+		t.Error("no crash")
+	}
+	g.fail = nil
+	g.restart()
+	g.pass(10 * time.Minute)
+	g.tend()
+	g.expect("+a one, reply Still firing: a, reply Still firing: a")
+	g.apply(g.news("a", ""))
+	g.pass(3 * time.Hour)
+	g.tend()
+	g.expect("Resolved: a, reply Still firing: a, reply Still firing: a")
+}
+
+func TestExpiry(t *testing.T) {
+	g := newRig(t)
+	g.rule.Spec.OnResolve, g.rule.Spec.NotificationTTL = v1alpha1.ResolveReply, &metav1.Duration{Duration: time.Hour}
+	g.apply(g.news("a", "one"), g.news("b", "one"))
+	g.deliver()
+	g.apply(g.news("a", ""))
+	if next := g.tend().Next; !next.Equal(start.Add(time.Hour)) {
+		t.Errorf("next at %s", next)
+	}
+	g.pass(2 * time.Hour)
+	g.tend()
+	g.expect("+b one, a, reply Resolved: a") // the reply is still on its way
+	g.deliver()
+	if _, err := g.store.Tend(g.ctx, g.rule, func(Past, time.Time) bool { return true }); err != nil {
+		t.Fatal(err)
+	}
+	g.expect("+b one, a, reply Resolved: a")
+	g.tend()
+	g.expect("+b one")
+}
