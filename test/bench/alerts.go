@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/devcluster"
 )
 
 // deployment as clusters have them: with what kubectl and the API server add,
@@ -121,7 +122,12 @@ func (b *bench) alerts() error {
 	if err := b.prepare(ns); err != nil {
 		return err
 	}
-	o, err := b.operator(ns, "--slack-limits=false")
+	port, err := devcluster.FreePort()
+	if err != nil {
+		return err
+	}
+	intake := fmt.Sprintf("127.0.0.1:%d", port)
+	o, err := b.operator(ns, "--slack-limits=false", "--intake-bind-address="+intake)
 	if err != nil {
 		return err
 	}
@@ -132,25 +138,36 @@ func (b *bench) alerts() error {
 	if err := b.alert(ns, "events", v1alpha1.AlertSource{Events: &v1alpha1.EventsSource{}}, "events {{ .event.message }}"); err != nil {
 		return err
 	}
+	if err := b.alert(ns, "posts", v1alpha1.AlertSource{Alertmanager: &v1alpha1.AlertmanagerSource{}}, "posts {{ .annotations.at }}"); err != nil {
+		return err
+	}
+	posts, err := b.newPoster(ns, "posts", intake)
+	if err != nil {
+		return err
+	}
 	begin := time.Now()
 	for i := range n {
 		time.Sleep(time.Until(begin.Add(time.Duration(float64(i) / rate * float64(time.Second)))))
 		if err := b.create(deployment(ns, fmt.Sprint("web-", i)), eventAbout(ns, fmt.Sprint("pod-", i))); err != nil {
 			return err
 		}
+		if err := posts.post(b, i); err != nil {
+			return err
+		}
 	}
 	took := map[string][]time.Duration{}
 	err = b.until(func() (bool, error) {
 		took, err = b.tookOf(n)
-		return len(took["objects"]) >= n && len(took["events"]) >= n, err
+		return len(took["objects"]) >= n && len(took["events"]) >= n && len(took["posts"]) >= n, err
 	})
 	if err != nil {
 		return err
 	}
 	b.say("## Alerts\n\nFrom what happens in the cluster to the message at Slack, %d of each a second, %d of each.\n", rate, n)
-	b.say("| | an object | an Event |\n| --- | ---: | ---: |")
+	b.say("| | an object | an Event | a post of Alertmanager's |\n| --- | ---: | ---: | ---: |")
 	for _, q := range []float64{0.5, 0.9, 0.99} {
-		b.say("| p%.0f | %.1f ms | %.1f ms |", q*100, millis(quantile(took["objects"], q)), millis(quantile(took["events"], q)))
+		b.say("| p%.0f | %.1f ms | %.1f ms | %.1f ms |", q*100,
+			millis(quantile(took["objects"], q)), millis(quantile(took["events"], q)), millis(quantile(took["posts"], q)))
 	}
 	b.say("")
 	return nil
@@ -176,7 +193,7 @@ func (b *bench) tookOf(n int) (map[string][]time.Duration, error) {
 		if err != nil {
 			continue
 		}
-		for _, source := range []string{"objects", "events"} {
+		for _, source := range []string{"objects", "events", "posts"} {
 			if strings.Contains(list[i].Text, "*"+source+" ") {
 				out[source] = append(out[source], list[i].ReceivedAt.Sub(time.Unix(0, nanos)))
 			}
