@@ -58,7 +58,12 @@ func run(ctx context.Context, dir string, once bool) error {
 		return err
 	}
 	say("==> Starting the operator as its own ServiceAccount; its log is %s", filepath.Join(dir, "operator.log"))
-	stopOperator, err := startOperator(ctx, cluster, dir, slackURL)
+	port, err := devcluster.FreePort()
+	if err != nil {
+		return err
+	}
+	intake := fmt.Sprintf("127.0.0.1:%d", port)
+	stopOperator, err := startOperator(ctx, cluster, dir, slackURL, intake)
 	if err != nil {
 		return err
 	}
@@ -77,6 +82,7 @@ func run(ctx context.Context, dir string, once bool) error {
 		say("    Slack, as people see it:  %s", slackURL)
 		say("    To try kubectl:           export KUBECONFIG=%s", kubeconfig)
 		say("                              kubectl get slack")
+		say("    To try the intake:        curl http://%s/message -d '{\"message\": \"Hello from curl\"}'", intake)
 		say("    Ctrl-C ends the demo.")
 	}
 	say("")
@@ -146,7 +152,7 @@ func kustomize(dir string) ([]byte, error) {
 }
 
 // startOperator starts bin/slack-notifier and waits until it is ready.
-func startOperator(ctx context.Context, cluster *devcluster.Cluster, dir, slackURL string) (func(), error) {
+func startOperator(ctx context.Context, cluster *devcluster.Cluster, dir, slackURL, intake string) (func(), error) {
 	config, err := cluster.UserConfig(operatorUser, "system:serviceaccounts", "system:serviceaccounts:"+operatorNamespace)
 	if err != nil {
 		return nil, err
@@ -166,6 +172,7 @@ func startOperator(ctx context.Context, cluster *devcluster.Cluster, dir, slackU
 	cmd := exec.Command("bin/slack-notifier", //nolint:gosec // a program of ours
 		"--kubeconfig="+kubeconfig, "--slack-api-url="+slackURL+"/api/",
 		"--allowed-hosts="+strings.TrimPrefix(slackURL, "http://"), "--cluster-name=demo",
+		"--intake-bind-address="+intake, "--intake-default-channel=default/alerts", "--intake-anonymous",
 		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", probe))
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := devcluster.Spawn(cmd); err != nil {
