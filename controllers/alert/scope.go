@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/reference"
 )
 
 // scope is what a rule looks at.
@@ -112,45 +113,18 @@ func (r *Reconciler) namespaces(ctx context.Context, selector *metav1.LabelSelec
 // channelProblem says what is wrong with the SlackChannel that a rule names, or
 // nil. Its incidents are stored all the same, and wait.
 func (r *Reconciler) channelProblem(ctx context.Context, rule *v1alpha1.SlackAlert) (*problem, error) {
-	key := channelKey(rule)
+	key := reference.Channel(rule.Spec.ChannelRef, rule.Namespace)
 	c := &v1alpha1.SlackChannel{}
 	if err := r.Client.Get(ctx, key, c); apierrors.IsNotFound(err) {
 		return forGood(v1alpha1.ReasonSlackChannelNotFound, "SlackChannel %q does not exist in namespace %q: create it, or correct spec.channelRef", key.Name, key.Namespace), nil
 	} else if err != nil {
 		return nil, err
 	}
-	allowed, err := r.mayRefer(ctx, rule.Namespace, c)
+	allowed, err := reference.Allowed(ctx, r.Client, rule.Namespace, c)
 	if err != nil || allowed {
 		return nil, err
 	}
 	return forGood(v1alpha1.ReasonNamespaceNotAllowed, "SlackChannel %s does not let namespace %q refer to it: ask its owner to add the namespace to spec.allowedNamespaces", key, rule.Namespace), nil
-}
-
-func (r *Reconciler) mayRefer(ctx context.Context, namespace string, c *v1alpha1.SlackChannel) (bool, error) {
-	allow := c.Spec.AllowedNamespaces
-	switch {
-	case namespace == c.Namespace:
-		return true, nil
-	case allow == nil:
-		return false, nil
-	case allow.From == v1alpha1.NamespacesFromAll:
-		return true, nil
-	case allow.From != v1alpha1.NamespacesFromSelector || allow.Selector == nil:
-		return false, nil
-	}
-	selected, err := r.namespaces(ctx, allow.Selector)
-	if _, invalid := err.(*problem); invalid { //nolint:errorlint // made above
-		return false, nil
-	}
-	return selected[namespace], err
-}
-
-func channelKey(rule *v1alpha1.SlackAlert) client.ObjectKey {
-	key := client.ObjectKey{Namespace: rule.Spec.ChannelRef.Namespace, Name: rule.Spec.ChannelRef.Name}
-	if key.Namespace == "" {
-		key.Namespace = rule.Namespace
-	}
-	return key
 }
 
 // plural of a kind, for people.

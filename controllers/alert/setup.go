@@ -19,6 +19,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/reference"
 )
 
 // concurrency of the rules. Each is busy for as long as its writes take.
@@ -120,7 +121,7 @@ func (r *Reconciler) rules(inShard predicate.Predicate, concerns func(*v1alpha1.
 }
 
 func ofChannel(alert *v1alpha1.SlackAlert, c client.Object) bool {
-	return channelKey(alert) == client.ObjectKeyFromObject(c)
+	return reference.Channel(alert.Spec.ChannelRef, alert.Namespace) == client.ObjectKeyFromObject(c)
 }
 
 // ofNamespaces are the rules that select namespaces, and those that one of

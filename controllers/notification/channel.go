@@ -6,17 +6,15 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
+	"github.com/slack-notifier/slack-notifier/internal/reference"
 )
 
 // hold keeps what is open while spec.suspend is true.
@@ -103,7 +101,7 @@ func (r *Reconciler) connect(ctx context.Context, w *work) error {
 		return err
 	}
 	w.channel = c
-	if allowed, err := r.allowed(ctx, w.n.Namespace, c); err != nil {
+	if allowed, err := reference.Allowed(ctx, r.Client, w.n.Namespace, c); err != nil {
 		return err
 	} else if !allowed {
 		w.blocked(blockStall, v1alpha1.ReasonNamespaceNotAllowed,
@@ -156,39 +154,7 @@ func (w *work) allDone() bool {
 }
 
 func channelKey(n *v1alpha1.SlackNotification) types.NamespacedName {
-	key := types.NamespacedName{Namespace: n.Spec.ChannelRef.Namespace, Name: n.Spec.ChannelRef.Name}
-	if key.Namespace == "" {
-		key.Namespace = n.Namespace
-	}
-	return key
-}
-
-// allowed reports whether notifications of a namespace may refer to c.
-func (r *Reconciler) allowed(ctx context.Context, namespace string, c *v1alpha1.SlackChannel) (bool, error) {
-	if namespace == c.Namespace {
-		return true, nil
-	}
-	rule := c.Spec.AllowedNamespaces
-	if rule == nil {
-		return false, nil
-	}
-	switch rule.From {
-	case v1alpha1.NamespacesFromAll:
-		return true, nil
-	case v1alpha1.NamespacesFromSelector:
-		selector, err := metav1.LabelSelectorAsSelector(rule.Selector)
-		if err != nil {
-			return false, nil //nolint:nilerr // a selector that says nothing allows nobody
-		}
-		ns := &metav1.PartialObjectMetadata{}
-		ns.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-		if err := r.Client.Get(ctx, client.ObjectKey{Name: namespace}, ns); err != nil {
-			return false, client.IgnoreNotFound(err)
-		}
-		return selector.Matches(labels.Set(ns.Labels)), nil
-	default:
-		return false, nil
-	}
+	return reference.Channel(n.Spec.ChannelRef, n.Namespace)
 }
 
 // channelBlock says why a SlackChannel can't be used now, or nil.
