@@ -124,3 +124,14 @@ func (o Options) fromMarkdown(markdown string) string {
 	}
 	return out
 }
+
+// inlineEscaper escapes what Markdown gives a meaning to within a line. Entities
+// are left to those three characters that are Slack's own.
+var inlineEscaper = strings.NewReplacer(
+	"&", "&amp;", "<", "&lt;", ">", "&gt;", `\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "~", `\~`,
+	"[", `\[`, "]", `\]`, "(", `\(`, ")", `\)`, "!", `\!`, "|", `\|`, "@", `\@`,
+	// An address becomes a link by itself.
+	"://", `\://`,
+)
+
+func escapeInline(s string) string { return inlineEscaper.Replace(s) }

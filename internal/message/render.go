@@ -35,8 +35,6 @@ type Options struct {
 // Rendered is a message and what is to be known of it.
 type Rendered struct {
 	Message slack.Message
-	// Hash of the content.
-	Hash string
 	// Notes say in sentences what had to be shortened.
 	Notes []string
 }
@@ -55,7 +53,7 @@ func Render(c v1alpha1.Content, o Options) Rendered {
 		r.blocks(&m)
 	}
 	r.attach(&m)
-	return Rendered{Message: m, Hash: Hash(c), Notes: r.notes}
+	return Rendered{Message: m, Notes: r.notes}
 }
 
 // resolve replaces the mentions, and for a webhook the Markdown, which it does
