@@ -19,7 +19,7 @@ import (
 // the tests have left; the log is searched when the operator has ended.
 func findLeaks(ctx context.Context) error {
 	var errs []error
-	lists := []client.ObjectList{&v1alpha1.SlackChannelList{}, &v1alpha1.SlackNotificationList{}, &corev1.EventList{}, &eventsv1.EventList{}}
+	lists := []client.ObjectList{&v1alpha1.SlackChannelList{}, &v1alpha1.SlackNotificationList{}, &v1alpha1.SlackAlertList{}, &corev1.EventList{}, &eventsv1.EventList{}}
 	for _, list := range lists {
 		if err := env.client.List(ctx, list); err != nil {
 			return err
