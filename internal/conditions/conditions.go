@@ -7,8 +7,11 @@ package conditions
 import (
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 )
@@ -18,6 +21,63 @@ type Object interface {
 	GetGeneration() int64
 	GetConditions() []metav1.Condition
 	SetConditions([]metav1.Condition)
+}
+
+// Kind is how an object is doing, in kstatus' terms.
+type Kind int
+
+const (
+	// KindReady means: the object is as its spec asks.
+	KindReady Kind = iota
+	// KindProgressing means: the operator is at work and nothing is wrong.
+	KindProgressing
+	// KindRetrying means: something is wrong that is expected to pass.
+	KindRetrying
+	// KindSuspended means: a person has asked to leave the object alone.
+	KindSuspended
+	// KindStalled means: a person must act.
+	KindStalled
+)
+
+// Summary is what Ready, Reconciling and Stalled say together.
+type Summary struct {
+	Kind            Kind
+	Reason, Message string
+}
+
+// Apply sets the conditions of o.
+func (s Summary) Apply(o Object) {
+	switch s.Kind {
+	case KindReady:
+		Ready(o, s.Reason, s.Message)
+	case KindProgressing:
+		Progressing(o, s.Reason, s.Message)
+	case KindRetrying:
+		Retrying(o, s.Reason, s.Message)
+	case KindSuspended:
+		Suspended(o, s.Reason, s.Message)
+	case KindStalled:
+		Stalled(o, s.Reason, s.Message)
+	}
+}
+
+// Announce records a Warning Event when after is Stalled for another reason, or
+// with another message, than before was.
+func Announce(recorder events.EventRecorder, action string, before, after AnnouncedObject) {
+	now := Find(after, v1alpha1.ConditionStalled)
+	if now == nil {
+		return
+	}
+	if was := Find(before, v1alpha1.ConditionStalled); was != nil && was.Reason == now.Reason && was.Message == now.Message {
+		return
+	}
+	recorder.Eventf(after, nil, corev1.EventTypeWarning, now.Reason, action, "%s", Note(now.Message))
+}
+
+// AnnouncedObject is an Object that Events can be recorded for.
+type AnnouncedObject interface {
+	Object
+	runtime.Object
 }
 
 // Ready says that the object is as its spec asks.
