@@ -1,5 +1,10 @@
 package v1alpha1
 
+// AnnotationRequestedAt with a new value means: look at this object now. What
+// waits for its back-off is tried, and nothing that was delivered is sent again.
+// status.lastHandledRequest repeats the value.
+const AnnotationRequestedAt = "slack.notify.dev/requestedAt"
+
 // Types of the conditions that the kinds of this group report. Ready is the
 // summary; Reconciling and Stalled exist only while they are true, as kstatus
 // expects, so that `kubectl wait`, Flux and Argo CD read the kinds unaided.
@@ -22,6 +27,9 @@ const (
 	// ConditionShortened is True on a SlackNotification whose content was cut
 	// to what Slack takes in one message.
 	ConditionShortened = "Shortened"
+	// ConditionExpired is False on a SlackNotification whose time to live is over
+	// and which is kept all the same; the message says why.
+	ConditionExpired = "Expired"
 	// ConditionMembersInSync is False on a SlackChannel while somebody of
 	// spec.manage.members could not be found, invited or removed.
 	ConditionMembersInSync = "MembersInSync"
@@ -132,6 +140,12 @@ const (
 	ReasonEditNotSupported = "EditNotSupported"
 	// ReasonUpdateIgnored: spec.updatePolicy is Ignore.
 	ReasonUpdateIgnored = "UpdateIgnored"
+	// ReasonChannelChanged: spec.channelRef was changed, and what went through the
+	// SlackChannel before it stays in Slack as it is.
+	ReasonChannelChanged = "ChannelChanged"
+	// ReasonTrackedByGitOps: Flux, Argo CD or Helm would make the object again if it
+	// were deleted.
+	ReasonTrackedByGitOps = "TrackedByGitOps"
 	// ReasonContentTooLong: the content is longer than Slack takes.
 	ReasonContentTooLong = "ContentTooLong"
 	// ReasonMembersNotFound: somebody of spec.manage.members was not found.
@@ -165,6 +179,12 @@ const (
 	ReasonEditClosed = "EditClosed"
 	// ReasonReposted: the content has changed, and spec.updatePolicy is Repost.
 	ReasonReposted = "Reposted"
+	// ReasonSameAs: another recipient of this SlackNotification is the same person
+	// or channel, and has the message.
+	ReasonSameAs = "SameAs"
+	// ReasonAdopted: a message with the same spec.idempotencyKey was in Slack
+	// already, and counts as this one.
+	ReasonAdopted = "Adopted"
 	// ReasonDeleting: the object is deleted, and its message is being deleted.
 	ReasonDeleting = "Deleting"
 	// ReasonMessageNotDeleted: the message stays in Slack though its object is

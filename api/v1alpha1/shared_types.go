@@ -1,6 +1,9 @@
 package v1alpha1
 
 import (
+	"encoding/json"
+	"slices"
+
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -56,8 +59,44 @@ type SecretReference struct {
 	Name string `json:"name"`
 }
 
-// RawObject is a piece of JSON that is handed to Slack as it is: a Block Kit
-// block or a legacy attachment.
+// Block is a Block Kit block, which is handed to Slack as it was written. Only
+// its type is in the schema, because without one Slack refuses the message.
+//
+// +kubebuilder:pruning:PreserveUnknownFields
+type Block struct {
+	// type of the block, as in "section".
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	Type string `json:"type"`
+
+	// Raw is the whole block in JSON.
+	Raw []byte `json:"-"`
+}
+
+// MarshalJSON returns Raw, or a block of the type and nothing else where Raw is
+// empty.
+func (b Block) MarshalJSON() ([]byte, error) {
+	if len(b.Raw) > 0 {
+		return b.Raw, nil
+	}
+	return json.Marshal(map[string]string{"type": b.Type})
+}
+
+// UnmarshalJSON keeps the block in Raw.
+func (b *Block) UnmarshalJSON(data []byte) error {
+	var known struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(data, &known); err != nil {
+		return err
+	}
+	b.Type, b.Raw = known.Type, slices.Clone(data)
+	return nil
+}
+
+// RawObject is a piece of JSON that is handed to Slack as it is: a legacy
+// attachment.
 //
 // +kubebuilder:validation:Type=object
 // +kubebuilder:pruning:PreserveUnknownFields

@@ -199,6 +199,11 @@ type SlackChannelStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
+	// lastHandledRequest repeats the annotation slack.notify.dev/requestedAt that
+	// was last acted on.
+	// +optional
+	LastHandledRequest string `json:"lastHandledRequest,omitempty"`
+
 	// workspace that the credentials belong to; none for a webhook.
 	// +optional
 	Workspace *Workspace `json:"workspace,omitempty"`

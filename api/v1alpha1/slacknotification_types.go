@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // SlackNotificationSpec is one message: through which SlackChannel, to whom,
@@ -42,6 +43,15 @@ type SlackNotificationSpec struct {
 	// +kubebuilder:default=Retain
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
+	// idempotencyKey names this message beyond the life of this object: a message
+	// of the same bot in the same conversation that carries the key and is at most
+	// 7 days old counts as this one, and is edited where its content differs. So an
+	// object that was deleted and made again repeats nothing.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	IdempotencyKey string `json:"idempotencyKey,omitempty"`
+
 	// onUnknownOutcome says what to do when Slack may or may not have taken the
 	// message and can't be asked, as with a webhook: Retry (the default) sends
 	// it again, GiveUp does not.
@@ -57,6 +67,7 @@ type SlackNotificationSpec struct {
 	// after the object's creation.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=9223372036
 	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
 
 	// ttlSecondsAfterFinished deletes the object this many seconds after it
@@ -175,7 +186,7 @@ type Content struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=50
-	Blocks []RawObject `json:"blocks,omitempty"`
+	Blocks []Block `json:"blocks,omitempty"`
 
 	// attachments in Slack's legacy format, handed to Slack as they are.
 	// +optional
@@ -353,6 +364,15 @@ type Delivery struct {
 	// +optional
 	ContentHash string `json:"contentHash,omitempty"`
 
+	// via is the SlackChannel, as namespace/name, that the message went through.
+	// Through no other one is it edited or deleted.
+	// +optional
+	Via string `json:"via,omitempty"`
+
+	// viaUID is that SlackChannel's UID.
+	// +optional
+	ViaUID types.UID `json:"viaUID,omitempty"`
+
 	// attempts made so far.
 	// +optional
 	Attempts int32 `json:"attempts,omitempty"`
@@ -388,6 +408,11 @@ type SlackNotificationStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
+	// lastHandledRequest repeats the annotation slack.notify.dev/requestedAt that
+	// was last acted on.
+	// +optional
+	LastHandledRequest string `json:"lastHandledRequest,omitempty"`
+
 	// phase sums up the deliveries.
 	// +optional
 	Phase Phase `json:"phase,omitempty"`
@@ -406,8 +431,8 @@ type SlackNotificationStatus struct {
 	// +listMapKey=recipient
 	Deliveries []Delivery `json:"deliveries,omitempty"`
 
-	// conditions: Ready, Reconciling and Stalled; MentionsResolved, UpToDate and
-	// Shortened when there is something to tell.
+	// conditions: Ready, Reconciling and Stalled; MentionsResolved, UpToDate,
+	// Shortened and Expired when there is something to tell.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
@@ -178,7 +177,7 @@ func TestHashTellsContentsApart(t *testing.T) {
 		}
 		seen[h] = name
 	}
-	a := v1alpha1.Content{Text: "x", Blocks: []v1alpha1.RawObject{{RawExtension: runtime.RawExtension{Raw: []byte(`{"a":1}`)}}}}
+	a := v1alpha1.Content{Text: "x", Blocks: []v1alpha1.Block{{Raw: []byte(`{"a":1}`)}}}
 	if Hash(a) != Hash(*a.DeepCopy()) {
 		t.Error("the same content has two hashes")
 	}

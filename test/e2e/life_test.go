@@ -81,7 +81,7 @@ func TestEditChangesTheForm(t *testing.T) {
 		is      func(m slacksim.Message) bool
 	}{
 		{v1alpha1.Content{Text: "plain"}, func(m slacksim.Message) bool { return m.Text == "plain" && m.Blocks == nil && m.Attachments == nil }},
-		{v1alpha1.Content{Blocks: []v1alpha1.RawObject{raw(`{"type":"divider"}`)}}, func(m slacksim.Message) bool {
+		{v1alpha1.Content{Blocks: []v1alpha1.Block{block(`{"type":"divider"}`)}}, func(m slacksim.Message) bool {
 			return strings.Contains(string(m.Blocks), "divider") && m.Attachments == nil
 		}},
 		{v1alpha1.Content{Markdown: "# Up"}, func(m slacksim.Message) bool { return m.Markdown == "# Up" && m.Attachments == nil }},
@@ -205,7 +205,7 @@ func TestEditRetries(t *testing.T) {
 		n := w.notify("n", "c")
 		w.becomes(n, delivered())
 		w.update(n, func() {
-			n.Spec.Blocks = []v1alpha1.RawObject{raw(`{"type":"section","text":{"type":"mrkdwn","text":""}}`)}
+			n.Spec.Blocks = []v1alpha1.Block{block(`{"type":"section","text":{"type":"mrkdwn","text":""}}`)}
 		})
 		w.becomes(n, stalled("Failed", v1alpha1.ReasonMessageRejected))
 		w.Expect(n.Status.Deliveries[0].Timestamp).NotTo(gomega.BeEmpty())

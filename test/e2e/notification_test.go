@@ -229,11 +229,11 @@ func TestWakesWhenMended(t *testing.T) {
 		w.ready(w.webAPI("c", "alerts"))
 		n := w.notify("n", "c", func(n *v1alpha1.SlackNotification) {
 			n.Spec.Text = ""
-			n.Spec.Blocks = []v1alpha1.RawObject{raw(`{"type":"section","text":{"type":"mrkdwn","text":""}}`)}
+			n.Spec.Blocks = []v1alpha1.Block{block(`{"type":"section","text":{"type":"mrkdwn","text":""}}`)}
 		})
 		w.becomes(n, stalled("Failed", v1alpha1.ReasonMessageRejected))
 		w.Expect(w.message(n)).To(gomega.ContainSubstring("/blocks/0/text"))
-		w.update(n, func() { n.Spec.Blocks[0] = raw(`{"type":"divider"}`) })
+		w.update(n, func() { n.Spec.Blocks[0] = block(`{"type":"divider"}`) })
 		w.becomes(n, delivered())
 	})
 	t.Run("recipient is corrected", func(t *testing.T) {
@@ -249,8 +249,8 @@ func TestWakesWhenMended(t *testing.T) {
 	})
 }
 
-func raw(json string) v1alpha1.RawObject {
-	var out v1alpha1.RawObject
+func block(json string) v1alpha1.Block {
+	var out v1alpha1.Block
 	out.Raw = []byte(json)
 	return out
 }
