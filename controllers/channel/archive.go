@@ -113,7 +113,7 @@ func (r *Reconciler) callArchive(ctx context.Context, c *v1alpha1.SlackChannel, 
 		workspace = c.Status.Workspace.ID
 	}
 	now := r.Clock.Now()
-	if at, ok := r.Limiter.Reserve(now, workspace, slack.MethodConversationsArchive, string(c.UID)); !ok {
+	if at, ok := r.Limiter.Reserve(now, workspace, slack.MethodConversationsArchive, holder(c, "")); !ok {
 		return max(at.Sub(now), time.Millisecond), errors.New(turn(slack.MethodConversationsArchive))
 	}
 	e := slack.AsError(conn.API.ArchiveConversation(ctx, id))
@@ -127,7 +127,7 @@ func (r *Reconciler) callArchive(ctx context.Context, c *v1alpha1.SlackChannel, 
 	case e.Class == slack.ClassRateLimited:
 		r.Limiter.Penalize(now, workspace, slack.MethodConversationsArchive, e.RetryAfter)
 		return max(e.RetryAfter, time.Second), e
-	case e.Class.Passing():
+	case e.Class.Transient():
 		failures := r.remember(c, func(m *memory) { m.failures++ }).failures
 		return backoff(failures), e
 	}

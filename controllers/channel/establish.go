@@ -114,7 +114,7 @@ func (r *Reconciler) create(ctx context.Context, v *visit, archived *slack.Conve
 	case e.Class == slack.ClassNameTaken:
 		v.own.taken, v.own.since = true, r.Clock.Now()
 		return none, v.again("its name is taken, by whom is being looked up"), false
-	case e.Class.Passing() && e.Class != slack.ClassRateLimited:
+	case e.Class.Transient() && e.Class != slack.ClassRateLimited:
 		// It may have been created all the same: it is looked for first.
 		v.own.since = r.Clock.Now()
 		return none, r.judge(v.c, e, v.stands), false

@@ -35,7 +35,7 @@ func (r *Reconciler) exactlyOnce(ctx context.Context, c *v1alpha1.SlackChannel, 
 	}
 	// Only an answer proves that a scope is missing.
 	now := r.Clock.Now()
-	if at, ok := r.Limiter.Reserve(now, identity.TeamID, slack.MethodHistory, "probe of "+found.ID); !ok {
+	if at, ok := r.Limiter.Reserve(now, identity.TeamID, slack.MethodHistory, holder(c, "probe of "+found.ID)); !ok {
 		return unknown(), max(at.Sub(now), time.Millisecond)
 	}
 	_, _, err := conn.API.History(ctx, slack.HistoryQuery{Conversation: found.ID, Limit: 1})
@@ -81,7 +81,7 @@ func (r *Reconciler) prove(ctx context.Context, c *v1alpha1.SlackChannel, conn *
 	if wait := first.At.Add(settleTime).Sub(now); wait > 0 {
 		return verifiable(unproven), wait
 	}
-	if at, ok := r.Limiter.Reserve(now, identity.TeamID, slack.MethodHistory, "proof of "+found.ID); !ok {
+	if at, ok := r.Limiter.Reserve(now, identity.TeamID, slack.MethodHistory, holder(c, "proof of "+found.ID)); !ok {
 		return verifiable(unproven), max(at.Sub(now), time.Millisecond)
 	}
 	list, _, err := conn.API.History(ctx, slack.HistoryQuery{Conversation: found.ID, Oldest: first.At.Add(-5 * time.Minute)})

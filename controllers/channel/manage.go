@@ -99,7 +99,7 @@ func (o *owned) finish() {
 func (r *Reconciler) visit(c *v1alpha1.SlackChannel, conn *connection.Connection, identity slack.Identity, own *owned, stands bool) *visit {
 	return &visit{
 		c: c, conn: conn, identity: identity, stands: stands, own: own, name: wantedName(c),
-		owner: OwnerPrefix + Owner(client.ObjectKeyFromObject(c)), ws: workspaceOf(conn, identity),
+		owner: OwnerPrefix + Owner(client.ObjectKeyFromObject(c)), ws: workspaceOf(c, conn, identity),
 	}
 }
 
@@ -183,7 +183,7 @@ func (v *visit) again(done string) outcome {
 // slot asks for a slot to make a call now.
 func (r *Reconciler) slot(v *visit, method string) (outcome, bool) {
 	now := r.Clock.Now()
-	at, ok := r.Limiter.Reserve(now, v.identity.TeamID, method, string(v.c.UID))
+	at, ok := r.Limiter.Reserve(now, v.identity.TeamID, method, holder(v.c, ""))
 	if ok {
 		return outcome{}, true
 	}
@@ -207,7 +207,7 @@ func (r *Reconciler) refused(v *visit, err error, advice string) outcome {
 	case slack.ClassMissingScope, slack.ClassInvalidCredentials, slack.ClassAccessDenied, slack.ClassNotInChannel,
 		slack.ClassChannelArchived, slack.ClassChannelNotFound:
 	default:
-		if !e.Class.Passing() {
+		if !e.Class.Transient() {
 			return stalled(v1alpha1.ReasonManageFailed, fmt.Sprintf("%v: %s", e, advice))
 		}
 	}

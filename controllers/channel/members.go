@@ -201,7 +201,7 @@ func (r *Reconciler) invite(ctx context.Context, v *visit, id string) (*slack.Er
 			for _, user := range users {
 				v.own.present[user] = true
 			}
-		case aboutAll(e.Class) || e.Class.Passing() && e.Class != slack.ClassUnknown:
+		case aboutAll(e.Class) || e.Class.Transient() && e.Class != slack.ClassUnknown:
 			return r.afterwards(v, e)
 		case len(users) == 1:
 			v.own.refuse(users[0], e)
@@ -234,7 +234,7 @@ func (r *Reconciler) prune(ctx context.Context, v *visit, id string) (*slack.Err
 		case e == nil, e.Class == slack.ClassNotInChannel, e.Class == slack.ClassAlreadyDone:
 			ctrl.LoggerFrom(ctx).Info("Removed a member", "channel", id, "user", user)
 			delete(v.own.present, user)
-		case aboutAll(e.Class) || e.Class.Passing() && e.Class != slack.ClassUnknown:
+		case aboutAll(e.Class) || e.Class.Transient() && e.Class != slack.ClassUnknown:
 			return r.afterwards(v, e)
 		default:
 			v.own.refuse(user, e)
@@ -272,7 +272,7 @@ func aboutAll(c slack.Class) bool {
 
 // afterwards decides whether an error that concerns all members passes.
 func (r *Reconciler) afterwards(v *visit, e *slack.Error) (*slack.Error, *pause) {
-	if !e.Class.Passing() {
+	if !e.Class.Transient() {
 		return e, nil
 	}
 	after := e.RetryAfter

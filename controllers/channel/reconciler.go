@@ -28,6 +28,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
+	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
@@ -53,7 +54,7 @@ type Directory interface {
 
 // Limiter hands out slots for calls.
 type Limiter interface {
-	Reserve(now time.Time, workspace, method, holder string) (at time.Time, ok bool)
+	Reserve(now time.Time, workspace, method string, h pacing.Holder) (at time.Time, ok bool)
 	Penalize(now time.Time, workspace, method string, retryAfter time.Duration)
 }
 
@@ -114,6 +115,11 @@ func (r *Reconciler) stale(c *v1alpha1.SlackChannel) bool {
 	}
 	order, err := resourceversion.CompareResourceVersion(c.ResourceVersion, m.written)
 	return err == nil && order < 0
+}
+
+// holder names a SlackChannel, and what it wants to call for, to the Limiter.
+func holder(c *v1alpha1.SlackChannel, purpose string) pacing.Holder {
+	return pacing.Holder{Name: string(c.UID) + purpose, Group: c.Namespace}
 }
 
 // Owner names a SlackChannel to the directory.
@@ -275,5 +281,5 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	delete(r.seen, name)
 	r.mu.Unlock()
 	r.Connections.Forget(m.uid)
-	r.Health.Forget(name)
+	r.Health.Forget(name, m.uid)
 }

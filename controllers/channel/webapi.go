@@ -77,10 +77,10 @@ func withChannel(facts func(*v1alpha1.SlackChannelStatus), found slack.Conversat
 	}
 }
 
-func workspaceOf(conn *connection.Connection, identity slack.Identity) directory.Workspace {
+func workspaceOf(c *v1alpha1.SlackChannel, conn *connection.Connection, identity slack.Identity) directory.Workspace {
 	return directory.Workspace{
 		TeamID: identity.TeamID, TeamName: identity.TeamName, BotUserID: identity.BotUserID,
-		Credential: conn.Credential, API: conn.API,
+		Credential: conn.Credential, API: conn.API, Namespace: c.Namespace,
 	}
 }
 
@@ -107,7 +107,7 @@ func (r *Reconciler) authenticate(ctx context.Context, c *v1alpha1.SlackChannel,
 	if c.Status.Workspace != nil {
 		workspace = c.Status.Workspace.ID
 	}
-	at, ok := r.Limiter.Reserve(r.Clock.Now(), workspace, slack.MethodAuthTest, string(c.UID))
+	at, ok := r.Limiter.Reserve(r.Clock.Now(), workspace, slack.MethodAuthTest, holder(c, ""))
 	if !ok {
 		return slack.Identity{}, waiting(stands, turn(slack.MethodAuthTest), at.Sub(r.Clock.Now())), false
 	}
@@ -175,7 +175,7 @@ func missingScope(e *slack.Error) string {
 
 // find looks the channel up.
 func (r *Reconciler) find(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection, identity slack.Identity, stands bool) (slack.Conversation, outcome, bool) {
-	found, err := r.Directory.FindConversation(ctx, workspaceOf(conn, identity), c.Spec.WebAPI.Channel, OwnerPrefix+Owner(client.ObjectKeyFromObject(c)))
+	found, err := r.Directory.FindConversation(ctx, workspaceOf(c, conn, identity), c.Spec.WebAPI.Channel, OwnerPrefix+Owner(client.ObjectKeyFromObject(c)))
 	if err == nil {
 		return found, outcome{}, true
 	}
@@ -223,7 +223,7 @@ func (r *Reconciler) enter(ctx context.Context, c *v1alpha1.SlackChannel, conn *
 	case !join:
 		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf("the bot is not a member of channel %q, and spec.webAPI.join is false: invite it, set join to true, or give the app the scope chat:write.public", name)), false
 	}
-	at, ok := r.Limiter.Reserve(r.Clock.Now(), identity.TeamID, slack.MethodConversationsJoin, string(c.UID))
+	at, ok := r.Limiter.Reserve(r.Clock.Now(), identity.TeamID, slack.MethodConversationsJoin, holder(c, ""))
 	if !ok {
 		return waiting(stands, turn(slack.MethodConversationsJoin), at.Sub(r.Clock.Now())), false
 	}
@@ -237,11 +237,11 @@ func (r *Reconciler) enter(ctx context.Context, c *v1alpha1.SlackChannel, conn *
 	switch {
 	case e.Class == slack.ClassRateLimited:
 		r.Limiter.Penalize(r.Clock.Now(), identity.TeamID, slack.MethodConversationsJoin, e.RetryAfter)
-	case !e.Class.Passing() && public:
+	case !e.Class.Transient() && public:
 		return outcome{}, true // it can post without being a member
 	case e.Class == slack.ClassMissingScope:
 		return stalled(v1alpha1.ReasonMissingScope, fmt.Sprintf("the bot is not a member of channel %q and may not join it: %s; or invite it", name, missingScope(e))), false
-	case !e.Class.Passing() && e.Class != slack.ClassInvalidCredentials && e.Class != slack.ClassChannelArchived:
+	case !e.Class.Transient() && e.Class != slack.ClassInvalidCredentials && e.Class != slack.ClassChannelArchived:
 		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf("the bot is not a member of channel %q and could not join it: %v; invite it", name, e)), false
 	}
 	return r.judge(c, e, stands), false

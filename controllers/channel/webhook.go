@@ -23,7 +23,7 @@ func (r *Reconciler) checkWebhook(c *v1alpha1.SlackChannel, conn *connection.Con
 	name := client.ObjectKeyFromObject(c)
 	verdict, tried := r.Health.Verdict(name, conn.Credential)
 	if tried && verdict.Err != nil && verdict.Err.Class != slack.ClassWebhookRevoked && r.Clock.Since(verdict.At) > r.checkEvery()*9/10 {
-		r.Health.Forget(name)
+		r.Health.Forget(name, c.UID)
 		tried = false
 	}
 	var o outcome

@@ -133,7 +133,7 @@ func (r *Reconciler) adopt(w *work, conn *connection.Connection) {
 	if cond := conditions.Find(c, v1alpha1.ConditionReady); cond != nil {
 		w.stamp += "/" + cond.LastTransitionTime.UTC().Format("150405")
 	}
-	w.workspace = directory.Workspace{Credential: conn.Credential, API: conn.API, BotUserID: c.Status.BotUserID}
+	w.workspace = directory.Workspace{Credential: conn.Credential, API: conn.API, BotUserID: c.Status.BotUserID, Namespace: w.n.Namespace}
 	if c.Status.Workspace != nil {
 		w.workspace.TeamID, w.workspace.TeamName = c.Status.Workspace.ID, c.Status.Workspace.Name
 	}

@@ -87,6 +87,11 @@ func (w *work) lane(rcpt *recipient) pacing.Lane {
 
 func (w *work) ticket(rcpt *recipient) string { return string(w.n.UID) + "/" + rcpt.key }
 
+// holder names a delivery to the Limiter.
+func (w *work) holder(rcpt *recipient) pacing.Holder {
+	return pacing.Holder{Name: w.ticket(rcpt), Group: w.n.Namespace, Priority: priorities[w.n.Spec.Severity]}
+}
+
 // priorities of the severities within a conversation.
 var priorities = map[v1alpha1.Severity]int{
 	v1alpha1.SeverityCritical: 3, v1alpha1.SeverityError: 2, v1alpha1.SeverityWarning: 1,
@@ -264,7 +269,7 @@ func (r *Reconciler) join(ctx context.Context, w *work, rcpt *recipient) bool {
 	}
 	now := r.Clock.Now()
 	rcpt.set(v1alpha1.DeliveryRetrying, v1alpha1.ReasonNotInChannel, "the bot is not a member of the channel and is joining it")
-	at, ok := r.Limiter.Reserve(now, w.workspace.TeamID, slack.MethodConversationsJoin, w.ticket(rcpt))
+	at, ok := r.Limiter.Reserve(now, w.workspace.TeamID, slack.MethodConversationsJoin, w.holder(rcpt))
 	if !ok {
 		rcpt.notBefore = at
 		w.wait(at)
@@ -276,7 +281,7 @@ func (r *Reconciler) join(ctx context.Context, w *work, rcpt *recipient) bool {
 		if e.Class == slack.ClassRateLimited {
 			r.Limiter.Penalize(now, w.workspace.TeamID, slack.MethodConversationsJoin, e.RetryAfter)
 		}
-		if e.Class.Passing() {
+		if e.Class.Transient() {
 			rcpt.joined = false
 		}
 		r.fail(w, rcpt, e)

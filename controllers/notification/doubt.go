@@ -9,6 +9,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/message"
+	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
@@ -84,7 +85,7 @@ func (r *Reconciler) verify(ctx context.Context, w *work, rcpt *recipient, q que
 		case postponed:
 			return r.postponed(w, rcpt, q)
 		}
-		at, ok := r.Limiter.Reserve(now, w.workspace.TeamID, q.key.method(), "readback/"+q.key.conversation+q.key.thread)
+		at, ok := r.Limiter.Reserve(now, w.workspace.TeamID, q.key.method(), pacing.Holder{Name: "readback/" + q.key.conversation + q.key.thread, Group: w.n.Namespace})
 		if !ok {
 			r.leave(q, now)
 			rcpt.pend(v1alpha1.ReasonVerifyingOutcome, rcpt.suspicion()+"; it waits for its turn to read the conversation, to stay within Slack's rate limit")
@@ -164,7 +165,7 @@ func (r *Reconciler) unread(w *work, rcpt *recipient, q question, e *slack.Error
 		return false
 	case e.Class == slack.ClassRateLimited:
 		r.Limiter.Penalize(r.Clock.Now(), w.workspace.TeamID, q.key.method(), e.RetryAfter)
-	case !e.Class.Passing():
+	case !e.Class.Transient():
 		return r.unverifiable(w, rcpt, fmt.Sprintf("the conversation can't be read back (%v)", e))
 	}
 	return r.postponed(w, rcpt, q)

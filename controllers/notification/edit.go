@@ -76,7 +76,7 @@ func (r *Reconciler) edit(ctx context.Context, w *work, rcpt *recipient) {
 		w.wait(last.Add(editInterval))
 		return
 	}
-	at, ok := r.Limiter.Reserve(now, w.workspace.TeamID, slack.MethodUpdate, w.ticket(rcpt))
+	at, ok := r.Limiter.Reserve(now, w.workspace.TeamID, slack.MethodUpdate, w.holder(rcpt))
 	if !ok {
 		rcpt.pend(v1alpha1.ReasonWaitingForTurn, "the message is out with an older content; the edit waits for its turn, to stay within Slack's rate limit")
 		rcpt.brief = at.Sub(now) < patience

@@ -209,7 +209,7 @@ func (b *readback) page(ctx context.Context, api slack.API, key conversationKey,
 	defer b.mu.Unlock()
 	if err != nil {
 		s.began, s.cursor = time.Time{}, ""
-		if e := slack.AsError(err); e.Class.Passing() {
+		if e := slack.AsError(err); e.Class.Transient() {
 			s.failures++
 			s.notBefore, s.trouble = now.Add(max(backoff(s.failures), e.RetryAfter)), e
 		}

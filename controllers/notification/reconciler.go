@@ -42,7 +42,7 @@ type Directory interface {
 
 // Limiter hands out slots for calls.
 type Limiter interface {
-	Reserve(now time.Time, workspace, method, holder string) (at time.Time, ok bool)
+	Reserve(now time.Time, workspace, method string, h pacing.Holder) (at time.Time, ok bool)
 	Penalize(now time.Time, workspace, method string, retryAfter time.Duration)
 }
 

@@ -100,7 +100,7 @@ func (r *Reconciler) mention(ctx context.Context, w *work, name string) (string,
 			return "<!subteam^" + group.ID + ">", nil
 		}
 		var wait *directory.WaitError
-		if errors.As(groupErr, &wait) || slack.ClassOf(groupErr).Passing() && isCall(groupErr) {
+		if errors.As(groupErr, &wait) || slack.ClassOf(groupErr).Transient() && isCall(groupErr) {
 			return "", groupErr
 		}
 	}
@@ -131,7 +131,7 @@ func (r *Reconciler) awaitsMention(w *work, err error) bool {
 		// The list is being read for the first time; the page that has the
 		// name wakes it.
 		at = now.Add(time.Minute)
-	case spent > mentionPatience, isCall(err) && !slack.ClassOf(err).Passing():
+	case spent > mentionPatience, isCall(err) && !slack.ClassOf(err).Transient():
 		return false
 	case errors.As(err, &wait):
 		at = wait.At

@@ -178,7 +178,7 @@ func (r *Reconciler) deleteOne(ctx context.Context, w *work, rcpt *recipient) {
 		w.wait(rcpt.notBefore)
 		return
 	}
-	at, ok := r.Limiter.Reserve(now, w.workspace.TeamID, slack.MethodDelete, w.ticket(rcpt))
+	at, ok := r.Limiter.Reserve(now, w.workspace.TeamID, slack.MethodDelete, w.holder(rcpt))
 	if !ok {
 		w.wait(at)
 		return
@@ -197,7 +197,7 @@ func (r *Reconciler) deleteOne(ctx context.Context, w *work, rcpt *recipient) {
 	case e.Class == slack.ClassRateLimited:
 		r.Limiter.Penalize(now, w.workspace.TeamID, slack.MethodDelete, e.RetryAfter)
 		w.wait(now.Add(max(e.RetryAfter, time.Second)))
-	case e.Class.Passing():
+	case e.Class.Transient():
 		rcpt.failures++
 		rcpt.notBefore = now.Add(min(backoff(rcpt.failures), time.Minute))
 		rcpt.pend(v1alpha1.ReasonSlackUnavailable, fmt.Sprintf("the message is to be deleted: %v; it is tried again", e))

@@ -25,10 +25,52 @@ type Verdict struct {
 type Health struct {
 	// Channels wakes the controller of SlackChannels.
 	Channels *wakeup.Source
+	// Learned, if set, is called with a SlackChannel of which there are new Facts.
+	Learned func(channel types.NamespacedName)
 
 	mu       sync.Mutex
 	verdicts map[types.NamespacedName]Verdict
 	firsts   map[types.NamespacedName]Post
+	facts    map[types.UID]Facts
+}
+
+// Facts are what Slack itself has told this process of a credential. What
+// stands in a SlackChannel's status is for people: anybody who may write a
+// status can claim it.
+type Facts struct {
+	// Credential that the facts are about.
+	Credential string
+	// Identity is whom the token belongs to; zero for a webhook.
+	Identity slack.Identity
+	// Channel is the SlackChannel's own channel, once Slack has told it; zero
+	// before that, and where the SlackChannel has none.
+	Channel slack.Conversation
+}
+
+// Learn records what Slack has told of a SlackChannel's credential, and calls
+// Learned when that is new.
+func (h *Health) Learn(channel types.NamespacedName, uid types.UID, f Facts) {
+	h.mu.Lock()
+	was, known := h.facts[uid]
+	if h.facts == nil {
+		h.facts = map[types.UID]Facts{}
+	}
+	h.facts[uid] = f
+	h.mu.Unlock()
+	same := known && was.Credential == f.Credential && was.Channel == f.Channel && was.Identity.TeamID == f.Identity.TeamID &&
+		was.Identity.BotUserID == f.Identity.BotUserID && was.Identity.BotID == f.Identity.BotID
+	if !same && h.Learned != nil {
+		h.Learned(channel)
+	}
+}
+
+// Facts returns what Slack has told this process of a credential; false when
+// it has not been asked yet.
+func (h *Health) Facts(uid types.UID, credential string) (Facts, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f, ok := h.facts[uid]
+	return f, ok && f.Credential == credential
 }
 
 // Post is a message that Slack has taken.
@@ -107,9 +149,10 @@ func (h *Health) Verdict(channel types.NamespacedName, credential string) (Verdi
 }
 
 // Forget drops what is known of a SlackChannel.
-func (h *Health) Forget(channel types.NamespacedName) {
+func (h *Health) Forget(channel types.NamespacedName, uid types.UID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.verdicts, channel)
 	delete(h.firsts, channel)
+	delete(h.facts, uid)
 }

@@ -11,12 +11,13 @@ import (
 
 	"k8s.io/utils/clock"
 
+	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
 // Limiter hands out slots for calls; *pacing.Limiter is one.
 type Limiter interface {
-	Reserve(now time.Time, workspace, method, holder string) (at time.Time, ok bool)
+	Reserve(now time.Time, workspace, method string, h pacing.Holder) (at time.Time, ok bool)
 	Penalize(now time.Time, workspace, method string, retryAfter time.Duration)
 }
 
@@ -34,6 +35,8 @@ type Workspace struct {
 	// resourceVersion. A refusal of one is not held against another.
 	Credential string
 	API        slack.API
+	// Namespace of whoever asks. Calls take the namespaces in turn.
+	Namespace string
 }
 
 // Query says who is looked for: either of the two.
@@ -265,7 +268,7 @@ func single[T any](d *Directory, key string, do func() (T, error)) (T, error) {
 
 // slot asks for a slot to make a call now.
 func (d *Directory) slot(ws Workspace, method, holder string) error {
-	if at, ok := d.options.Limiter.Reserve(d.clock.Now(), ws.TeamID, method, holder); !ok {
+	if at, ok := d.options.Limiter.Reserve(d.clock.Now(), ws.TeamID, method, pacing.Holder{Name: holder, Group: ws.Namespace}); !ok {
 		return &WaitError{Method: method, At: at}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/onsi/gomega"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
@@ -156,7 +157,9 @@ type openLimiter struct {
 	penalties []time.Duration
 }
 
-func (l *openLimiter) Reserve(now time.Time, _, _, _ string) (time.Time, bool) { return now, true }
+func (l *openLimiter) Reserve(now time.Time, _, _ string, _ pacing.Holder) (time.Time, bool) {
+	return now, true
+}
 
 func (l *openLimiter) Penalize(_ time.Time, _, _ string, after time.Duration) {
 	l.mu.Lock()

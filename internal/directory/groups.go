@@ -119,7 +119,7 @@ func (d *Directory) askGroups(ctx context.Context, ws Workspace, owner string) e
 // notification asks again.
 func (d *Directory) groupsRefused(ws Workspace, err error) {
 	e := slack.AsError(err)
-	if e == nil || e.Class.Passing() {
+	if e == nil || e.Class.Transient() {
 		return
 	}
 	d.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
@@ -182,7 +183,7 @@ func (l *list[E]) read(ctx context.Context) {
 		case e.Class == slack.ClassInvalidCursor:
 			cursor = ""
 			l.restart()
-		case !e.Class.Passing():
+		case !e.Class.Transient():
 			l.fail(e, ws)
 			l.d.options.Observe(Load{TeamID: ws.TeamID, List: l.kind, Took: l.d.clock.Since(begin), Err: e})
 			return
@@ -218,7 +219,7 @@ func (l *list[E]) size() int {
 func (l *list[E]) slot(ctx context.Context, ws Workspace) bool {
 	for {
 		now := l.d.clock.Now()
-		at, ok := l.d.options.Limiter.Reserve(now, ws.TeamID, l.method, "list/"+ws.BotUserID)
+		at, ok := l.d.options.Limiter.Reserve(now, ws.TeamID, l.method, pacing.Holder{Name: "list/" + ws.BotUserID})
 		if ok {
 			return true
 		}

@@ -24,6 +24,17 @@ type LimiterOptions struct {
 	LapseAfter time.Duration
 }
 
+// Holder is who wants to make a call.
+type Holder struct {
+	// Name is unique among the holders of one workspace and method.
+	Name string
+	// Group shares the slots fairly with the other groups, for example a
+	// namespace.
+	Group string
+	// Priority: higher goes first.
+	Priority int
+}
+
 // Limiter hands out slots for calls of Web API methods. Slack counts them by
 // method and workspace for the whole app, whatever the token
 // (docs.slack.dev/apis/web-api/rate-limits). It is safe for concurrent use.
@@ -78,19 +89,19 @@ func (l *Limiter) method(workspace, name string) *method {
 }
 
 // Reserve asks for a slot to call method once. With ok, the slot is used up
-// and the call is to be made now. Otherwise the slot at is kept for holder,
+// and the call is to be made now. Otherwise the slot at is kept for the holder,
 // who is to ask again then, with the same name; asking earlier gives the same
 // slot, or a later one when Slack asked to wait meanwhile. Holders of one
 // workspace and method need distinct names. A slot that is not asked for
 // within LapseAfter is lost.
-func (l *Limiter) Reserve(now time.Time, workspace, method, holder string) (at time.Time, ok bool) {
+func (l *Limiter) Reserve(now time.Time, workspace, method string, h Holder) (at time.Time, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	m := l.method(workspace, method)
 	m.lapse(now, l.options.LapseAfter)
-	i := slices.IndexFunc(m.kept, func(s slot) bool { return s.holder == holder })
+	i := slices.IndexFunc(m.kept, func(s slot) bool { return s.holder == h.Name })
 	if i < 0 {
-		m.kept = append(m.kept, slot{holder: holder})
+		m.kept = append(m.kept, slot{holder: h.Name})
 		m.plan(now)
 		i = len(m.kept) - 1
 	}

@@ -35,7 +35,7 @@ func TestReserveKeepsToTheLimits(t *testing.T) {
 				next = minTime(next, at)
 				continue
 			}
-			again, ok := l.Reserve(now, "T1", "users.list", holder)
+			again, ok := l.Reserve(now, "T1", "users.list", Holder{Name: holder})
 			if ok {
 				calls = append(calls, now)
 				delete(waiting, holder)
@@ -65,52 +65,52 @@ func minTime(a, b time.Time) time.Time {
 func TestReserveByWorkspaceAndMethod(t *testing.T) {
 	l := NewLimiter(epoch, LimiterOptions{Methods: map[string][]Limit{"a": {{1, time.Minute}}, "b": {{1, time.Minute}}}})
 	for _, c := range []struct{ workspace, method string }{{"T1", "a"}, {"T1", "b"}, {"T2", "a"}} {
-		if _, ok := l.Reserve(epoch, c.workspace, c.method, "x"); !ok {
+		if _, ok := l.Reserve(epoch, c.workspace, c.method, Holder{Name: "x"}); !ok {
 			t.Errorf("%v has no slot", c)
 		}
 	}
-	at, ok := l.Reserve(epoch, "T1", "a", "y")
+	at, ok := l.Reserve(epoch, "T1", "a", Holder{Name: "y"})
 	if ok || at != epoch.Add(time.Minute) {
 		t.Errorf("%v %v", at, ok)
 	}
-	if again, ok := l.Reserve(epoch.Add(time.Second), "T1", "a", "y"); ok || again != at {
+	if again, ok := l.Reserve(epoch.Add(time.Second), "T1", "a", Holder{Name: "y"}); ok || again != at {
 		t.Errorf("asking again gave another slot: %v", again)
 	}
-	if behind, _ := l.Reserve(epoch, "T1", "a", "z"); behind != epoch.Add(2*time.Minute) {
+	if behind, _ := l.Reserve(epoch, "T1", "a", Holder{Name: "z"}); behind != epoch.Add(2*time.Minute) {
 		t.Errorf("%v", behind)
 	}
 	l.Cancel(epoch, "T1", "a", "y")
-	if moved, _ := l.Reserve(epoch, "T1", "a", "z"); moved != epoch.Add(time.Minute) {
+	if moved, _ := l.Reserve(epoch, "T1", "a", Holder{Name: "z"}); moved != epoch.Add(time.Minute) {
 		t.Errorf("a slot that was given up is lost: %v", moved)
 	}
 }
 
 func TestPenalizeMovesPromises(t *testing.T) {
 	l := NewLimiter(epoch, LimiterOptions{Methods: map[string][]Limit{"a": {{1, time.Second}}}})
-	l.Reserve(epoch, "T1", "a", "x")
-	l.Reserve(epoch, "T1", "a", "y")
+	l.Reserve(epoch, "T1", "a", Holder{Name: "x"})
+	l.Reserve(epoch, "T1", "a", Holder{Name: "y"})
 	l.Penalize(epoch, "T1", "a", 30*time.Second)
-	if at, ok := l.Reserve(epoch.Add(time.Second), "T1", "a", "y"); ok || at != epoch.Add(30*time.Second) {
+	if at, ok := l.Reserve(epoch.Add(time.Second), "T1", "a", Holder{Name: "y"}); ok || at != epoch.Add(30*time.Second) {
 		t.Errorf("%v %v", at, ok)
 	}
 	l.Penalize(epoch, "T1", "a", 5*time.Second)
-	if at, _ := l.Reserve(epoch.Add(time.Second), "T1", "a", "y"); at != epoch.Add(30*time.Second) {
+	if at, _ := l.Reserve(epoch.Add(time.Second), "T1", "a", Holder{Name: "y"}); at != epoch.Add(30*time.Second) {
 		t.Errorf("a shorter penalty replaced a longer one: %v", at)
 	}
-	if at, ok := l.Reserve(epoch, "T2", "a", "y"); !ok {
+	if at, ok := l.Reserve(epoch, "T2", "a", Holder{Name: "y"}); !ok {
 		t.Errorf("another workspace is held until %v", at)
 	}
 	l.Penalize(epoch, "T3", "a", 0)
-	if at, _ := l.Reserve(epoch, "T3", "a", "y"); at != epoch.Add(DefaultRetryAfter) {
+	if at, _ := l.Reserve(epoch, "T3", "a", Holder{Name: "y"}); at != epoch.Add(DefaultRetryAfter) {
 		t.Errorf("a 429 without Retry-After: %v", at)
 	}
 }
 
 func TestUnclaimedSlotLapses(t *testing.T) {
 	l := NewLimiter(epoch, LimiterOptions{Methods: map[string][]Limit{"a": {{1, time.Minute}}}, LapseAfter: time.Minute})
-	l.Reserve(epoch, "T1", "a", "x")
-	l.Reserve(epoch, "T1", "a", "gone")
-	if at, ok := l.Reserve(epoch.Add(3*time.Minute), "T1", "a", "y"); !ok {
+	l.Reserve(epoch, "T1", "a", Holder{Name: "x"})
+	l.Reserve(epoch, "T1", "a", Holder{Name: "gone"})
+	if at, ok := l.Reserve(epoch.Add(3*time.Minute), "T1", "a", Holder{Name: "y"}); !ok {
 		t.Errorf("a slot that nobody asked for holds up others until %v", at)
 	}
 }
@@ -119,7 +119,7 @@ func TestUnknownMethodsAreOfTheStrictestTier(t *testing.T) {
 	l := NewLimiter(epoch, LimiterOptions{})
 	granted := 0
 	for i := range 30 {
-		if _, ok := l.Reserve(epoch.Add(time.Duration(i)*time.Second), "T1", "new.method", fmt.Sprint(i)); ok {
+		if _, ok := l.Reserve(epoch.Add(time.Duration(i)*time.Second), "T1", "new.method", Holder{Name: fmt.Sprint(i)}); ok {
 			granted++
 		}
 	}

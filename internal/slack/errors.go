@@ -146,9 +146,9 @@ func ClassOf(err error) Class {
 	return ClassUnknown
 }
 
-// Passing reports whether an error of this class can get better by itself, so
+// Transient reports whether an error of this class can get better by itself, so
 // that repeating the call makes sense.
-func (c Class) Passing() bool {
+func (c Class) Transient() bool {
 	switch c {
 	case ClassUnknown, ClassRateLimited, ClassUnavailable, ClassAmbiguous, ClassInvalidCursor:
 		return true

@@ -109,6 +109,9 @@ type User struct {
 type StoredMessage struct {
 	Timestamp string
 	ThreadTS  string
+	// BotID (B…) and UserID (U…) of the author; either may be empty, as Slack
+	// leaves the user out where a message has a name of its own.
+	BotID, UserID string
 	// Metadata is nil when there is none, or none that this operator wrote.
 	Metadata *Metadata
 }
@@ -120,7 +123,10 @@ type HistoryQuery struct {
 	ThreadTS string
 	// Oldest is the time after which messages count.
 	Oldest time.Time
-	Cursor string
+	// Exactly asks for the one message with this timestamp and no other; with
+	// ThreadTS, for that reply.
+	Exactly string
+	Cursor  string
 	// Limit of messages in a page; 200 when 0.
 	Limit int
 }

@@ -397,7 +397,7 @@ func TestOnlyKnownCodesAreFinal(t *testing.T) {
 		t.Errorf("%d codes", len(codes))
 	}
 	for _, unknown := range []string{"", "new_error", "http_418"} {
-		if !codes[unknown].Passing() {
+		if !codes[unknown].Transient() {
 			t.Errorf("%q is final", unknown)
 		}
 	}
