@@ -364,6 +364,11 @@ type Delivery struct {
 	// +optional
 	ContentHash string `json:"contentHash,omitempty"`
 
+	// unverified means: Slack may have the message, which is looked up before
+	// anything is sent.
+	// +optional
+	Unverified bool `json:"unverified,omitempty"`
+
 	// via is the SlackChannel, as namespace/name, that the message went through.
 	// Through no other one is it edited or deleted.
 	// +optional

@@ -1,0 +1,270 @@
+package delivery
+
+import (
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
+
+// Event is what came of a step, or what kept it from being made.
+type Event interface {
+	apply(d *Delivery, w Want, c Can, now time.Time)
+}
+
+// Apply takes an event in.
+func (d *Delivery) Apply(e Event, w Want, c Can, now time.Time) { e.apply(d, w, c, now) }
+
+// Held means that the step was not made, because it waits for something. It never
+// changes the phase.
+type Held struct {
+	Note Note
+	// Until is the earliest time of the next attempt; zero where something else
+	// wakes the delivery.
+	Until time.Time
+}
+
+func (e Held) apply(d *Delivery, _ Want, _ Can, _ time.Time) {
+	if !d.Open() {
+		return
+	}
+	d.Note = e.Note
+	if !e.Until.IsZero() {
+		d.Retry.At = e.Until
+	}
+}
+
+// Announced means that the status says that the message is about to be posted.
+type Announced struct{}
+
+func (Announced) apply(d *Delivery, _ Want, _ Can, now time.Time) {
+	d.Announced = true
+	d.attempt(now)
+	d.Note = Note{Reason: v1alpha1.ReasonDelivering, Message: "it is being sent"}
+}
+
+// Attempting means that the request of a post or an edit is being made now.
+type Attempting struct{}
+
+func (Attempting) apply(d *Delivery, _ Want, _ Can, now time.Time) {
+	if !d.Announced {
+		d.attempt(now)
+	}
+}
+
+func (d *Delivery) attempt(now time.Time) {
+	d.Attempts++
+	d.LastAttemptAt = now
+}
+
+// PostOK is Slack's receipt for a post.
+type PostOK struct {
+	Conversation, Timestamp, Thread, Permalink string
+	Outside                                    bool
+}
+
+func (e PostOK) apply(d *Delivery, w Want, _ Can, now time.Time) {
+	d.Posted = &Posted{
+		Conversation: e.Conversation, Timestamp: e.Timestamp, Thread: e.Thread, Permalink: e.Permalink, Outside: e.Outside,
+		Hash: w.Hash, Via: w.Via, ViaUID: w.ViaUID, Ours: true, At: now,
+	}
+	d.Conversation, d.After, d.Adopted = e.Conversation, e.Timestamp, false
+	d.Retry.Joined = false
+	d.deliver()
+}
+
+// EditOK means that Slack took an edit.
+type EditOK struct{}
+
+func (EditOK) apply(d *Delivery, w Want, _ Can, now time.Time) {
+	d.Posted.Hash, d.Posted.EditedAt = w.Hash, now
+	d.Replaces = ""
+	d.deliver()
+}
+
+// DeleteOK means that Slack deleted the message, or does not have it any more.
+type DeleteOK struct{}
+
+func (DeleteOK) apply(d *Delivery, _ Want, _ Can, _ time.Time) { d.remove("") }
+
+// JoinOK means that the bot is a member of the channel now, or need not be.
+type JoinOK struct{}
+
+func (JoinOK) apply(d *Delivery, _ Want, _ Can, now time.Time) {
+	d.Retry.MustJoin, d.Retry.NotMember, d.Retry.Joined, d.Retry.At = false, false, true, now
+}
+
+// NotMember means that the bot is not a member of the channel that it is about to
+// post to. It joins first where it may, because only members can read back.
+type NotMember struct{}
+
+func (NotMember) apply(d *Delivery, _ Want, c Can, _ time.Time) {
+	if c.Join && !d.Retry.Joined {
+		d.Retry.MustJoin = true
+	}
+}
+
+// Found means that the message is in Slack.
+type Found struct {
+	Conversation, Timestamp, Thread, Permalink, Hash string
+	Outside                                          bool
+	// Via is the SlackChannel that reads it.
+	Via    string
+	ViaUID types.UID
+	// Adopted means: it carries the idempotency key and is another object's.
+	Adopted bool
+}
+
+func (e Found) apply(d *Delivery, w Want, _ Can, now time.Time) {
+	at := now
+	if d.Attempts == 0 && !e.Adopted {
+		d.Attempts, d.LastAttemptAt = 1, now
+	}
+	d.Posted = &Posted{
+		Conversation: e.Conversation, Timestamp: e.Timestamp, Thread: e.Thread, Permalink: e.Permalink, Outside: e.Outside,
+		Hash: e.Hash, Via: e.Via, ViaUID: e.ViaUID, Ours: true, At: at,
+	}
+	d.Conversation, d.After, d.Adopted = e.Conversation, e.Timestamp, e.Adopted
+	d.deliver()
+	if !w.Remove {
+		d.compare(w)
+	}
+}
+
+// Absent means that the message is not where it was looked for: a whole reading,
+// begun after the settle time, does not have it.
+type Absent struct {
+	// Here is the conversation where the recipient is found now.
+	Here string
+}
+
+func (e Absent) apply(d *Delivery, w Want, _ Can, _ time.Time) {
+	doubt := d.Doubt
+	d.Retry = Retry{Credential: d.Retry.Credential, Joined: d.Retry.Joined}
+	if doubt.Cause != AnswerLost && doubt.Conversation != "" && e.Here != "" && doubt.Conversation != e.Here {
+		// It was recorded for one conversation and belongs into another by now: the
+		// other process may have got as far as that.
+		doubt.Conversation, doubt.Thread, doubt.Via, doubt.ViaUID = "", "", "", ""
+		return
+	}
+	d.afterDoubt()
+	d.reconsider(w)
+}
+
+// afterDoubt goes on when it is certain that nothing of it is in Slack.
+func (d *Delivery) afterDoubt() {
+	d.Phase, d.Doubt, d.Announced, d.Note = Unsent, nil, false, Note{}
+}
+
+// reconsider looks whether what was to be replaced is wanted again.
+func (d *Delivery) reconsider(w Want) {
+	if d.Posted != nil && d.Replaces != MessageGone && !w.Remove {
+		d.Stale = ""
+		d.compare(w)
+	}
+}
+
+// Unreadable means that the conversation can't be read at all, so that nothing
+// will ever be known.
+type Unreadable struct{ Why string }
+
+func (e Unreadable) apply(d *Delivery, w Want, _ Can, now time.Time) {
+	nothingSent := d.Doubt.Cause == KeyLookup || w.GiveUp() && d.Doubt.Unannounced
+	switch {
+	case w.Remove && (nothingSent || d.Posted != nil && d.Doubt.Cause == Replacing):
+		d.afterDoubt()
+	case w.Remove:
+		d.remove("it may be in Slack, and " + e.Why)
+	case nothingSent:
+		d.afterDoubt()
+	case w.GiveUp() || d.late(w, now):
+		d.giveUp(e.Why)
+	default:
+		// The risk is taken by the policy at the time of the post.
+		doubt := d.Doubt
+		d.afterDoubt()
+		d.Doubt = doubt
+		d.reconsider(w)
+	}
+}
+
+// giveUp leaves open whether the message is in Slack.
+func (d *Delivery) giveUp(why string) {
+	d.Phase, d.Announced, d.Note = Unknown, false, Note{}
+	d.Halt = &Halt{Reason: v1alpha1.ReasonOutcomeUnknown, Message: fmt.Sprintf(
+		"Slack may or may not have taken the message, and %s: look into the conversation; it is not sent again by itself, and is when spec.onUnknownOutcome is set to Retry", why), Final: true}
+}
+
+// late reports whether the deadline of what was never delivered has passed. To
+// say of what may be in Slack that it was not delivered could be a lie.
+func (d *Delivery) late(w Want, now time.Time) bool {
+	return d.Posted == nil && !w.Deadline.IsZero() && !now.Before(w.Deadline)
+}
+
+// ThreadGone means that the thread where it was looked for is gone; without its
+// parent Slack posts a reply outside of the thread.
+type ThreadGone struct{}
+
+func (ThreadGone) apply(d *Delivery, _ Want, _ Can, _ time.Time) { d.Doubt.OutsideThread = true }
+
+// Confirmed means that Slack has shown that the message is this object's, and
+// which content it has.
+type Confirmed struct{ Hash string }
+
+func (e Confirmed) apply(d *Delivery, w Want, _ Can, _ time.Time) {
+	d.Posted.Ours, d.Posted.Hash = true, e.Hash
+	if e.Hash == "" {
+		d.Posted.Hash = unreadHash
+	}
+	d.reconsider(w)
+}
+
+// Unconfirmable means that the conversation can't be read, so that nobody can tell
+// whose the message is. It went through the SlackChannel that is used now.
+type Unconfirmable struct{}
+
+func (Unconfirmable) apply(d *Delivery, _ Want, _ Can, _ time.Time) {
+	d.Posted.Ours = true
+	if d.Posted.Hash == "" {
+		d.Posted.Hash = unreadHash
+	}
+}
+
+// unreadHash stands for a content of which Slack tells no hash. It differs from
+// every other one, so that it is replaced.
+const unreadHash = "unknown"
+
+// NotOurs means that the message that the status names is not this object's.
+// What the status says of it counts for nothing.
+type NotOurs struct{}
+
+func (NotOurs) apply(d *Delivery, w Want, _ Can, _ time.Time) {
+	d.Doubt = &Doubt{Cause: Takeover, Since: d.Posted.At, Settles: w.Settled, ByKey: w.Keyed}
+	if w.Created.Before(d.Doubt.Since) {
+		d.Doubt.Since = w.Created
+	}
+	d.Phase, d.Posted, d.After, d.Replaces, d.Adopted, d.Conversation = Verifying, nil, "", "", false, ""
+}
+
+// Gone means that the message is not there any more.
+type Gone struct{}
+
+func (Gone) apply(d *Delivery, w Want, _ Can, _ time.Time) {
+	if w.Remove && d.Phase != Editing {
+		d.remove("")
+		return
+	}
+	// An edit by another process may have found it gone, and posted anew.
+	d.repost(w, MessageGone)
+}
+
+// SameAs means that another recipient is the same person or channel, and has the
+// message.
+type SameAs struct{ Recipient string }
+
+func (e SameAs) apply(d *Delivery, _ Want, _ Can, _ time.Time) {
+	d.SameAs, d.Posted, d.Replaces = e.Recipient, nil, ""
+	d.deliver()
+}
