@@ -1,0 +1,449 @@
+package readback
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slack-notifier/slack-notifier/internal/slack"
+)
+
+func TestAnswers(t *testing.T) {
+	for name, row := range map[string]struct {
+		// posts happen before the question.
+		posts func(f *fakeSlack)
+		alter func(q *Question)
+		kind  Kind
+	}{
+		"a message that is there is found": {func(f *fakeSlack) { f.post(bot, of("n", "r")) }, nil, Found},
+		"nothing is absent":                {func(*fakeSlack) {}, nil, Absent},
+		"another notification's is absent": {func(f *fakeSlack) { f.post(bot, of("m", "r")) }, nil, Absent},
+		"another recipient's is absent":    {func(f *fakeSlack) { f.post(bot, of("n", "s")) }, nil, Absent},
+		"a stranger's is absent":           {func(f *fakeSlack) { f.post(stranger, of("n", "r")) }, nil, Absent},
+		"one of the same bot is found":     {func(f *fakeSlack) { f.post(Author{BotID: "B1"}, of("n", "r")) }, nil, Found},
+		"one of the same user is found":    {func(f *fakeSlack) { f.post(Author{UserID: "U1"}, of("n", "r")) }, nil, Found},
+		"one of nobody's is found":         {func(f *fakeSlack) { f.post(Author{}, of("n", "r")) }, nil, Found},
+		"any author's is found when none is known": {func(f *fakeSlack) { f.post(stranger, of("n", "r")) },
+			func(q *Question) { q.Author = Author{} }, Found},
+		"another event type is absent": {func(f *fakeSlack) { m := of("n", "r"); m.EventType = "x"; f.post(bot, m) }, nil, Absent},
+		"metadata without end is none of ours": {func(f *fakeSlack) {
+			m := of("n", "r")
+			m.Payload["x"] = strings.Repeat("x", 5000)
+			f.post(bot, m)
+		}, nil, Absent},
+		"an older message is absent": {func(f *fakeSlack) { f.post(bot, of("n", "r")) },
+			func(q *Question) { q.Oldest = epoch.Add(time.Second) }, Absent},
+		"a message exactly as old is found": {func(f *fakeSlack) { f.post(bot, of("n", "r")) },
+			func(q *Question) { q.Oldest = epoch }, Found},
+		"the message to be replaced is absent": {func(f *fakeSlack) { f.post(bot, of("n", "r")) },
+			func(q *Question) { q.After = timestamp(epoch) }, Absent},
+		"a key is found": {func(f *fakeSlack) { f.post(bot, withKey("k")) },
+			func(q *Question) { q.Notification, q.Recipient, q.Key = "", "", "k" }, Found},
+		"another key is absent": {func(f *fakeSlack) { f.post(bot, withKey("l")) },
+			func(q *Question) { q.Notification, q.Recipient, q.Key = "", "", "k" }, Absent},
+		"a message on the last of seven pages is found": {func(f *fakeSlack) { f.post(bot, of("n", "r")); f.chatter(69, time.Millisecond) }, nil, Found},
+		"a question for nothing is refused":             {func(*fakeSlack) {}, func(q *Question) { q.Notification = "" }, Refused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			row.posts(r.slack)
+			q := r.sends("n")
+			if row.alter != nil {
+				row.alter(&q)
+			}
+			r.wants(r.until(q), row.kind, "the answer")
+		})
+	}
+}
+
+func TestAbsenceWaitsForTheSettleTime(t *testing.T) {
+	r := newRig(t)
+	q := r.sends("n")
+	a := r.ask(q)
+	r.wants(a, Later, "before the settle time")
+	if !a.At.Equal(q.Settled) || a.Err != nil {
+		t.Errorf("asked back at %v with %v, wanted %v and no error", a.At, a.Err, q.Settled)
+	}
+	r.wantsCalls(0, "before the settle time")
+	other := r.sends("m")
+	other.Settled = r.now
+	r.wants(r.ask(other), Absent, "who need not wait")
+	r.passes(3 * time.Second)
+	r.wants(r.ask(q), Absent, "after the settle time")
+	r.wantsCalls(2, "a reading begun before the settle time proves nothing")
+}
+
+func TestFoundBeforeTheSettleTime(t *testing.T) {
+	r := newRig(t)
+	q := r.sends("n")
+	r.slack.post(bot, of("n", "r"))
+	r.wants(r.until(func() Question { o := r.sends("m"); o.Settled = r.now; return o }()), Absent, "another")
+	r.wants(r.ask(q), Found, "what another's reading has seen")
+	r.wantsCalls(1, "both")
+}
+
+func TestOneReadingServesAll(t *testing.T) {
+	r := newRig(t)
+	r.slack.post(bot, of("n7", "r"))
+	r.slack.chatter(35, time.Millisecond)
+	var all []Question
+	for i := range 100 {
+		q := r.sends(fmt.Sprint("n", i))
+		q.Oldest = q.Oldest.Add(-time.Duration(i) * time.Second)
+		all = append(all, q)
+		r.reader.Expect(r.now, q)
+	}
+	r.passes(3 * time.Second)
+	for i, q := range all {
+		kind := Absent
+		if i == 7 {
+			kind = Found
+		}
+		r.wants(r.ask(q), kind, q.Notification)
+	}
+	r.wantsCalls(4, "one reading of four pages")
+	if want := all[99].Oldest.Add(-time.Microsecond); !r.slack.calls[0].Oldest.Equal(want) {
+		t.Errorf("read back to %v, wanted to what the oldest expected question needs, %v", r.slack.calls[0].Oldest, want)
+	}
+}
+
+func TestReadsFivePagesAtATime(t *testing.T) {
+	r := newRig(t)
+	r.slack.chatter(75, time.Millisecond)
+	q := r.sends("n")
+	q.Settled = r.now
+	a := r.ask(q)
+	r.wants(a, Later, "after five of eight pages")
+	if a.At.After(r.now) || a.Err != nil {
+		t.Errorf("asked back in %v with %v, wanted at once", a.At.Sub(r.now), a.Err)
+	}
+	r.wantsCalls(5, "the first time")
+	r.wants(r.ask(q), Absent, "after the rest")
+	r.wantsCalls(8, "both times")
+}
+
+func TestAQuestionFromLongAgoKeepsNobodyWaiting(t *testing.T) {
+	for _, first := range []string{"the long one first", "the short one first"} {
+		t.Run(first, func(t *testing.T) {
+			r := newRig(t)
+			r.slack.chatter(3000, time.Hour) // 125 days
+			long, short := r.sends("long"), r.sends("short")
+			long.Oldest = r.now.Add(-90 * 24 * time.Hour)
+			r.passes(3 * time.Second)
+			if first == "the long one first" {
+				r.reader.Expect(r.now, short)
+				r.wants(r.ask(long), Later, "the long one")
+			} else {
+				r.reader.Expect(r.now, long)
+			}
+			before := len(r.slack.calls)
+			r.wants(r.ask(short), Absent, "the short one")
+			if n := len(r.slack.calls) - before; n > 1 {
+				t.Errorf("the short one took %d pages, wanted at most 1", n)
+			}
+			r.wants(r.until(long), Absent, "the long one")
+			if n := len(r.slack.calls); n > 217 {
+				t.Errorf("%d pages were read, wanted 90 days of 216 once, and one for the short question", n)
+			}
+		})
+	}
+}
+
+func TestAShortQuestionDoesNotReadAWholeThread(t *testing.T) {
+	r := newRig(t)
+	r.slack.oldestFirst = true
+	r.slack.chatter(3000, time.Hour)
+	long, short := r.sends("long"), r.sends("short")
+	long.Oldest = r.now.Add(-90 * 24 * time.Hour)
+	long.Place.Thread, short.Place.Thread = "1.2", "1.2"
+	r.passes(3 * time.Second)
+	r.wants(r.ask(long), Later, "the long one")
+	r.wants(r.until(short), Absent, "the short one")
+	if n := len(r.slack.calls); n > 7 {
+		t.Errorf("the short one was answered after %d pages, wanted its own beside five of the long one", n)
+	}
+	r.wants(r.until(long), Absent, "the long one")
+}
+
+func TestAThreadIsKnownToItsEndOnly(t *testing.T) {
+	r := newRig(t)
+	r.slack.oldestFirst = true
+	r.slack.chatter(12, 30*time.Second)
+	r.slack.post(bot, of("n", "r"))
+	q := r.sends("n")
+	q.Place.Thread = "1.2"
+	r.wants(r.until(q), Found, "a message at the end of a thread")
+	if r.slack.calls[0].ThreadTS != "1.2" {
+		t.Errorf("read %+v, wanted the thread", r.slack.calls[0])
+	}
+}
+
+func TestPagesOutOfOrderProveNothingEarly(t *testing.T) {
+	r := newRig(t)
+	r.slack.post(bot, of("n", "r"))
+	inTime := r.slack.messages[0]
+	r.slack.script = append(r.slack.script, func(slack.HistoryQuery) ([]slack.StoredMessage, string, error) {
+		return []slack.StoredMessage{{Timestamp: "1000000000.000000"}, {Timestamp: "1000000001.000000"}}, "x", nil
+	}, func(slack.HistoryQuery) ([]slack.StoredMessage, string, error) {
+		return []slack.StoredMessage{inTime}, "", nil
+	})
+	long := r.sends("long")
+	long.Oldest, long.Settled = time.Time{}, r.now
+	q := r.sends("n")
+	q.Settled = r.now
+	r.slack.during = func() { r.slack.during = nil; r.ask(q) }
+	r.wants(r.until(long), Absent, "the one who reads")
+	r.wants(r.ask(q), Found, "a message below a page of old ones")
+}
+
+// event is a question that is asked again and again until it is answered.
+type event struct {
+	q     Question
+	at    time.Time
+	asked time.Time
+	took  time.Duration
+	done  bool
+}
+
+// simulate asks all of the questions at their times, and when they are woken.
+func (r *rig) simulate(events []*event) {
+	r.t.Helper()
+	for range 100_000 {
+		for _, name := range r.woken {
+			for _, e := range events {
+				if e.q.Owner.Name == name && !e.asked.IsZero() {
+					e.at = r.now
+				}
+			}
+		}
+		r.woken = nil
+		var next *event
+		for _, e := range events {
+			if !e.done && (next == nil || e.at.Before(next.at)) {
+				next = e
+			}
+		}
+		if next == nil {
+			return
+		}
+		r.now = later(r.now, next.at)
+		if next.asked.IsZero() {
+			next.asked = r.now
+		}
+		if a := r.ask(next.q); a.Kind != Later {
+			next.done, next.took = true, r.now.Sub(next.asked)
+		} else {
+			next.at = later(a.At, r.now.Add(time.Millisecond))
+		}
+	}
+	r.t.Fatal("the questions came to no end")
+}
+
+func TestLaterDoubtsDoNotBeginALongReadingAnew(t *testing.T) {
+	// Five minutes are ten pages of a second each, and there is a doubt every
+	// five seconds; somebody wants 90 days, which is 200 pages.
+	r := newRig(t)
+	r.slack.chatter(1900, time.Hour)
+	r.slack.chatter(100, 3*time.Second)
+	r.slack.takes = time.Second
+	begin := r.now
+	long := r.sends("long")
+	long.Oldest, long.Settled = begin.Add(-90*24*time.Hour), begin
+	events := []*event{{q: long, at: begin}}
+	for i := range 100 {
+		r.now = begin.Add(time.Duration(i) * 5 * time.Second)
+		q := r.sends(fmt.Sprint("n", i))
+		q.Oldest = begin.Add(-5 * time.Minute)
+		events = append(events, &event{q: q, at: q.Settled})
+	}
+	r.now = begin
+	r.simulate(events)
+	if took := events[0].took; took > 8*time.Minute {
+		t.Errorf("the long reading took %v amid doubts, wanted twice its 190 s and a bit", took)
+	}
+	var worst time.Duration
+	for _, e := range events[1:] {
+		worst = max(worst, e.took)
+	}
+	t.Logf("the long one took %v, the slowest of the doubts %v, %d pages", events[0].took, worst, len(r.slack.calls))
+	if worst > 8*time.Minute {
+		t.Errorf("a doubt took %v", worst)
+	}
+}
+
+func TestADoubtEachFiveSecondsAgainstAReadingOfTen(t *testing.T) {
+	r := newRig(t)
+	r.slack.chatter(100, 3*time.Second)
+	r.slack.takes = time.Second
+	begin := r.now
+	var events []*event
+	for i := range 200 {
+		r.now = begin.Add(time.Duration(i) * 5 * time.Second)
+		q := r.sends(fmt.Sprint("n", i))
+		q.Oldest = begin.Add(-5 * time.Minute)
+		events = append(events, &event{q: q, at: q.Settled})
+	}
+	r.now = begin
+	r.simulate(events)
+	var worst time.Duration
+	for _, e := range events {
+		worst = max(worst, e.took)
+	}
+	t.Logf("the slowest took %v; %d pages for %d doubts", worst, len(r.slack.calls), len(events))
+	if worst > time.Minute {
+		t.Errorf("a doubt took %v, wanted a few readings' time", worst)
+	}
+}
+
+func TestOneAtATimeReads(t *testing.T) {
+	r := newRig(t)
+	r.slack.post(bot, of("second", "r"))
+	r.slack.chatter(15, time.Millisecond)
+	first, second, third := r.sends("first"), r.sends("second"), r.sends("third")
+	third.Oldest = first.Oldest.Add(-time.Hour)
+	r.passes(3 * time.Second)
+	r.slack.during = func() {
+		r.slack.during = nil
+		for _, q := range []Question{second, third} {
+			a := r.ask(q)
+			r.wants(a, Later, "while another reads")
+			if wait := a.At.Sub(r.now); a.Err != nil || wait <= 0 || wait > time.Minute {
+				t.Errorf("asked back in %v with %v, wanted to be woken, or within a minute", wait, a.Err)
+			}
+		}
+	}
+	r.wants(r.ask(first), Absent, "who reads")
+	r.wantsCalls(2, "two pages")
+	slices.Sort(r.woken)
+	if got := strings.Join(r.woken, " "); got != "second third" {
+		t.Errorf("woken are %q, wanted the second for its message and the third to read on", got)
+	}
+	r.wants(r.ask(second), Found, "the second")
+	r.wantsCalls(2, "no page for the second")
+	r.wants(r.ask(third), Absent, "the third")
+}
+
+func TestTheEndOfTheContextIsNobodysTrouble(t *testing.T) {
+	for name, cancelledBefore := range map[string]bool{"before the call": true, "during the call": false} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			q, other := r.sends("n"), r.sends("other")
+			r.passes(3 * time.Second)
+			if cancelledBefore {
+				cancel()
+			} else {
+				r.slack.during = func() { r.ask(other); cancel() }
+			}
+			a := r.reader.Ask(ctx, r.clock, r.slack, q)
+			r.wants(a, Later, "when the context ends")
+			if a.Err != nil {
+				t.Errorf("the end of the context was told as %v", a.Err)
+			}
+			if !cancelledBefore && strings.Join(r.woken, " ") != "other" {
+				t.Errorf("woken are %v, wanted the other to read on", r.woken)
+			}
+			r.slack.during = nil
+			r.wants(r.ask(other), Absent, "the other, at once")
+		})
+	}
+}
+
+func TestASlotIsWaitedFor(t *testing.T) {
+	r := newRig(t)
+	q := r.sends("n")
+	q.Priority = 3
+	r.passes(3 * time.Second)
+	r.limiter.free = r.now.Add(4 * time.Second)
+	a := r.ask(q)
+	r.wants(a, Later, "without a slot")
+	if !a.At.Equal(r.limiter.free) || a.Err != nil {
+		t.Errorf("asked back at %v with %v, wanted at the slot %v", a.At, a.Err, r.limiter.free)
+	}
+	r.wantsCalls(0, "without a slot")
+	if h := r.limiter.holders[0]; h.Group != "team" || h.Priority != 3 || !strings.Contains(h.Name, "U1/C1") {
+		t.Errorf("the slot was asked for by %+v", h)
+	}
+	r.wants(r.until(q), Absent, "with a slot")
+}
+
+func TestKeys(t *testing.T) {
+	ask := func(r *rig) Question {
+		q := r.sends("")
+		q.Recipient, q.Key = "", "k"
+		q.Oldest, q.Settled = r.now.Add(-7*24*time.Hour), r.now
+		return q
+	}
+	t.Run("the newest is found, on the first page", func(t *testing.T) {
+		r := newRig(t)
+		r.slack.post(bot, withKey("k"))
+		r.slack.chatter(30, time.Minute)
+		newest := r.slack.post(bot, withKey("k"))
+		r.slack.post(stranger, withKey("k"))
+		r.passes(time.Minute)
+		a := r.ask(ask(r))
+		if r.wants(a, Found, "the key"); a.Message.Timestamp != newest {
+			t.Errorf("found %s, wanted the newest of the bot's, %s", a.Message.Timestamp, newest)
+		}
+		r.wantsCalls(1, "newest first")
+	})
+	t.Run("one of eight days ago is absent", func(t *testing.T) {
+		r := newRig(t)
+		r.slack.post(bot, withKey("k"))
+		r.passes(8 * 24 * time.Hour)
+		r.wants(r.until(ask(r)), Absent, "the key")
+	})
+	t.Run("an earlier reading does not hide a newer one", func(t *testing.T) {
+		r := newRig(t)
+		r.slack.post(bot, withKey("k"))
+		r.passes(time.Minute)
+		r.wants(r.until(ask(r)), Found, "the key")
+		newest := r.slack.post(bot, withKey("k"))
+		r.passes(time.Minute)
+		a := r.until(ask(r))
+		if r.wants(a, Found, "the key"); a.Message.Timestamp != newest {
+			t.Errorf("found %s, wanted %s", a.Message.Timestamp, newest)
+		}
+	})
+}
+
+func TestOne(t *testing.T) {
+	r := newRig(t)
+	r.slack.chatter(30, time.Second)
+	ts := r.slack.post(bot, of("n", "r"))
+	bare := r.slack.post(bot, nil)
+	place := r.sends("n").Place
+	one := func(ts string) Answer {
+		return r.reader.One(context.Background(), r.now, r.slack, place, "v1", ts, place.holder("team", 0))
+	}
+	a := one(ts)
+	if r.wants(a, Found, "the message"); a.Message.Metadata.Payload[PayloadNotification] != "n" || a.Stripped {
+		t.Errorf("found %+v", a)
+	}
+	if a := one(bare); a.Kind != Found || !a.Stripped {
+		t.Errorf("a message without metadata: %+v, wanted Found and Stripped", a)
+	}
+	r.wants(one("1.000000"), Absent, "another")
+	r.wantsCalls(3, "one call each")
+	r.limiter.free = r.now.Add(time.Second)
+	if a := one(ts); a.Kind != Later || !a.At.Equal(r.limiter.free) {
+		t.Errorf("without a slot: %+v", a)
+	}
+	r.passes(time.Second)
+	r.slack.script = append(r.slack.script, fails(slack.ClassUnavailable, "http_503", 0))
+	if a := one(ts); a.Kind != Later || a.Err == nil || !a.At.After(r.now) {
+		t.Errorf("after a failure: %+v, wanted Later with the error", a)
+	}
+	r.passes(time.Minute)
+	r.slack.script = append(r.slack.script, fails(slack.ClassNotInChannel, "not_in_channel", 0))
+	for range 2 {
+		if a := one(ts); a.Kind != Refused || a.Err.Class != slack.ClassNotInChannel {
+			t.Errorf("after a refusal: %+v", a)
+		}
+	}
+	r.wantsCalls(5, "a refusal is remembered")
+}
