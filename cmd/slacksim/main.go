@@ -39,14 +39,15 @@ func run() error {
 	}
 	fmt.Printf("listening on http://%s\n", listener.Addr())
 
-	server := &http.Server{Handler: slacksim.New(slacksim.Config{Seed: seed, NoLimits: *noLimits}), ReadHeaderTimeout: 10 * time.Second}
+	sim := slacksim.New(slacksim.Config{Seed: seed, NoLimits: *noLimits})
+	server := &http.Server{Handler: sim, ReadHeaderTimeout: 10 * time.Second}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() {
 		<-ctx.Done()
 		_ = server.Close() // ends open streams too
 	}()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(sim.Listener(listener)); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

@@ -61,7 +61,7 @@ func (r *recipient) replacing() string {
 }
 
 func storedAs(w *work, rcpt *recipient) stored {
-	payload := message.Metadata(string(w.n.UID), rcpt.key, "").Payload
+	payload := message.Metadata(message.Identity{NotificationUID: string(w.n.UID), Recipient: rcpt.key}).Payload
 	return stored{payload["notification"], payload["recipient"]}
 }
 

@@ -156,7 +156,7 @@ func (r *Reconciler) suspectRepost(rcpt *recipient) {
 func (w *work) message(rcpt *recipient) slack.Message {
 	m := w.rendered.Message
 	if w.conn.API != nil {
-		m.Metadata = message.Metadata(string(w.n.UID), rcpt.key, w.hash)
+		m.Metadata = message.Metadata(message.Identity{NotificationUID: string(w.n.UID), Recipient: rcpt.key, ContentHash: w.hash})
 	}
 	if rcpt.thread != "" {
 		m.ThreadTS = rcpt.thread

@@ -12,15 +12,54 @@ import (
 // EventType marks the metadata of this operator's messages.
 const EventType = "slack_notification"
 
+// The fields of the payload.
+const (
+	// PayloadNotification is the UID of the SlackNotification.
+	PayloadNotification = "notification"
+	// PayloadRecipient is the RecipientHash of the recipient.
+	PayloadRecipient = "recipient"
+	// PayloadContent is the Hash of the content.
+	PayloadContent = "content"
+	// PayloadKey is the KeyHash of the idempotency key; missing when there is none.
+	PayloadKey = "key"
+)
+
+// Identity is what a message carries to be recognised by.
+type Identity struct {
+	// NotificationUID of the SlackNotification.
+	NotificationUID string
+	// Recipient as status.deliveries names it, as in "user:yueh.liu".
+	Recipient string
+	// ContentHash as Hash makes it.
+	ContentHash string
+	// Namespace of the SlackNotification, and its idempotency key; the message
+	// carries none when the key is empty.
+	Namespace, IdempotencyKey string
+}
+
 // Metadata tells which notification a message is, to whom and what, so that it
 // is recognised when the conversation is read back. It holds no secrets: any
-// app of the workspace may read it.
-func Metadata(notificationUID, recipient, contentHash string) *slack.Metadata {
-	return &slack.Metadata{EventType: EventType, Payload: map[string]string{
-		"notification": notificationUID,
-		"recipient":    RecipientHash(recipient),
-		"content":      contentHash,
-	}}
+// app of the workspace may read it, and any app can write the same, so it
+// counts only beside the author of the message. The values are strings.
+func Metadata(id Identity) *slack.Metadata {
+	payload := map[string]string{
+		PayloadNotification: id.NotificationUID,
+		PayloadRecipient:    RecipientHash(id.Recipient),
+		PayloadContent:      id.ContentHash,
+	}
+	if id.IdempotencyKey != "" {
+		payload[PayloadKey] = KeyHash(id.Namespace, id.IdempotencyKey)
+	}
+	return &slack.Metadata{EventType: EventType, Payload: payload}
+}
+
+// KeyHash names an idempotency key in the metadata. It is bound to the namespace,
+// so that another namespace that shares the bot adopts nothing by guessing
+// a key, and long enough that no two meet by chance or by search.
+func KeyHash(namespace, key string) string {
+	// A namespace holds no zero byte, so no two pairs make the same input.
+	sum := sha256.Sum256([]byte("key\x00" + namespace + "\x00" + key))
+	return hex.EncodeToString(sum[:16])
 }
 
 // RecipientHash names a recipient without telling who it is.

@@ -182,15 +182,3 @@ func TestHashTellsContentsApart(t *testing.T) {
 		t.Error("the same content has two hashes")
 	}
 }
-
-func TestMetadataHoldsNoNames(t *testing.T) {
-	m := Metadata("uid", "email:ada@example.com", "hash")
-	for key, value := range m.Payload {
-		if strings.Contains(value, "ada") {
-			t.Errorf("%s: %s", key, value)
-		}
-	}
-	if m.Payload["recipient"] == Metadata("uid", "email:bob@example.com", "hash").Payload["recipient"] {
-		t.Error("two recipients look the same")
-	}
-}

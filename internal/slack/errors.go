@@ -70,23 +70,6 @@ const (
 	ClassAlreadyDone
 )
 
-var classNames = map[Class]string{
-	ClassUnknown: "unknown", ClassRateLimited: "rate_limited", ClassUnavailable: "unavailable",
-	ClassAmbiguous: "ambiguous", ClassInvalidCredentials: "invalid_credentials",
-	ClassMissingScope: "missing_scope", ClassAccessDenied: "access_denied",
-	ClassChannelNotFound: "channel_not_found", ClassNotInChannel: "not_in_channel",
-	ClassChannelArchived: "channel_archived", ClassPostingRestricted: "posting_restricted",
-	ClassUserNotFound: "user_not_found", ClassUserDeactivated: "user_deactivated",
-	ClassUserNotMessageable: "user_not_messageable", ClassMessageRejected: "message_rejected",
-	ClassQuotaExceeded: "quota_exceeded", ClassWebhookRevoked: "webhook_revoked",
-	ClassInvalidCursor: "invalid_cursor", ClassInvalidCall: "invalid_call",
-	ClassMessageNotFound: "message_not_found", ClassMessageClosed: "message_closed",
-	ClassNameTaken: "name_taken", ClassInvalidName: "invalid_name", ClassAlreadyDone: "already_done",
-}
-
-// String names the class as the metrics label it.
-func (c Class) String() string { return classNames[c] }
-
 // Error is what went wrong with one call to Slack. Its text holds no token and
 // no webhook URL, and no request ID, time or counter, so that it can stand in
 // a status without churning.
@@ -99,13 +82,26 @@ type Error struct {
 	Code string
 	// RetryAfter is how long Slack asked to wait; 0 when it did not say.
 	RetryAfter time.Duration
-	// Needed and Provided are the scopes that a missing_scope answer names.
-	Needed, Provided string
-	// Details are Slack's explanations (response_metadata.messages).
+	// Needed is the scope that a missing_scope answer asks for, or several with
+	// commas of which one is enough; empty when Slack did not name it.
+	Needed string
+	// Details are Slack's explanations (response_metadata.messages), at most
+	// MaxDetails of at most MaxDetailRunes characters each.
 	Details []string
-	// Reason says in words what happened when there is no code.
+	// Reason says in words what happened when there is no code, or what the code
+	// means.
 	Reason string
+	// Remedy is what a person can do about this very code; empty where what
+	// Advice says of the class is all that is known.
+	Remedy string
 }
+
+// Bounds of what an error takes over from an answer, since it gets into
+// statuses and Events.
+const (
+	MaxDetails     = 5
+	MaxDetailRunes = 300
+)
 
 // Error says what was called and what came of it, in one line.
 func (e *Error) Error() string {

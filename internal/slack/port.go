@@ -55,15 +55,13 @@ type Posted struct {
 	// ThreadTS of the message as stored; empty when it is no reply. Slack
 	// posts a reply to a deleted parent outside of any thread.
 	ThreadTS string
-	// Warnings that Slack gave, as in "message_truncated".
-	Warnings []string
 }
 
 // Identity is what auth.test says of a token.
 type Identity struct {
 	TeamID, TeamName, URL string
-	EnterpriseID          string
-	BotUserID, BotID      string
+	// BotUserID (U…) and BotID (B…) name the bot as a user and as an author.
+	BotUserID, BotID string
 	// Scopes of the token; nil when Slack did not report them, which makes
 	// them unknown, not missing.
 	Scopes []string
@@ -177,9 +175,8 @@ type API interface {
 	// RenameConversation gives a channel another name, and returns the one
 	// that Slack has made of it.
 	RenameConversation(ctx context.Context, id, name string) (Conversation, error)
-	// ArchiveConversation and UnarchiveConversation close and open a channel.
+	// ArchiveConversation closes a channel, and takes the bot out of it.
 	ArchiveConversation(ctx context.Context, id string) error
-	UnarchiveConversation(ctx context.Context, id string) error
 	// SetTopic and SetPurpose post a notice in the channel.
 	SetTopic(ctx context.Context, id, topic string) error
 	SetPurpose(ctx context.Context, id, purpose string) error
@@ -210,7 +207,6 @@ const (
 	MethodConversationsCreate     = "conversations.create"
 	MethodConversationsRename     = "conversations.rename"
 	MethodConversationsArchive    = "conversations.archive"
-	MethodConversationsUnarchive  = "conversations.unarchive"
 	MethodConversationsSetTopic   = "conversations.setTopic"
 	MethodConversationsSetPurpose = "conversations.setPurpose"
 	MethodConversationsInvite     = "conversations.invite"
@@ -220,6 +216,6 @@ const (
 	MethodWebhook = "webhook"
 )
 
-// Observer is told of every call: its method, the answer ("ok", Slack's error
-// code, "http_503", or "no_answer") and how long it took.
+// Observer is told of every call: its method, the answer as AnswerOf names it
+// and how long it took.
 type Observer func(method, answer string, took time.Duration)

@@ -107,6 +107,10 @@ func (s *Server) serveSim(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, s.snapshot(r.URL.Query().Get("channel")).Deleted)
 	case "delete", "close":
 		s.actOn(w, r, strings.TrimPrefix(r.URL.Path, "/_sim/"))
+	case "invite", "kick":
+		s.move(w, r, strings.TrimPrefix(r.URL.Path, "/_sim/"))
+	case "network":
+		s.serveNetwork(w, r)
 	case "calls":
 		s.serveCalls(w)
 	case "events":
@@ -187,6 +191,10 @@ func (s *Server) serveFaults(w http.ResponseWriter, r *http.Request) {
 	if !readJSON(w, r, &f) {
 		return
 	}
+	if !slices.Contains(faultKinds, f.Kind) {
+		http.Error(w, fmt.Sprintf("no fault is of the kind %q; there are %s", f.Kind, strings.Join(faultKinds, ", ")), http.StatusBadRequest)
+		return
+	}
 	s.faults.add(&f)
 	writeJSON(w, answer{"ok": true})
 }
@@ -221,6 +229,7 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, kind string) {
 	case "tokens":
 		t := &Token{Team: team.ID, BotUser: DemoBotUser, BotID: "B0BOT0000", Scopes: slices.Clone(AllScopes)}
 		if readJSON(w, r, t) {
+			t.complete()
 			s.tokens[t.Token] = t
 			writeJSON(w, t)
 		}

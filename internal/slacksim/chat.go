@@ -45,7 +45,7 @@ func (s *store) add(srv *Server, m *Message) {
 }
 
 // target finds where a message goes: by ID, by the name of a public channel,
-// or by the ID of a user.
+// or by the ID of a user, whose direct message with the bot it opens.
 func (s *Server) target(c *call) (*Channel, *refusal) {
 	ref := c.args["channel"]
 	if ref == "" {
@@ -58,17 +58,26 @@ func (s *Server) target(c *call) (*Channel, *refusal) {
 			return nil, refuse("channel_not_found")
 		case c.args.has("username") || c.args.has("icon_url") || c.args.has("icon_emoji"):
 			// With another name or picture it lands in the user's own
-			// conversation with Slackbot.
+			// conversation with Slackbot
+			// (docs.slack.dev/reference/methods/chat.postMessage).
 			return s.direct(c.team, "USLACKBOT", u.ID), nil
 		}
-		return s.direct(c.team, c.token.BotUser, u.ID), nil
+		return c.mayPost(s.direct(c.team, c.token.BotUser, u.ID))
 	}
 	ch := c.team.room(ref)
 	if ch == nil {
-		if ch = c.team.roomNamed(strings.TrimPrefix(ref, "#")); ch != nil && ch.Private {
+		if ch = c.team.roomNamed(strings.TrimPrefix(ref, "#")); ch != nil && c.token.OrgWide {
+			return nil, refuse("team_not_found")
+		}
+		if ch != nil && ch.Private {
 			ch = nil
 		}
 	}
+	return c.mayPost(ch)
+}
+
+// mayPost refuses a conversation that the bot can't post to.
+func (c *call) mayPost(ch *Channel) (*Channel, *refusal) {
 	switch {
 	case ch == nil || !c.visible(ch):
 		return nil, refuse("channel_not_found")
@@ -100,7 +109,7 @@ func (s *Server) compose(c *call, ch *Channel) (*Message, string, *refusal) {
 		return nil, "", missing(c, "chat:write.customize")
 	}
 	m := &Message{
-		Team: c.team.ID, Channel: ch.ID, User: c.token.BotUser, AppName: "slack-notifier", Via: "api",
+		Team: c.team.ID, Channel: ch.ID, User: c.token.BotUser, BotID: c.token.BotID, AppName: "slack-notifier", Via: "api",
 		Username: a["username"], IconURL: a["icon_url"], IconEmoji: a["icon_emoji"],
 		Text: a["text"], Markdown: a["markdown_text"], ThreadTS: a["thread_ts"], Broadcast: a.isTrue("reply_broadcast"),
 		UnfurlLinks: a["unfurl_links"], UnfurlMedia: a["unfurl_media"],
@@ -122,6 +131,9 @@ func (s *Server) compose(c *call, ch *Channel) (*Message, string, *refusal) {
 	}
 	if no := m.meta(a["metadata"]); no != nil {
 		return nil, "", no
+	}
+	if at, ok := micros(m.ThreadTS); m.ThreadTS != "" && (!ok || at == 0) {
+		return nil, "", &refusal{code: "invalid_thread_ts", messages: []string{"[ERROR] " + m.ThreadTS + " is not a valid thread_ts"}}
 	}
 	m.ThreadTS = s.thread(ch.ID, m.ThreadTS)
 	m.Broadcast = m.Broadcast && m.ThreadTS != ""

@@ -1,7 +1,10 @@
 package slacksim
 
 import (
+	"math"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -165,44 +168,87 @@ func (c *call) mayRead(ch *Channel) *refusal {
 }
 
 func (s *Server) conversationsHistory(c *call) (answer, *refusal) {
-	return s.read(c, func(m *Message) bool { return m.ThreadTS == "" || m.ThreadTS == m.TS || m.Broadcast }, true)
+	ch, no := c.readable()
+	if no != nil {
+		return nil, no
+	}
+	list, no := c.within(s.messages[ch.ID], func(m *Message) bool { return m.ThreadTS == "" || m.ThreadTS == m.TS || m.Broadcast })
+	if no != nil {
+		return nil, no
+	}
+	slices.Reverse(list) // the newest first
+	return s.messagePage(c, list, 100)
 }
 
+// conversationsReplies begins with the parent, whatever time is asked for; the
+// pages after the first have replies alone.
 func (s *Server) conversationsReplies(c *call) (answer, *refusal) {
 	ts := c.args["ts"]
-	ch, no := c.channel()
+	ch, no := c.readable()
 	if no != nil {
 		return nil, no
 	}
-	if !slices.ContainsFunc(s.messages[ch.ID], func(m *Message) bool { return m.TS == ts }) {
+	parent := s.find(ch.ID, ts)
+	if parent == nil {
 		return nil, refuse("thread_not_found")
 	}
-	return s.read(c, func(m *Message) bool { return m.TS == ts || m.ThreadTS == ts }, false)
+	list, no := c.within(s.messages[ch.ID], func(m *Message) bool { return m != parent && m.ThreadTS == ts })
+	if no != nil {
+		return nil, no
+	}
+	return s.messagePage(c, append([]*Message{parent}, list...), 999)
 }
 
-// read lists messages, the newest first for history.
-func (s *Server) read(c *call, wanted func(*Message) bool, newestFirst bool) (answer, *refusal) {
+// readable finds the conversation whose messages are asked for.
+func (c *call) readable() (*Channel, *refusal) {
 	ch, no := c.channel()
 	if no != nil {
 		return nil, no
 	}
-	if no := c.mayRead(ch); no != nil {
-		return nil, no
+	return ch, c.mayRead(ch)
+}
+
+var stamp = regexp.MustCompile(`^([0-9]{1,12})(?:\.([0-9]{1,6}))?$`)
+
+// micros reads a timestamp, in microseconds; false when it is none.
+func micros(ts string) (int64, bool) {
+	parts := stamp.FindStringSubmatch(ts)
+	if parts == nil {
+		return 0, false
 	}
-	inclusive := c.args.isTrue("inclusive")
-	oldest, latest := c.args["oldest"], c.args["latest"]
-	var list []*Message
-	for _, m := range s.messages[ch.ID] {
-		if !wanted(m) || oldest != "" && (m.TS < oldest || m.TS == oldest && !inclusive) ||
-			latest != "" && (m.TS > latest || m.TS == latest && !inclusive) {
+	n, err := strconv.ParseInt(parts[1]+(parts[2] + "000000")[:6], 10, 64)
+	return n, err == nil
+}
+
+// within leaves the messages that are wanted and of the time that is asked for.
+// Both ends are exclusive unless the call says otherwise.
+func (c *call) within(all []*Message, wanted func(*Message) bool) ([]*Message, *refusal) {
+	oldest, latest := int64(-1), int64(math.MaxInt64)
+	for name, end := range map[string]*int64{"oldest": &oldest, "latest": &latest} {
+		if !c.args.has(name) {
 			continue
 		}
-		list = append(list, m)
+		at, ok := micros(c.args[name])
+		if !ok && name == "oldest" {
+			return nil, refuse("invalid_ts_oldest")
+		} else if !ok {
+			return nil, refuse("invalid_ts_latest")
+		}
+		*end = at
 	}
-	if newestFirst {
-		slices.Reverse(list)
+	inclusive := c.args.isTrue("inclusive")
+	var list []*Message
+	for _, m := range all {
+		at, _ := micros(m.TS)
+		if wanted(m) && (at > oldest && at < latest || inclusive && (at == oldest || at == latest)) {
+			list = append(list, m)
+		}
 	}
-	from, to, next, no := page(c.args, len(list), 100, 999)
+	return list, nil
+}
+
+func (s *Server) messagePage(c *call, list []*Message, defaultLimit int) (answer, *refusal) {
+	from, to, next, no := page(c.args, len(list), defaultLimit, 999)
 	if no != nil {
 		return nil, no
 	}

@@ -6,4 +6,36 @@
 // It is made from Slack's documents and shares no code with the operator, so
 // that a misreading of Slack does not pass its own tests. It stores nothing
 // on disk, and checks only what Slack is known to check.
+//
+// # As strict as Slack
+//
+//   - One message a second to a conversation, by whichever way, counted by
+//     arrival and without a burst; the tiers of the other methods by minute.
+//   - A post to a user (U…, W…) opens the bot's direct message and answers with
+//     its ID (D…). With a name or picture of its own it lands in the user's
+//     conversation with Slackbot, which the bot can't read.
+//   - chat:write.public posts to a public channel that the bot is not in, and
+//     reads nothing of it.
+//   - A message with a name of its own is handed out as of subtype bot_message
+//     and of no user; its bot_id is the author's.
+//   - The first page of a thread begins with the parent, whatever times are
+//     asked for.
+//   - Tokens that are OrgWide get missing_argument where Slack wants a team_id.
+//
+// # Controls
+//
+// All are below /_sim/; what is not GET takes JSON. Those that make things take
+// ?team=, the demo's when left out.
+//
+//	GET    state, messages, deleted   what there is; ?channel= narrows it
+//	GET    calls                      each call as it was answered, and counts
+//	GET    events                     a stream that tells of each change
+//	POST   tokens                     a Token: new, revoked (Error), mended, with other scopes
+//	POST   webhooks, users, groups    a Webhook, User, Group: new or in place of the old one
+//	POST   channels                   a Channel; what is left out of an old one stays
+//	POST   invite, kick               {channel, user}: as a person would; user is the demo's bot when left out
+//	POST   delete, close              {channel, ts}: a person deletes a message, or nobody can edit it any more
+//	POST   faults                     a Fault
+//	DELETE faults                     ends all, or those of ?team=
+//	POST   network                    a Network: how slow the way here is
 package slacksim

@@ -198,13 +198,17 @@ func (s *store) replies(m *Message) int {
 }
 
 // object is a message as Slack hands it out; the payload of its metadata only
-// on request.
+// on request. One with a name of its own is of no user, and so is what came by
+// a webhook (docs.slack.dev/reference/events/message/bot_message).
 func (s *store) object(m *Message, withMetadata bool) answer {
-	out := answer{"type": "message", "text": m.Text, "ts": m.TS, "user": m.User}
-	if m.Subtype == "" {
-		out["bot_id"] = "B0BOT0000"
+	out := answer{"type": "message", "text": m.Text, "ts": m.TS, "team": m.Team}
+	user, subtype := m.User, m.Subtype
+	if m.Via == "webhook" || m.Via == "api" && m.Username != "" {
+		user, subtype = "", "bot_message"
 	}
-	for name, value := range map[string]string{"username": m.Username, "thread_ts": m.ThreadTS, "subtype": m.Subtype} {
+	for name, value := range map[string]string{
+		"user": user, "bot_id": m.BotID, "username": m.Username, "thread_ts": m.ThreadTS, "subtype": subtype,
+	} {
 		if value != "" {
 			out[name] = value
 		}

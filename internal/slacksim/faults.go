@@ -18,22 +18,39 @@ type Fault struct {
 	Channel string `json:"channel,omitempty"`
 	// Team whose token or webhook it is about; all when empty.
 	Team string `json:"team,omitempty"`
-	// Kind: before the message is taken: "http" (Status), "error" (Code),
-	// "ratelimit" (RetryAfter), "close_before", "hang_before", "redirect" (URL),
-	// "slow" (DelayMS, then all is well). After it was taken, or the change was
-	// made: "close_after",
-	// "hang_after", "http_after" (Status), "garbage_after", "no_ts".
-	Kind       string `json:"kind"`
-	Status     int    `json:"status,omitempty"`
-	Code       string `json:"code,omitempty"`
+	// Kind is one of faultKinds.
+	Kind   string `json:"kind"`
+	Status int    `json:"status,omitempty"`
+	Code   string `json:"code,omitempty"`
+	// RetryAfter is in seconds, as long as it pleases.
 	RetryAfter int    `json:"retryAfter,omitempty"`
 	URL        string `json:"url,omitempty"`
 	DelayMS    int    `json:"delayMs,omitempty"`
+	// Names is what the answer names in place of the conversation or timestamp.
+	Names string `json:"names,omitempty"`
 	// Times that it happens; -1 is always.
 	Times int `json:"times"`
 	// Probability that it happens; 1 when 0.
 	Probability float64 `json:"probability,omitempty"`
 }
+
+// Kinds of faults by when they happen.
+var (
+	// Before the message is taken, or the change made: "http" answers Status,
+	// "error" Code, "ratelimit" 429 with RetryAfter, "redirect" a 307 to URL;
+	// "close_before" and "hang_before" answer nothing.
+	kindsBefore = []string{"http", "error", "ratelimit", "close_before", "hang_before", "redirect"}
+	// After it: the answer gets lost, or is "http_after" (Status), cut JSON
+	// ("garbage_after") or an ok that names no message ("no_ts").
+	kindsAfter = []string{"close_after", "hang_after", "http_after", "garbage_after", "no_ts"}
+	// All goes well, and the answer tells something else: another conversation
+	// ("other_channel") or timestamp ("other_ts") as Names says, messages without
+	// their metadata ("no_metadata"), or lists in which every second element is
+	// none ("odd_elements").
+	kindsTwisted = []string{"other_channel", "other_ts", "no_metadata", "odd_elements"}
+	// faultKinds are all, with "slow": the call arrives DelayMS later.
+	faultKinds = slices.Concat(kindsBefore, kindsAfter, kindsTwisted, []string{"slow"})
+)
 
 type faults struct {
 	mu   sync.Mutex
@@ -89,11 +106,11 @@ func (f *Fault) before(_ http.ResponseWriter, r *http.Request) bool {
 		}
 		return false
 	}
-	return slices.Contains([]string{"http", "error", "ratelimit", "close_before", "hang_before", "redirect"}, f.Kind)
+	return slices.Contains(kindsBefore, f.Kind)
 }
 
 func (f *Fault) after() bool {
-	return f != nil && slices.Contains([]string{"close_after", "hang_after", "http_after", "garbage_after", "no_ts"}, f.Kind)
+	return f != nil && slices.Contains(kindsAfter, f.Kind)
 }
 
 // carryOut answers in place of Slack.

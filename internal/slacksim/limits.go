@@ -51,11 +51,14 @@ func (l *limits) method(team, method string, tier int, now time.Time) int {
 	return retry
 }
 
-// post counts a message to a channel, by whichever way.
+// post counts a message to a channel, by whichever way, at the time of its
+// arrival. One that is refused counts for nothing.
 func (l *limits) post(team, channel, method string, now time.Time) int {
-	retry := l.allow(team+" posts", postsPerMinute, time.Minute, now)
+	retry := l.allow(team+" "+channel, 1, time.Second, now)
 	if retry == 0 {
-		retry = l.allow(team+" "+channel, 1, time.Second, now)
+		if retry = l.allow(team+" posts", postsPerMinute, time.Minute, now); retry > 0 {
+			l.calls[team+" "+channel] = nil
+		}
 	}
 	if retry > 0 {
 		l.provoked[method]++

@@ -94,10 +94,9 @@ func (s *Server) join(c *call, ch *Channel, user string) {
 	s.tell(c, ch, "channel_join", user, "has joined the channel")
 }
 
-// tell adds a notice of Slack's own, about what a user did. It counts as
-// nobody's post.
+// tell adds a notice about what a user did by a call.
 func (s *Server) tell(c *call, ch *Channel, subtype, user, text string) {
-	s.add(s, &Message{Team: c.team.ID, Channel: ch.ID, User: user, AppName: "Slack", Text: fmt.Sprintf("<@%s> %s", user, text), Subtype: subtype, Via: "notice"})
+	s.notice(c.team, ch, subtype, user, text)
 }
 
 // conversationsRename works for the channels that the bot has created; others
@@ -220,8 +219,8 @@ func (s *Server) conversationsInvite(c *call) (answer, *refusal) {
 	var wrong []answer
 	for _, id := range users {
 		id = strings.TrimSpace(id)
-		if code := c.uninvitable(ch, id); code != "" {
-			wrong = append(wrong, answer{"user": id, "ok": false, "error": code})
+		if no := c.uninvitable(ch, id); no != nil {
+			wrong = append(wrong, answer{"user": id, "ok": false, "error": no.code})
 		} else if !slices.Contains(invited, id) {
 			invited = append(invited, id)
 		}
@@ -237,17 +236,17 @@ func (s *Server) conversationsInvite(c *call) (answer, *refusal) {
 
 // uninvitable gives the reason why a user can't be invited. That deactivated
 // users are not found is a guess.
-func (c *call) uninvitable(ch *Channel, id string) string {
+func (c *call) uninvitable(ch *Channel, id string) *refusal {
 	u := c.team.user(id)
 	switch {
 	case u == nil, u.Deleted, id == "USLACKBOT":
-		return "user_not_found"
+		return refuse("user_not_found")
 	case id == c.token.BotUser:
-		return "cant_invite_self"
+		return refuse("cant_invite_self")
 	case ch.has(id):
-		return "already_in_channel"
+		return refuse("already_in_channel")
 	}
-	return ""
+	return nil
 }
 
 func (s *Server) conversationsKick(c *call) (answer, *refusal) {

@@ -26,11 +26,12 @@ type Config struct {
 // below /services/, the page at / and its own controls below /_sim/.
 type Server struct {
 	*store
-	now    func() time.Time
-	limits *limits
-	faults *faults
-	calls  *calls
-	mux    *http.ServeMux
+	now     func() time.Time
+	limits  *limits
+	faults  *faults
+	network *network
+	calls   *calls
+	mux     *http.ServeMux
 	// watchers of the page.
 	watch sync.Map
 }
@@ -43,7 +44,7 @@ func New(c Config) *Server {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	s := &Server{store: newStore(c.Seed), now: c.Now, limits: newLimits(c.NoLimits), faults: &faults{}, calls: newCalls(), mux: http.NewServeMux()}
+	s := &Server{store: newStore(c.Seed), now: c.Now, limits: newLimits(c.NoLimits), faults: &faults{}, network: &network{}, calls: newCalls(), mux: http.NewServeMux()}
 	s.mux.HandleFunc("/api/", s.serveAPI)
 	s.mux.HandleFunc("/services/", s.serveWebhook)
 	s.mux.HandleFunc("/_sim/", s.serveSim)
@@ -61,9 +62,9 @@ func (a args) has(name string) bool { return a[name] != "" }
 
 func (a args) isTrue(name string) bool { return a[name] == "true" || a[name] == "1" }
 
-// readArgs reads a form, a query or a JSON object; a code of Slack's when it
-// can't.
-func readArgs(r *http.Request) (args, string) {
+// readArgs reads a form, a query or a JSON object; it refuses in Slack's words
+// what it can't read.
+func readArgs(r *http.Request) (args, *refusal) {
 	out := args{}
 	add := func(v url.Values) {
 		for name, values := range v {
@@ -72,18 +73,18 @@ func readArgs(r *http.Request) (args, string) {
 	}
 	add(r.URL.Query())
 	if r.Method != http.MethodPost {
-		return out, ""
+		return out, nil
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, 8<<20))
 	if err != nil {
-		return nil, "request_timeout"
+		return nil, refuse("request_timeout")
 	}
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch kind {
 	case "application/json":
 		var fields map[string]json.RawMessage
 		if err := json.Unmarshal(body, &fields); err != nil {
-			return nil, "invalid_json"
+			return nil, refuse("invalid_json")
 		}
 		for name, raw := range fields {
 			var text string
@@ -96,17 +97,17 @@ func readArgs(r *http.Request) (args, string) {
 	case "application/x-www-form-urlencoded":
 		values, err := url.ParseQuery(string(body))
 		if err != nil {
-			return nil, "invalid_form_data"
+			return nil, refuse("invalid_form_data")
 		}
 		add(values)
 	case "":
 		if len(body) > 0 {
-			return nil, "missing_post_type"
+			return nil, refuse("missing_post_type")
 		}
 	default:
-		return nil, "invalid_post_type"
+		return nil, refuse("invalid_post_type")
 	}
-	return out, ""
+	return out, nil
 }
 
 // answer of a method: fields beside "ok".
@@ -145,7 +146,9 @@ type method struct {
 	// scopes: any of them will do; none is needed when empty.
 	scopes []string
 	tier   int
-	do     func(*Server, *call) (answer, *refusal)
+	// team: the token of an organisation has to name a team_id.
+	team bool
+	do   func(*Server, *call) (answer, *refusal)
 }
 
 // manage are the scopes to change channels, public and private.
@@ -157,14 +160,14 @@ var methods = map[string]method{
 	"chat.update":              {scopes: []string{"chat:write"}, tier: 3, do: (*Server).updateMessage},
 	"chat.delete":              {scopes: []string{"chat:write"}, tier: 3, do: (*Server).deleteMessage},
 	"chat.getPermalink":        {tier: 4, do: (*Server).getPermalink},
-	"conversations.list":       {scopes: []string{"channels:read", "groups:read", "im:read", "mpim:read"}, tier: 2, do: (*Server).conversationsList},
+	"conversations.list":       {scopes: []string{"channels:read", "groups:read", "im:read", "mpim:read"}, tier: 2, team: true, do: (*Server).conversationsList},
 	"conversations.info":       {scopes: []string{"channels:read", "groups:read", "im:read"}, tier: 3, do: (*Server).conversationsInfo},
 	"conversations.history":    {scopes: []string{"channels:history", "groups:history", "im:history"}, tier: 3, do: (*Server).conversationsHistory},
 	"conversations.replies":    {scopes: []string{"channels:history", "groups:history", "im:history"}, tier: 3, do: (*Server).conversationsReplies},
 	"conversations.open":       {scopes: []string{"im:write", "mpim:write"}, tier: 3, do: (*Server).conversationsOpen},
 	"conversations.join":       {scopes: []string{"channels:join"}, tier: 3, do: (*Server).conversationsJoin},
 	"conversations.members":    {scopes: []string{"channels:read", "groups:read", "im:read", "mpim:read"}, tier: 4, do: (*Server).conversationsMembers},
-	"conversations.create":     {scopes: manage, tier: 2, do: (*Server).conversationsCreate},
+	"conversations.create":     {scopes: manage, tier: 2, team: true, do: (*Server).conversationsCreate},
 	"conversations.rename":     {scopes: manage, tier: 2, do: (*Server).conversationsRename},
 	"conversations.archive":    {scopes: manage, tier: 2, do: (*Server).conversationsArchive},
 	"conversations.unarchive":  {scopes: manage, tier: 2, do: (*Server).conversationsUnarchive},
@@ -172,15 +175,16 @@ var methods = map[string]method{
 	"conversations.setPurpose": {scopes: slices.Concat(manage, []string{"channels:write.topic", "groups:write.topic"}), tier: 2, do: (*Server).conversationsSetPurpose},
 	"conversations.invite":     {scopes: slices.Concat(manage, []string{"channels:write.invites", "groups:write.invites"}), tier: 3, do: (*Server).conversationsInvite},
 	"conversations.kick":       {scopes: manage, tier: 3, do: (*Server).conversationsKick},
-	"users.list":               {scopes: []string{"users:read"}, tier: 2, do: (*Server).usersList},
+	"users.list":               {scopes: []string{"users:read"}, tier: 2, team: true, do: (*Server).usersList},
 	"users.info":               {scopes: []string{"users:read"}, tier: 4, do: (*Server).usersInfo},
 	"users.lookupByEmail":      {scopes: []string{"users:read.email"}, tier: 3, do: (*Server).usersLookupByEmail},
-	"usergroups.list":          {scopes: []string{"usergroups:read"}, tier: 2, do: (*Server).usergroupsList},
+	"usergroups.list":          {scopes: []string{"usergroups:read"}, tier: 2, team: true, do: (*Server).usergroupsList},
 }
 
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/api/")
-	a, code := readArgs(r)
+	s.network.read(r)
+	a, unread := readArgs(r)
 	c := &call{method: name, args: a}
 	team, channel := s.teamOf(r, a), a["channel"]
 	if name == "conversations.create" {
@@ -192,7 +196,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		fault.carryOut(w, r)
 		return
 	}
-	body, retry := s.dispatch(r, c, code)
+	body, retry := s.dispatch(r, c, unread)
 	s.calls.note(team, name, channel, outcome(body, retry), s.now())
 	if retry > 0 {
 		tooMany(w, retry, `{"ok":false,"error":"ratelimited"}`)
@@ -206,7 +210,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		fault.spoil(w, r)
 		return
 	}
-	writeJSON(w, body)
+	writeJSON(w, fault.twist(body))
 }
 
 func outcome(body answer, retry int) string {
@@ -221,15 +225,15 @@ func outcome(body answer, retry int) string {
 
 // dispatch authenticates and makes the call; retry is the time to wait when it
 // is over the limit.
-func (s *Server) dispatch(r *http.Request, c *call, code string) (body answer, retry int) {
+func (s *Server) dispatch(r *http.Request, c *call, unread *refusal) (body answer, retry int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m, ok := methods[c.method]
 	if !ok {
 		return refuse("unknown_method").body(), 0
 	}
-	if code != "" {
-		return refuse(code).body(), 0
+	if unread != nil {
+		return unread.body(), 0
 	}
 	if no := s.authenticate(r, c); no != nil {
 		return no.body(), 0
@@ -241,6 +245,9 @@ func (s *Server) dispatch(r *http.Request, c *call, code string) (body answer, r
 	}
 	if len(m.scopes) > 0 && !slices.ContainsFunc(m.scopes, func(scope string) bool { return slices.Contains(c.token.Scopes, scope) }) {
 		return missing(c, m.scopes[0]).body(), 0
+	}
+	if no := c.wholeOrganisation(m); no != nil {
+		return no.body(), 0
 	}
 	body, no := m.do(s, c)
 	if no != nil {
@@ -292,6 +299,16 @@ func (s *Server) authenticate(r *http.Request, c *call) *refusal {
 
 func missing(c *call, scope string) *refusal {
 	return &refusal{code: "missing_scope", extra: answer{"needed": scope, "provided": strings.Join(c.token.Scopes, ",")}}
+}
+
+// wholeOrganisation refuses what the token of an organisation can't do without
+// naming one of its workspaces. That Slack says so in these words is known for
+// the code alone (docs.slack.dev/reference/methods/users.list).
+func (c *call) wholeOrganisation(m method) *refusal {
+	if c.token.OrgWide && m.team && !c.args.has("team_id") {
+		return &refusal{code: "missing_argument", messages: []string{"[ERROR] missing required field: team_id"}}
+	}
+	return nil
 }
 
 func (c *call) may(scope string) bool { return slices.Contains(c.token.Scopes, scope) }

@@ -245,7 +245,7 @@ func TestContentIsChecked(t *testing.T) {
 		"header in mrkdwn":   {`"blocks":[{"type":"header","text":{"type":"mrkdwn","text":"x"}}]`, "invalid_blocks", "/blocks/0/text"},
 		"blocks no list":     {`"blocks":{"type":"divider"}`, "invalid_blocks_format", ""},
 		"too much in all":    {`"blocks":[` + strings.TrimSuffix(strings.Repeat(`{"type":"section","text":{"type":"mrkdwn","text":"`+long[:2900]+`"}},`, 5), ",") + `]`, "msg_blocks_too_long", ""},
-		"attachment's block": {`"attachments":[{"blocks":[{"type":"section"}]}]`, "invalid_blocks", "/attachments/0/blocks/0"},
+		"attachment's block": {`"attachments":[{"blocks":[{"type":"section"}]}]`, "invalid_attachments", "/attachments/0/blocks/0"},
 		"attachments":        {`"attachments":[` + strings.TrimSuffix(strings.Repeat("{},", 101), ",") + `]`, "too_many_attachments", ""},
 		"markdown and text":  {`"text":"x","markdown_text":"y"`, "markdown_text_conflict", ""},
 		"metadata":           {`"text":"x","metadata":{"event_type":"a b","event_payload":{}}`, "invalid_metadata_schema", ""},

@@ -77,10 +77,20 @@ type Token struct {
 	BotUser string   `json:"bot_user"`
 	BotID   string   `json:"bot_id"`
 	Scopes  []string `json:"scopes"`
+	// OrgWide tokens are of an organisation: lists ask them for a team_id.
+	OrgWide bool `json:"org_wide,omitempty"`
 	// Error answers every call, as in "token_revoked"; none when empty.
 	Error string `json:"error"`
 	// HideScopes leaves out the header that reports the scopes.
 	HideScopes bool `json:"hide_scopes"`
+}
+
+// complete gives a token without one a bot ID of its own, since every message
+// of an app has one.
+func (t *Token) complete() {
+	if t.BotID == "" && t.BotUser != "" {
+		t.BotID = "B" + t.BotUser[1:]
+	}
 }
 
 // Webhook is an incoming webhook of an app.
@@ -101,6 +111,7 @@ type Message struct {
 	Team        string          `json:"team"`
 	Channel     string          `json:"channel"`
 	User        string          `json:"user,omitempty"`
+	BotID       string          `json:"bot_id,omitempty"`
 	AppName     string          `json:"app_name"`
 	Username    string          `json:"username,omitempty"`
 	IconURL     string          `json:"icon_url,omitempty"`
@@ -226,6 +237,7 @@ func newStore(seed Seed) *store {
 		s.workspaces[w.ID] = w
 	}
 	for _, t := range seed.Tokens {
+		t.complete()
 		s.tokens[t.Token] = t
 	}
 	for _, h := range seed.Webhooks {

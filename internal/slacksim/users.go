@@ -12,10 +12,14 @@ func (s *Server) authTest(c *call) (answer, *refusal) {
 	if bot != nil {
 		name = bot.Name
 	}
-	return answer{
+	out := answer{
 		"url": c.team.URL, "team": c.team.Name, "user": name, "team_id": c.team.ID,
-		"user_id": c.token.BotUser, "bot_id": c.token.BotID, "is_enterprise_install": false,
-	}, nil
+		"user_id": c.token.BotUser, "bot_id": c.token.BotID, "is_enterprise_install": c.token.OrgWide,
+	}
+	if c.token.OrgWide {
+		out["enterprise_id"] = "E0ORG0000"
+	}
+	return out, nil
 }
 
 // page cuts a part out of n entries, by the arguments cursor and limit.

@@ -31,7 +31,9 @@ func (m *Message) parts(blocks, attachments string) *refusal {
 			}
 			if len(one.Blocks) > 0 {
 				if no := checkBlocks(one.Blocks, fmt.Sprintf("/attachments/%d/blocks", i)); no != nil {
-					return no
+					// Blocks in an attachment are the attachment's fault
+					// (github.com/slackapi/bolt-js/issues/717).
+					return &refusal{code: "invalid_attachments", messages: no.messages}
 				}
 			}
 		}

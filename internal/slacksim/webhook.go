@@ -26,6 +26,7 @@ func webhookStatus(code string) int {
 }
 
 func (s *Server) serveWebhook(w http.ResponseWriter, r *http.Request) {
+	s.network.read(r)
 	room, team := s.hooked(r.URL.Path)
 	fault := s.faults.match("webhook", room, team)
 	if fault.before(w, r) {
@@ -51,6 +52,16 @@ func (s *Server) serveWebhook(w http.ResponseWriter, r *http.Request) {
 		}
 		_, _ = fmt.Fprint(w, "ok") // the client may be gone
 	}
+}
+
+// botID of a webhook's messages, which its URL names.
+func (h *Webhook) botID() string {
+	for part := range strings.SplitSeq(h.Path, "/") {
+		if strings.HasPrefix(part, "B") {
+			return part
+		}
+	}
+	return "B0HOOK"
 }
 
 // hooked tells where a webhook leads.
@@ -104,7 +115,7 @@ func (s *Server) takeWebhook(r *http.Request) (channel, code string, retry int) 
 	case room.Archived:
 		return hook.Channel, "channel_is_archived", 0
 	}
-	m := &Message{Team: hook.Team, Channel: hook.Channel, AppName: hook.AppName, Text: p.Text, ThreadTS: s.thread(hook.Channel, p.ThreadTS), Via: "webhook"}
+	m := &Message{Team: hook.Team, Channel: hook.Channel, AppName: hook.AppName, BotID: hook.botID(), Text: p.Text, ThreadTS: s.thread(hook.Channel, p.ThreadTS), Via: "webhook"}
 	if no := m.parts(string(p.Blocks), string(p.Attachments)); no != nil {
 		return hook.Channel, no.code, 0
 	}

@@ -1,8 +1,8 @@
 // Package webapi is the adapter to Slack's Web API, over slack-go.
 //
 // slack-go makes the calls whose answers it reads well. Posting and reading
-// back are done here, because there its decoding turns a message that was
-// taken into an error, and one odd message of another app spoils a whole page.
+// lists are done here, because there its decoding turns a message that was
+// taken into an error, and one odd element spoils a whole page.
 // Nothing here waits, retries or follows a page by itself.
 package webapi
 
@@ -97,16 +97,7 @@ func (c *Client) call(method string, do func(*slackgo.Client) error) error {
 }
 
 // label names an answer for the metrics.
-func label(e *slack.Error) string {
-	switch {
-	case e == nil:
-		return "ok"
-	case e.Code != "":
-		return e.Code
-	default:
-		return "no_answer"
-	}
-}
+func label(e *slack.Error) string { return slack.AnswerOf(e, KnownCode) }
 
 // AuthTest implements slack.API.
 func (c *Client) AuthTest(ctx context.Context) (slack.Identity, error) {
@@ -116,17 +107,20 @@ func (c *Client) AuthTest(ctx context.Context) (slack.Identity, error) {
 		if err != nil {
 			return err
 		}
-		if r.TeamID == "" || r.UserID == "" {
+		if !teamID.MatchString(r.TeamID) || !userID.MatchString(r.UserID) {
 			return errIncomplete
 		}
 		out = slack.Identity{
-			TeamID: r.TeamID, TeamName: r.Team, URL: r.URL, EnterpriseID: r.EnterpriseID,
-			BotUserID: r.UserID, BotID: r.BotID, Scopes: scopes(r.Header),
+			TeamID: r.TeamID, TeamName: bounded(r.Team), URL: bounded(r.URL),
+			BotUserID: r.UserID, BotID: matching(botID, r.BotID), Scopes: scopes(r.Header),
 		}
 		return nil
 	})
 	return out, err
 }
+
+// maxScopes of a token that are kept. Slack has about 150.
+const maxScopes = 200
 
 // scopes reads the header in which Slack reports what a token may do; nil when
 // it is missing.
@@ -138,7 +132,7 @@ func scopes(h http.Header) []string {
 	out := []string{}
 	for _, value := range values {
 		for scope := range strings.SplitSeq(value, ",") {
-			if scope = strings.TrimSpace(scope); scope != "" {
+			if scope = strings.TrimSpace(scope); scopeName.MatchString(scope) && len(out) < maxScopes {
 				out = append(out, scope)
 			}
 		}
@@ -154,7 +148,7 @@ func (c *Client) ConversationInfo(ctx context.Context, id string) (slack.Convers
 		if err != nil {
 			return err
 		}
-		if ch.ID == "" {
+		if !conversationID.MatchString(ch.ID) {
 			return errIncomplete
 		}
 		out = conversation(ch)
@@ -165,35 +159,13 @@ func (c *Client) ConversationInfo(ctx context.Context, id string) (slack.Convers
 
 func conversation(ch *slackgo.Channel) slack.Conversation {
 	out := slack.Conversation{
-		ID: ch.ID, Name: ch.Name, Private: ch.IsPrivate, Archived: ch.IsArchived,
-		Member: ch.IsMember, DM: ch.IsIM || ch.IsMpIM, Creator: ch.Creator, Topic: ch.Topic.Value, Purpose: ch.Purpose.Value,
+		ID: ch.ID, Name: bounded(ch.Name), Private: ch.IsPrivate, Archived: ch.IsArchived, Member: ch.IsMember, DM: ch.IsIM || ch.IsMpIM,
+		Creator: matching(userID, ch.Creator), Topic: bounded(ch.Topic.Value), Purpose: bounded(ch.Purpose.Value),
 	}
 	if ch.Created > 0 {
 		out.Created = ch.Created.Time()
 	}
 	return out
-}
-
-// ListConversations implements slack.API.
-func (c *Client) ListConversations(ctx context.Context, cursor string, limit int, private bool) ([]slack.Conversation, string, error) {
-	types := []string{"public_channel"}
-	if private {
-		types = append(types, "private_channel")
-	}
-	var out []slack.Conversation
-	var next string
-	err := c.call(slack.MethodConversationsList, func(api *slackgo.Client) error {
-		list, cursor, err := api.GetConversationsContext(ctx, &slackgo.GetConversationsParameters{Cursor: cursor, Limit: limit, Types: types})
-		if err != nil {
-			return err
-		}
-		for i := range list {
-			out = append(out, conversation(&list[i]))
-		}
-		next = cursor
-		return nil
-	})
-	return out, next, err
 }
 
 // JoinConversation implements slack.API.
@@ -212,31 +184,13 @@ func (c *Client) OpenDirectMessage(ctx context.Context, userID string) (string, 
 		if err != nil {
 			return err
 		}
-		if ch == nil || ch.ID == "" {
+		if ch == nil || !directID.MatchString(ch.ID) {
 			return errIncomplete
 		}
 		out = ch.ID
 		return nil
 	})
 	return out, err
-}
-
-// ListUsers implements slack.API.
-func (c *Client) ListUsers(ctx context.Context, cursor string, limit int) ([]slack.User, string, error) {
-	var out []slack.User
-	var next string
-	err := c.call(slack.MethodUsersList, func(api *slackgo.Client) error {
-		page, err := api.GetUsersPaginated(slackgo.GetUsersOptionLimit(limit), slackgo.GetUsersOptionCursor(cursor)).Next(ctx)
-		if err != nil {
-			return err
-		}
-		for i := range page.Users {
-			out = append(out, user(&page.Users[i]))
-		}
-		next = page.Cursor
-		return nil
-	})
-	return out, next, err
 }
 
 // slackbot is a bot, though Slack does not mark it as one
@@ -249,8 +203,8 @@ func user(u *slackgo.User) slack.User {
 		name = u.Profile.RealName
 	}
 	return slack.User{
-		ID: u.ID, Name: u.Name, DisplayName: u.Profile.DisplayName, RealName: name,
-		Email: u.Profile.Email, Deleted: u.Deleted, Bot: u.IsBot || u.ID == slackbot,
+		ID: u.ID, Name: bounded(u.Name), DisplayName: bounded(u.Profile.DisplayName), RealName: bounded(name),
+		Email: bounded(u.Profile.Email), Deleted: u.Deleted, Bot: u.IsBot || u.ID == slackbot,
 	}
 }
 
@@ -262,7 +216,7 @@ func (c *Client) LookupUserByEmail(ctx context.Context, email string) (slack.Use
 		if err != nil {
 			return err
 		}
-		if u.ID == "" {
+		if !userID.MatchString(u.ID) {
 			return errIncomplete
 		}
 		out = user(u)

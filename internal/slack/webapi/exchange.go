@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
-	"time"
+	"unicode"
 
+	"github.com/slack-notifier/slack-notifier/internal/boundedjson"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 )
@@ -26,13 +26,29 @@ type exchange struct {
 	client  *http.Client
 	answer  *egress.Answer
 	failure *egress.Failure
+	// excessive is true for an answer that slack-go was not given.
+	excessive bool
 }
+
+// What slack-go is given to decode into its large structures at most. An answer
+// about one thing has a few hundred values.
+const (
+	maxValues = 20_000
+	maxDepth  = 64
+)
+
+// errExcessive is an answer beyond maxValues or maxDepth.
+var errExcessive = errors.New("the answer holds more than one of Slack's can")
 
 // Do implements slack-go's HTTP client.
 func (x *exchange) Do(req *http.Request) (*http.Response, error) {
 	x.answer, x.failure = egress.Do(x.client, req)
 	if x.failure != nil {
 		return nil, x.failure
+	}
+	if boundedjson.Values(x.answer.Body, maxValues) > maxValues || boundedjson.Depth(x.answer.Body, maxDepth) > maxDepth {
+		x.excessive = true
+		return nil, errExcessive
 	}
 	return &http.Response{
 		StatusCode: x.answer.Status, Status: http.StatusText(x.answer.Status), Header: x.answer.Header,
@@ -49,6 +65,9 @@ func (x *exchange) classify(method string, err error) *slack.Error {
 	}
 	// What slack-go makes of the body comes second: it loses Slack's code when
 	// it can't decode the rest, and takes an empty object for a success.
+	if x.excessive {
+		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Reason: errExcessive.Error()}
+	}
 	var nothing struct{}
 	if e := decode(method, x.answer.Body, &nothing); e != nil {
 		return e
@@ -105,26 +124,10 @@ func statusError(method string, a *egress.Answer) *slack.Error {
 
 // answerHead is what every answer has.
 type answerHead struct {
-	OK       *bool           `json:"ok"`
-	Error    string          `json:"error"`
-	Warning  string          `json:"warning"`
-	Needed   string          `json:"needed"`
-	Provided string          `json:"provided"`
-	Meta     json.RawMessage `json:"response_metadata"`
-}
-
-type answerMeta struct {
-	NextCursor string   `json:"next_cursor"`
-	Messages   []string `json:"messages"`
-	Warnings   []string `json:"warnings"`
-}
-
-func (h answerHead) meta() answerMeta {
-	var m answerMeta
-	if len(h.Meta) > 0 {
-		_ = json.Unmarshal(h.Meta, &m) // what can be read of it is kept
-	}
-	return m
+	OK     *bool           `json:"ok"`
+	Error  string          `json:"error"`
+	Needed json.RawMessage `json:"needed"`
+	Meta   json.RawMessage `json:"response_metadata"`
 }
 
 // refusalOf returns the error that a body holds; nil when it holds none.
@@ -137,20 +140,50 @@ func refusalOf(method string, body []byte) *slack.Error {
 	return nil
 }
 
-var plainCode = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
+// What is taken over from an answer has a known form, since it is shown.
+var (
+	plainCode   = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
+	plainScopes = regexp.MustCompile(`^[a-z._:,]{1,200}$`)
+)
 
 func errorOf(method string, head answerHead) *slack.Error {
 	code := head.Error
 	if !plainCode.MatchString(code) {
 		code = "unreadable_code"
 	}
-	e := &slack.Error{
-		Class: codes[code], Method: method, Code: code, Needed: head.Needed, Provided: head.Provided, Reason: explanations[code],
+	e := &slack.Error{Class: codes[code], Method: method, Code: code, Reason: explanations[code], Remedy: remedies[code]}
+	var needed string
+	if json.Unmarshal(head.Needed, &needed) == nil && plainScopes.MatchString(needed) {
+		e.Needed = needed
 	}
-	for _, detail := range head.meta().Messages {
-		e.Details = append(e.Details, strings.TrimPrefix(strings.TrimSpace(detail), "[ERROR] "))
-	}
+	e.Details = details(head.Meta)
 	return e
+}
+
+// details reads Slack's explanations, cut to what a status can hold.
+func details(meta json.RawMessage) []string {
+	var out []string
+	// What can be read of them is kept, and the rest is not missed.
+	_ = elements(meta, "messages", func(raw json.RawMessage) {
+		var message string
+		if len(out) > slack.MaxDetails || json.Unmarshal(raw, &message) != nil {
+			return
+		}
+		message = strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) {
+				return ' '
+			}
+			return r
+		}, strings.TrimPrefix(strings.TrimSpace(message), "[ERROR] "))
+		if runes := []rune(message); len(runes) > slack.MaxDetailRunes {
+			message = string(runes[:slack.MaxDetailRunes-1]) + "…"
+		}
+		out = append(out, message)
+	})
+	if len(out) > slack.MaxDetails {
+		out = append(out[:slack.MaxDetails-1], "and more")
+	}
+	return out
 }
 
 // exchange makes one call with a JSON body, without slack-go.
@@ -159,26 +192,36 @@ func (c *Client) exchange(ctx context.Context, method string, body any, out any)
 	if err != nil {
 		return &slack.Error{Class: slack.ClassMessageRejected, Method: method, Reason: "the message can't be written as JSON"}
 	}
-	return c.send(ctx, method, "application/json; charset=utf-8", data, out)
+	answer, e := c.body(ctx, method, jsonType, data)
+	if e != nil {
+		return e
+	}
+	return decode(method, answer, out)
 }
 
-// send makes the request. The token goes in a header, which net/http does not
-// take along to another host.
-func (c *Client) send(ctx context.Context, method, contentType string, data []byte, out any) *slack.Error {
+// Content types of a call. Every method takes a form, some take JSON too.
+const (
+	jsonType = "application/json; charset=utf-8"
+	formType = "application/x-www-form-urlencoded"
+)
+
+// body makes the request and returns the body of its answer. The token goes in
+// a header, which net/http does not take along to another host.
+func (c *Client) body(ctx context.Context, method, contentType string, data []byte) ([]byte, *slack.Error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.apiURL+method, bytes.NewReader(data))
 	if err != nil {
-		return &slack.Error{Class: slack.ClassInvalidCall, Method: method, Reason: "the API's address can't be used"}
+		return nil, &slack.Error{Class: slack.ClassInvalidCall, Method: method, Reason: "the API's address can't be used"}
 	}
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	answer, failure := egress.Do(c.http, req)
 	if failure != nil {
-		return transportError(method, failure)
+		return nil, transportError(method, failure)
 	}
 	if e := statusError(method, answer); e != nil {
-		return e
+		return nil, e
 	}
-	return decode(method, answer.Body, out)
+	return answer.Body, nil
 }
 
 // decode reads a 200. Only "ok":true counts as success.
@@ -197,20 +240,4 @@ func decode(method string, body []byte, out any) *slack.Error {
 		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Reason: "Slack's answer could not be read"}
 	}
 	return nil
-}
-
-// form makes one call with form parameters, which all methods take, without
-// slack-go.
-func (c *Client) form(ctx context.Context, method string, params url.Values, out any) error {
-	begin := time.Now()
-	e := c.exchangeForm(ctx, method, params, out)
-	c.observe(method, label(e), time.Since(begin))
-	if e == nil {
-		return nil
-	}
-	return e
-}
-
-func (c *Client) exchangeForm(ctx context.Context, method string, params url.Values, out any) *slack.Error {
-	return c.send(ctx, method, "application/x-www-form-urlencoded", []byte(params.Encode()), out)
 }

@@ -8,26 +8,6 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
-// noPlan is what usergroups.list answers where the plan has no user groups
-// (docs.slack.dev/reference/methods/usergroups.list).
-const noPlan = "plan_upgrade_required"
-
-// ListUserGroups implements slack.API.
-func (c *Client) ListUserGroups(ctx context.Context) ([]slack.UserGroup, error) {
-	var out []slack.UserGroup
-	err := c.call(slack.MethodUserGroupsList, func(api *slackgo.Client) error {
-		list, err := api.GetUserGroupsContext(ctx)
-		for i := range list {
-			out = append(out, slack.UserGroup{ID: list[i].ID, Handle: list[i].Handle, Name: list[i].Name})
-		}
-		return err
-	})
-	if e := slack.AsError(err); e != nil && e.Code == noPlan {
-		return nil, nil
-	}
-	return out, err
-}
-
 // CreateConversation implements slack.API.
 func (c *Client) CreateConversation(ctx context.Context, name string, private bool) (slack.Conversation, error) {
 	return c.changed(slack.MethodConversationsCreate, func(api *slackgo.Client) (*slackgo.Channel, error) {
@@ -50,7 +30,7 @@ func (c *Client) changed(method string, do func(*slackgo.Client) (*slackgo.Chann
 		if err != nil {
 			return err
 		}
-		if ch == nil || ch.ID == "" {
+		if ch == nil || !conversationID.MatchString(ch.ID) {
 			return errIncomplete
 		}
 		out = conversation(ch)
@@ -63,13 +43,6 @@ func (c *Client) changed(method string, do func(*slackgo.Client) (*slackgo.Chann
 func (c *Client) ArchiveConversation(ctx context.Context, id string) error {
 	return c.call(slack.MethodConversationsArchive, func(api *slackgo.Client) error {
 		return api.ArchiveConversationContext(ctx, id)
-	})
-}
-
-// UnarchiveConversation implements slack.API.
-func (c *Client) UnarchiveConversation(ctx context.Context, id string) error {
-	return c.call(slack.MethodConversationsUnarchive, func(api *slackgo.Client) error {
-		return api.UnArchiveConversationContext(ctx, id)
 	})
 }
 
@@ -102,15 +75,4 @@ func (c *Client) RemoveFromConversation(ctx context.Context, id, user string) er
 	return c.call(slack.MethodConversationsKick, func(api *slackgo.Client) error {
 		return api.KickUserFromConversationContext(ctx, id, user)
 	})
-}
-
-// ListMembers implements slack.API.
-func (c *Client) ListMembers(ctx context.Context, id, cursor string, limit int) ([]string, string, error) {
-	var out []string
-	var next string
-	err := c.call(slack.MethodConversationsMembers, func(api *slackgo.Client) (err error) {
-		out, next, err = api.GetUsersInConversationContext(ctx, &slackgo.GetUsersInConversationParameters{ChannelID: id, Cursor: cursor, Limit: limit})
-		return err
-	})
-	return out, next, err
 }

@@ -3,9 +3,6 @@ package webapi
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/slack-notifier/slack-notifier/internal/slack"
@@ -34,16 +31,19 @@ type metadata struct {
 	Payload   map[string]string `json:"event_payload"`
 }
 
-// postAnswer holds of the answer what is needed. The message in it is whatever
-// Slack has made of it, and is not to be relied on.
-type postAnswer struct {
+// receipt holds of an answer about one message what is needed. The message in
+// it is whatever Slack has made of it, and is not to be relied on.
+type receipt struct {
 	Channel string          `json:"channel"`
 	TS      string          `json:"ts"`
 	Message json.RawMessage `json:"message"`
-	Warning string          `json:"warning"`
 }
 
-// Post implements slack.Poster.
+// Post implements slack.Poster. A conversation is named by its ID, by the name
+// of a public channel, or by the ID of a user (U…, W…): then the message goes
+// to the bot's direct message with the user, whose ID (D…) is in the receipt.
+// With a name or picture of its own Slack puts it into the user's conversation
+// with Slackbot instead (docs.slack.dev/reference/methods/chat.postMessage).
 func (c *Client) Post(ctx context.Context, conversation string, m slack.Message) (slack.Posted, error) {
 	body := postRequest{
 		Channel: conversation, Text: m.Text, Markdown: m.Markdown, Blocks: m.Blocks, Attachments: m.Attachments,
@@ -53,11 +53,11 @@ func (c *Client) Post(ctx context.Context, conversation string, m slack.Message)
 	if m.Metadata != nil {
 		body.Metadata = &metadata{EventType: m.Metadata.EventType, Payload: m.Metadata.Payload}
 	}
-	var answer postAnswer
+	var answer receipt
 	begin := time.Now()
 	e := c.exchange(ctx, slack.MethodPostMessage, body, &answer)
-	if e == nil && answer.TS == "" {
-		e = &slack.Error{Class: slack.ClassAmbiguous, Method: slack.MethodPostMessage, Reason: "Slack's answer says ok but names no message"}
+	if e == nil {
+		e = answer.ofPost(conversation)
 	}
 	c.observe(slack.MethodPostMessage, label(e), time.Since(begin))
 	if e != nil {
@@ -70,13 +70,40 @@ func (c *Client) Post(ctx context.Context, conversation string, m slack.Message)
 	var stored struct {
 		ThreadTS string `json:"thread_ts"`
 	}
-	if json.Unmarshal(answer.Message, &stored) == nil {
+	if json.Unmarshal(answer.Message, &stored) == nil && timestamp.MatchString(stored.ThreadTS) {
 		posted.ThreadTS = stored.ThreadTS
 	}
-	if answer.Warning != "" {
-		posted.Warnings = []string{answer.Warning}
-	}
 	return posted, nil
+}
+
+// ofPost checks that the receipt is for what was asked. Whatever else it
+// claims is not believed: a message would be edited or deleted by it later.
+func (r receipt) ofPost(asked string) *slack.Error {
+	reason := ""
+	switch {
+	case r.TS == "":
+		reason = "Slack's answer says ok but names no message"
+	case !timestamp.MatchString(r.TS):
+		reason = "Slack's answer says ok but its timestamp is none"
+	case !answersFor(asked, r.Channel):
+		reason = "Slack's answer says ok but names another conversation than the one that was asked for"
+	default:
+		return nil
+	}
+	return &slack.Error{Class: slack.ClassAmbiguous, Method: slack.MethodPostMessage, Reason: reason}
+}
+
+// answersFor reports whether a conversation in an answer is the one that was
+// asked for; for a user it is any direct message, and for a name any channel.
+func answersFor(asked, got string) bool {
+	switch {
+	case userID.MatchString(asked):
+		return directID.MatchString(got)
+	case conversationID.MatchString(asked):
+		return got == asked || got == ""
+	default:
+		return conversationID.MatchString(got) && !directID.MatchString(got)
+	}
 }
 
 // updateRequest is the body of chat.update
@@ -107,90 +134,29 @@ func (c *Client) Update(ctx context.Context, conversation, timestamp string, m s
 	if m.Metadata != nil {
 		body.Metadata = &metadata{EventType: m.Metadata.EventType, Payload: m.Metadata.Payload}
 	}
-	return c.about(ctx, slack.MethodUpdate, body)
+	return c.about(ctx, slack.MethodUpdate, conversation, timestamp, body)
 }
 
 // Delete implements slack.API.
 func (c *Client) Delete(ctx context.Context, conversation, timestamp string) error {
-	return c.about(ctx, slack.MethodDelete, struct {
+	return c.about(ctx, slack.MethodDelete, conversation, timestamp, struct {
 		Channel string `json:"channel"`
 		TS      string `json:"ts"`
 	}{conversation, timestamp})
 }
 
 // about makes a call about one message, of whose answer only the success is
-// read.
-func (c *Client) about(ctx context.Context, method string, body any) error {
-	var answer struct{}
+// read, and that it is about that message where it names one.
+func (c *Client) about(ctx context.Context, method, conversation, timestamp string, body any) error {
+	var answer receipt
 	begin := time.Now()
 	e := c.exchange(ctx, method, body, &answer)
+	if e == nil && (answer.Channel != "" && answer.Channel != conversation || answer.TS != "" && answer.TS != timestamp) {
+		e = &slack.Error{Class: slack.ClassAmbiguous, Method: method, Reason: "Slack's answer says ok but names another message than the one that was asked for"}
+	}
 	c.observe(method, label(e), time.Since(begin))
 	if e != nil {
 		return e
 	}
 	return nil
-}
-
-// page is a page of history, message by message undecoded.
-type page struct {
-	Messages []json.RawMessage `json:"messages"`
-	HasMore  bool              `json:"has_more"`
-	Meta     json.RawMessage   `json:"response_metadata"`
-}
-
-// storedMessage is decoded message by message, so that an odd one spoils
-// nothing but itself.
-type storedMessage struct {
-	TS       string          `json:"ts"`
-	ThreadTS string          `json:"thread_ts"`
-	Metadata json.RawMessage `json:"metadata"`
-}
-
-const defaultHistoryLimit = 200
-
-// History implements slack.API.
-func (c *Client) History(ctx context.Context, q slack.HistoryQuery) ([]slack.StoredMessage, string, error) {
-	method := slack.MethodHistory
-	params := url.Values{"channel": {q.Conversation}, "include_all_metadata": {"true"}}
-	if q.ThreadTS != "" {
-		method = slack.MethodReplies
-		params.Set("ts", q.ThreadTS)
-	}
-	if !q.Oldest.IsZero() {
-		params.Set("oldest", fmt.Sprintf("%d.%06d", q.Oldest.Unix(), q.Oldest.Nanosecond()/1000))
-	}
-	if q.Cursor != "" {
-		params.Set("cursor", q.Cursor)
-	}
-	limit := q.Limit
-	if limit == 0 {
-		limit = defaultHistoryLimit
-	}
-	params.Set("limit", strconv.Itoa(limit))
-	var answer page
-	if err := c.form(ctx, method, params, &answer); err != nil {
-		return nil, "", err
-	}
-	next := answerHead{Meta: answer.Meta}.meta().NextCursor
-	if answer.HasMore && next == "" {
-		return nil, "", &slack.Error{Class: slack.ClassAmbiguous, Method: method, Reason: "Slack's answer says that there is more but not where"}
-	}
-	return decodeHistory(answer.Messages), next, nil
-}
-
-func decodeHistory(raw []json.RawMessage) []slack.StoredMessage {
-	out := make([]slack.StoredMessage, 0, len(raw))
-	for _, one := range raw {
-		var m storedMessage
-		if json.Unmarshal(one, &m) != nil || m.TS == "" {
-			continue
-		}
-		stored := slack.StoredMessage{Timestamp: m.TS, ThreadTS: m.ThreadTS}
-		var meta metadata
-		if json.Unmarshal(m.Metadata, &meta) == nil && meta.EventType != "" {
-			stored.Metadata = &slack.Metadata{EventType: meta.EventType, Payload: meta.Payload}
-		}
-		out = append(out, stored)
-	}
-	return out
 }

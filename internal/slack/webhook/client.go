@@ -75,14 +75,10 @@ func (c *Client) Post(ctx context.Context, _ string, m slack.Message) (slack.Pos
 }
 
 func label(e *slack.Error) string {
-	switch {
-	case e == nil:
-		return "ok"
-	case e.Code != "":
-		return e.Code
-	default:
-		return "no_answer"
-	}
+	return slack.AnswerOf(e, func(code string) bool {
+		_, ok := codes[code]
+		return ok
+	})
 }
 
 func (c *Client) post(ctx context.Context, m slack.Message) *slack.Error {
