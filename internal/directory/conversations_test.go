@@ -98,32 +98,32 @@ func TestDirectMessage(t *testing.T) {
 	b := newBench(t, newFake(), func(o *Options) { o.MaxDirectMessages = 3 })
 	open := func(user string) (string, error) { return b.dir.DirectMessage(t.Context(), b.ws, user, "o") }
 	for range 3 {
-		if id, err := open("U1"); err != nil || id != "D1" {
+		if id, err := open("U0000001"); err != nil || id != "D0000001" {
 			t.Errorf("%q %v", id, err)
 		}
 	}
 	b.Expect(b.api.Calls(slack.MethodConversationsOpen)).To(gomega.Equal(1))
-	b.dir.Invalidate("T1", "D1")
-	_, _ = open("U1")
+	b.dir.Invalidate("T1", "D0000001")
+	_, _ = open("U0000001")
 	b.Expect(b.api.Calls(slack.MethodConversationsOpen)).To(gomega.Equal(2))
 	for i := range 10 {
-		_, _ = open(fmt.Sprint("U", i))
+		_, _ = open(fmt.Sprintf("U000001%d", i))
 	}
 	b.Expect(len(b.dir.dms)).To(gomega.Equal(3), "no more than are to be kept")
 
 	b.api.NextErr(slack.MethodConversationsOpen, &slack.Error{Class: slack.ClassRateLimited, RetryAfter: 9 * time.Second})
-	_, err := open("U77")
+	_, err := open("U0000077")
 	var wait *WaitError
 	b.Expect(errors.As(err, &wait)).To(gomega.BeTrue())
 	b.Expect(wait.At.Sub(b.clock.Now())).To(gomega.Equal(9 * time.Second))
 	b.api.NextErr(slack.MethodConversationsOpen, &slack.Error{Class: slack.ClassUserDeactivated, Code: "user_disabled"})
-	if _, err := open("U78"); slack.ClassOf(err) != slack.ClassUserDeactivated {
+	if _, err := open("U0000078"); slack.ClassOf(err) != slack.ClassUserDeactivated {
 		t.Error(err)
 	}
 	other := b.ws
 	other.BotUserID = "UOTHER"
 	calls := b.api.Calls(slack.MethodConversationsOpen)
-	_, _ = b.dir.DirectMessage(t.Context(), other, "U9", "o")
+	_, _ = b.dir.DirectMessage(t.Context(), other, "U0000019", "o")
 	b.Expect(b.api.Calls(slack.MethodConversationsOpen)).To(gomega.Equal(calls+1), "another bot has conversations of its own")
 }
 

@@ -88,14 +88,19 @@ type Directory struct {
 
 	mu    sync.Mutex
 	ctx   context.Context //nolint:containedctx // the life of the background work, set by Start
-	users map[string]*userList
-	convs map[botKey]*list[slack.Conversation]
-	// infos and emails are single answers, which are kept for a while.
-	infos  map[conversationKey]known[slack.Conversation]
-	emails map[emailKey]known[*slack.User]
-	dms    map[dmKey]string
+	users map[string]*list[user]
+	convs map[botKey]*list[channel]
+	// infos and emails are single answers, which are kept for a while; absent
+	// are single refusals.
+	infos  map[conversationKey]known[versioned]
+	emails map[emailKey]known[slack.User]
+	absent refusals
+	dms    map[dmKey]directMessage
 	groups map[string]*groupList
-	flight singleflight.Group
+	// contradicted conversations have answers that are not to be believed.
+	contradicted map[subjectKey]contradiction
+	lastVersion  uint64
+	flight       singleflight.Group
 }
 
 type (
@@ -104,12 +109,6 @@ type (
 	emailKey        struct{ team, email string }
 	dmKey           struct{ team, bot, user string }
 )
-
-// known is an answer and when it was given.
-type known[T any] struct {
-	value T
-	at    time.Time
-}
 
 // New returns an empty Directory.
 func New(o Options) *Directory {
@@ -136,13 +135,14 @@ func New(o Options) *Directory {
 	}
 	return &Directory{
 		options: o, clock: o.Clock,
-		users: map[string]*userList{}, convs: map[botKey]*list[slack.Conversation]{},
-		infos: map[conversationKey]known[slack.Conversation]{}, emails: map[emailKey]known[*slack.User]{},
-		dms: map[dmKey]string{}, groups: map[string]*groupList{},
+		users: map[string]*list[user]{}, convs: map[botKey]*list[channel]{},
+		infos: map[conversationKey]known[versioned]{}, emails: map[emailKey]known[slack.User]{}, absent: refusals{},
+		dms: map[dmKey]directMessage{}, groups: map[string]*groupList{}, contradicted: map[subjectKey]contradiction{},
 	}
 }
 
-// Start loads lists in the background until ctx ends (manager.Runnable).
+// Start loads lists in the background, and drops what nobody has used for an
+// hour, until ctx ends (manager.Runnable).
 func (d *Directory) Start(ctx context.Context) error {
 	d.mu.Lock()
 	d.ctx = ctx
@@ -153,159 +153,8 @@ func (d *Directory) Start(ctx context.Context) error {
 		l.resume()
 	}
 	d.mu.Unlock()
-	<-ctx.Done()
+	d.sweepOften(ctx)
 	return nil
-}
-
-// userList returns the list of a workspace. The caller holds the lock.
-func (d *Directory) userList(ws Workspace) *userList {
-	l := d.users[ws.TeamID]
-	if l == nil {
-		l = &userList{list: newList(d, ws, "users", slack.MethodUsersList, fetchUsers)}
-		l.sealed = func(e []user) { l.index = newUserIndex(e) }
-		d.users[ws.TeamID] = l
-	}
-	return l
-}
-
-func fetchUsers(ctx context.Context, ws Workspace, cursor string, limit int) ([]user, string, error) {
-	page, next, err := ws.API.ListUsers(ctx, cursor, limit)
-	out := make([]user, len(page))
-	for i := range page {
-		out[i] = compact(page[i])
-	}
-	return out, next, err
-}
-
-// conversationList returns the list that a bot sees. The caller holds the lock.
-func (d *Directory) conversationList(ws Workspace) *list[slack.Conversation] {
-	key := botKey{ws.TeamID, ws.BotUserID}
-	l := d.convs[key]
-	if l == nil {
-		l = newList(d, ws, "conversations", slack.MethodConversationsList, fetchConversations)
-		l.sealed = func([]slack.Conversation) { keepNoted(l) }
-		d.convs[key] = l
-	}
-	return l
-}
-
-// fetchConversations reads what private channels the bot may see too, unless
-// the app lacks the scope for these.
-func fetchConversations(ctx context.Context, ws Workspace, cursor string, limit int) ([]slack.Conversation, string, error) {
-	page, next, err := ws.API.ListConversations(ctx, cursor, limit, true)
-	if e := slack.AsError(err); e != nil && e.Class == slack.ClassMissingScope && e.Needed != "channels:read" {
-		return ws.API.ListConversations(ctx, cursor, limit, false)
-	}
-	return page, next, err
-}
-
-// FindUser finds who is to get a message.
-//
-// It returns *LoadingError (owner is woken), *WaitError (ask again at its At),
-// *NotFoundError (owner is woken after each refresh), *AmbiguousError,
-// *DeactivatedError, *NotMessageableError, or the *slack.Error of a call.
-func (d *Directory) FindUser(ctx context.Context, ws Workspace, q Query, owner string) (slack.User, error) {
-	if q.Email != "" {
-		return d.findEmail(ctx, ws, q.Email, owner)
-	}
-	return d.findName(ws, q.User, owner)
-}
-
-// FindConversation finds a channel by "#name", name or ID (C…, G… or D…).
-//
-// It returns *LoadingError, *WaitError, *NotFoundError or *slack.Error as
-// FindUser does, and for an archived channel both the channel and *ArchivedError.
-func (d *Directory) FindConversation(ctx context.Context, ws Workspace, ref, owner string) (slack.Conversation, error) {
-	found, err := d.findConversation(ctx, ws, ref, owner)
-	if err == nil && found.Archived {
-		return found, &ArchivedError{Conversation: found, In: place(ws)}
-	}
-	return found, err
-}
-
-// DirectMessage returns the conversation (D…) of the bot with a user.
-//
-// It returns *LoadingError, *WaitError or *slack.Error as FindUser does.
-func (d *Directory) DirectMessage(ctx context.Context, ws Workspace, userID, owner string) (string, error) {
-	key := dmKey{ws.TeamID, ws.BotUserID, userID}
-	d.mu.Lock()
-	id, ok := d.dms[key]
-	d.mu.Unlock()
-	if ok {
-		return id, nil
-	}
-	return single(d, "dm/"+ws.TeamID+"/"+ws.BotUserID+"/"+userID, func() (string, error) {
-		if err := d.slot(ws, slack.MethodConversationsOpen, owner+"/"+userID); err != nil {
-			return "", err
-		}
-		id, err := ws.API.OpenDirectMessage(ctx, userID)
-		if err != nil {
-			return "", d.refused(ws, slack.MethodConversationsOpen, err)
-		}
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if len(d.dms) >= d.options.MaxDirectMessages {
-			// Any of them: to open one again costs a call and nothing else.
-			for old := range d.dms {
-				delete(d.dms, old)
-				break
-			}
-		}
-		d.dms[key] = id
-		return id, nil
-	})
-}
-
-// single has equal calls at the same time made once.
-func single[T any](d *Directory, key string, do func() (T, error)) (T, error) {
-	v, err, _ := d.flight.Do(key, func() (any, error) { return do() })
-	out, ok := v.(T)
-	if !ok {
-		return *new(T), err
-	}
-	return out, err
-}
-
-// slot asks for a slot to make a call now.
-func (d *Directory) slot(ws Workspace, method, holder string) error {
-	if at, ok := d.options.Limiter.Reserve(d.clock.Now(), ws.TeamID, method, pacing.Holder{Name: holder, Group: ws.Namespace}); !ok {
-		return &WaitError{Method: method, At: at}
-	}
-	return nil
-}
-
-// refused obeys a 429, which is a wait and no failure.
-func (d *Directory) refused(ws Workspace, method string, err error) error {
-	e := slack.AsError(err)
-	if e.Class != slack.ClassRateLimited {
-		return e
-	}
-	now := d.clock.Now()
-	d.options.Limiter.Penalize(now, ws.TeamID, method, e.RetryAfter)
-	return &WaitError{Method: method, At: now.Add(max(e.RetryAfter, time.Second))}
-}
-
-// Invalidate forgets what is known of a conversation, or of a direct message,
-// because Slack said otherwise (channel_not_found, is_archived, …): the next
-// lookup asks anew.
-func (d *Directory) Invalidate(teamID, conversationID string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for key := range d.infos {
-		if key.team == teamID && key.id == conversationID {
-			delete(d.infos, key)
-		}
-	}
-	for key, id := range d.dms {
-		if key.team == teamID && id == conversationID {
-			delete(d.dms, key)
-		}
-	}
-	for key, l := range d.convs {
-		if key.team == teamID {
-			l.doubt(conversationID)
-		}
-	}
 }
 
 // Stat describes one list in the cache.

@@ -39,6 +39,26 @@ func (e *WaitError) Error() string {
 	return fmt.Sprintf("waits for its turn to call %s, to stay within Slack's rate limit", e.Method)
 }
 
+// ScopeError means that the app lacks the scope without which it can't be known
+// what was asked for: there may be such a user, group or channel, or not. The
+// *slack.Error, of slack.ClassMissingScope, is in its chain.
+type ScopeError struct {
+	// What can't be read, as in "the user groups".
+	What string
+	// Scope that the app needs, as in "usergroups:read".
+	Scope string
+	// In is the workspace, as in "Acme (T0ACME)".
+	In  string
+	Err *slack.Error
+}
+
+func (e *ScopeError) Error() string {
+	return fmt.Sprintf("the app may not read %s of workspace %s: add the bot scope %s to the Slack app, and reinstall the app there", e.What, e.In, e.Scope)
+}
+
+// Unwrap returns what Slack has answered.
+func (e *ScopeError) Unwrap() error { return e.Err }
+
 // NotFoundError means that nobody, or no channel, goes by that name.
 type NotFoundError struct {
 	// What is "user", "e-mail address", "channel" or "user group".
@@ -47,19 +67,50 @@ type NotFoundError struct {
 	Ref string
 	// In is the workspace, as in "Acme (T0ACME)".
 	In string
+	// Near are up to two names that are like it: of people and of user groups,
+	// and of channels that are public. No e-mail address is ever among them.
+	Near []string
+	// Every is how often the name is looked for again; 0 when that is not known.
+	Every time.Duration
 }
 
 func (e *NotFoundError) Error() string {
 	switch e.What {
 	case "channel":
-		return fmt.Sprintf("no channel %q is visible to the bot in workspace %s: check the name, invite the bot when the channel is private, or give the channel's ID", e.Ref, e.In)
+		return fmt.Sprintf("no channel %q is visible to the bot in workspace %s%s check the name, and invite the bot with /invite when the channel is private%s",
+			e.Ref, e.In, e.meant(), e.again("it is looked for again every "))
 	case "e-mail address":
 		return fmt.Sprintf("no active user with the e-mail address %q in workspace %s: check the address, or give the handle or the ID", e.Ref, e.In)
 	case "user group":
-		return fmt.Sprintf("no user group %q in workspace %s: check the handle, and that the group is not disabled", e.Ref, e.In)
+		return fmt.Sprintf("no user group %q in workspace %s%s check the handle, and that the group is not disabled", e.Ref, e.In, e.meant())
 	default:
-		return fmt.Sprintf("no user %q in workspace %s: give the handle, the ID or the e-mail address; the list of users is read again every 10 minutes", e.Ref, e.In)
+		return fmt.Sprintf("no user %q in workspace %s%s give the handle, the e-mail address, or the ID (in Slack: the profile, then \"Copy member ID\")%s",
+			e.Ref, e.In, e.meant(), e.again("the list of users is read again every "))
 	}
+}
+
+// meant asks for a typing error, and leads on to what else can be done.
+func (e *NotFoundError) meant() string {
+	switch len(e.Near) {
+	case 0:
+		return ":"
+	case 1:
+		return fmt.Sprintf("; did you mean %q? Else", e.Near[0])
+	default:
+		return fmt.Sprintf("; did you mean %q or %q? Else", e.Near[0], e.Near[1])
+	}
+}
+
+func (e *NotFoundError) again(text string) string {
+	switch {
+	case e.Every <= 0:
+		return ""
+	case e.Every == time.Minute:
+		return "; " + text + "minute"
+	case e.Every%time.Minute == 0:
+		return fmt.Sprintf("; %s%d minutes", text, e.Every/time.Minute)
+	}
+	return "; " + text + e.Every.String()
 }
 
 // AmbiguousError means that several people go by that name.
@@ -93,7 +144,7 @@ type DeactivatedError struct {
 }
 
 func (e *DeactivatedError) Error() string {
-	return fmt.Sprintf("user %q, %s, is deactivated in workspace %s: name somebody else", e.Ref, describe(e.User), e.In)
+	return fmt.Sprintf("%s is deactivated in workspace %s: name somebody else, or have the account activated again", called(e.Ref, e.User), e.In)
 }
 
 // NotMessageableError means that the user is a bot, which takes no direct
@@ -104,7 +155,7 @@ type NotMessageableError struct {
 }
 
 func (e *NotMessageableError) Error() string {
-	return fmt.Sprintf("user %q, %s, is a bot in workspace %s, and bots can't be sent direct messages: name a person or a channel", e.Ref, describe(e.User), e.In)
+	return fmt.Sprintf("%s is a bot in workspace %s, and bots can't be sent direct messages: name a person or a channel", called(e.Ref, e.User), e.In)
 }
 
 // ArchivedError means that the channel is there, but archived.
@@ -115,6 +166,16 @@ type ArchivedError struct {
 
 func (e *ArchivedError) Error() string {
 	return fmt.Sprintf("channel %q (%s) is archived in workspace %s: unarchive it, or name another channel", e.Conversation.Name, e.Conversation.ID, e.In)
+}
+
+// called names a user by what was written, if that does not stand in the
+// description of the user anyway.
+func called(ref string, u slack.User) string {
+	description := describe(u)
+	if strings.Contains(strings.ToLower(description), strings.ToLower(strings.TrimLeft(ref, "@"))) {
+		return description
+	}
+	return fmt.Sprintf("%s, whom %q names,", description, ref)
 }
 
 // describe names a user by what people know: Yueh Liu (@yueh.liu, U0123).

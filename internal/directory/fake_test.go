@@ -220,6 +220,13 @@ func (b *bench) wakes(owner string) func() int {
 	}
 }
 
+// ticking waits until something waits for the clock, beside the sweep of what
+// is not used.
+func (b *bench) ticking() {
+	b.t.Helper()
+	b.Eventually(b.clock.Waiters).Should(gomega.BeNumerically(">", 1))
+}
+
 // settle repeats a lookup until it gives something else than that it is loading.
 func settle[T any](b *bench, look func() (T, error)) (T, error) {
 	b.t.Helper()

@@ -12,23 +12,31 @@ import (
 // who asks makes the call and has the answer at once. Its fields are guarded
 // by the Directory's lock.
 type groupList struct {
-	byHandle map[string]slack.UserGroup
-	loadedAt time.Time
-	// failure is why the last reading was refused, and for which credential.
-	failure    *slack.Error
-	failedAt   time.Time
-	failedWith string
+	// byName has them by handle and by ID, in lower case. It is not changed
+	// once it is there.
+	byName map[string]slack.UserGroup
+	// loadedAt is when they were read, and used when somebody asked last.
+	loadedAt, used time.Time
+	// refused are the credentials that Slack has lately refused the groups.
+	refused refusals
 	// missing owners did not find what they looked for; they are woken when
 	// the list has been read again.
 	missing map[string]struct{}
 }
 
-// FindGroup finds a user group by its handle, with or without "@".
+// FindGroup finds a user group by its handle, with or without "@", by its ID
+// (S…) or by <!subteam^S…>.
 //
-// It returns *WaitError (ask again at its At), *NotFoundError (owner is woken
-// when somebody has had the groups read again), or the *slack.Error of the call.
+// It returns *WaitError (ask again at its At), *NotFoundError (there is no such
+// group; owner is woken when somebody has had the groups read again),
+// *ScopeError (it can't be known whether there is one), or the *slack.Error of
+// the call.
 func (d *Directory) FindGroup(ctx context.Context, ws Workspace, handle, owner string) (slack.UserGroup, error) {
-	want := strings.ToLower(strings.TrimPrefix(strings.TrimSpace(handle), "@"))
+	r := parseGroup(handle)
+	want := r.name
+	if r.id != "" {
+		want = strings.ToLower(r.id)
+	}
 	group, found, fresh := d.knownGroup(ws, want)
 	if !fresh {
 		err := d.readGroups(ctx, ws, owner)
@@ -43,18 +51,35 @@ func (d *Directory) FindGroup(ctx context.Context, ws Workspace, handle, owner s
 		return group, nil
 	}
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.groupList(ws).missing[owner] = struct{}{}
-	return slack.UserGroup{}, &NotFoundError{What: "user group", Ref: handle, In: place(ws)}
+	l := d.groupList(ws)
+	l.missing[owner] = struct{}{}
+	groups := l.byName
+	d.mu.Unlock()
+	return slack.UserGroup{}, &NotFoundError{What: "user group", Ref: handle, In: place(ws), Near: nearGroups(groups, want)}
+}
+
+// nearGroups returns the handles that are most like one that was not found.
+func nearGroups(groups map[string]slack.UserGroup, want string) []string {
+	n := newNearest(want)
+	if !n.possible() {
+		return nil
+	}
+	for name, g := range groups {
+		if name != strings.ToLower(g.ID) {
+			n.look(g.Handle)
+		}
+	}
+	return n.names()
 }
 
 // groupList returns the groups of a workspace. The caller holds the lock.
 func (d *Directory) groupList(ws Workspace) *groupList {
 	l := d.groups[ws.TeamID]
 	if l == nil {
-		l = &groupList{missing: map[string]struct{}{}}
+		l = &groupList{missing: map[string]struct{}{}, refused: refusals{}}
 		d.groups[ws.TeamID] = l
 	}
+	l.used = d.clock.Now()
 	return l
 }
 
@@ -64,7 +89,7 @@ func (d *Directory) knownGroup(ws Workspace, want string) (group slack.UserGroup
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := d.groupList(ws)
-	group, found = l.byHandle[want]
+	group, found = l.byName[want]
 	keep := d.options.MissEvery
 	if found {
 		keep = d.options.RefreshEvery
@@ -72,74 +97,82 @@ func (d *Directory) knownGroup(ws Workspace, want string) (group slack.UserGroup
 	return group, found, !l.loadedAt.IsZero() && d.clock.Since(l.loadedAt) < keep
 }
 
-// readGroups reads the groups, once for all who ask at the same time.
-func (d *Directory) readGroups(ctx context.Context, ws Workspace, owner string) error {
+// groupsRefused is why the groups can't be read with these credentials, nil
+// when it may be tried. What a person has to mend is remembered, so that not
+// every notification asks again.
+func (d *Directory) groupsRefused(ws Workspace) error {
 	d.mu.Lock()
-	l := d.groupList(ws)
-	refused := l.failure
-	if l.failedWith != ws.Credential || d.clock.Since(l.failedAt) >= d.options.MissEvery {
-		refused = nil
+	defer d.mu.Unlock()
+	e := d.groupList(ws).refused.of(ws.Credential, d.clock.Now().Add(-d.options.MissEvery))
+	if e == nil {
+		return nil
 	}
-	d.mu.Unlock()
-	if refused != nil {
-		return refused
+	return refusedFor("the user groups", groupsScope, ws, e)
+}
+
+const groupsScope = "usergroups:read"
+
+// readGroups reads the groups, once for all who ask at the same time with the
+// same credentials.
+func (d *Directory) readGroups(ctx context.Context, ws Workspace, owner string) error {
+	if err := d.groupsRefused(ws); err != nil {
+		return err
 	}
-	_, err := single(d, "groups/"+ws.TeamID+"/"+ws.Credential, func() (struct{}, error) {
-		return struct{}{}, d.askGroups(ctx, ws, owner)
+	_, err, _ := d.flight.Do("groups/"+ws.TeamID+"/"+ws.Namespace+"/"+ws.Credential, func() (any, error) {
+		if err := d.groupsRefused(ws); err != nil {
+			return nil, err
+		}
+		return nil, d.askGroups(ctx, ws, owner)
 	})
 	return err
 }
 
 func (d *Directory) askGroups(ctx context.Context, ws Workspace, owner string) error {
-	// All who wait want the same list, so one slot does.
-	if err := d.slot(ws, slack.MethodUserGroupsList, "groups/"+ws.TeamID); err != nil {
+	// All of a namespace who wait want the same list, so one slot does.
+	if err := d.slot(ws, slack.MethodUserGroupsList, "directory/"+ws.Namespace); err != nil {
 		return err
 	}
 	begin := d.clock.Now()
 	groups, err := ws.API.ListUserGroups(ctx)
 	load := Load{TeamID: ws.TeamID, List: "usergroups", Entries: len(groups), Took: d.clock.Since(begin)}
-	if err != nil {
-		err = d.refused(ws, slack.MethodUserGroupsList, err)
-		d.groupsRefused(ws, err)
-		if load.Err = slack.AsError(err); load.Err != nil {
-			d.options.Observe(load)
+	if err == nil {
+		d.options.Observe(load)
+		for _, waiting := range d.takeGroups(ws, groups) {
+			if waiting != owner {
+				d.options.Wake(waiting)
+			}
 		}
-		return err
+		return nil
 	}
-	d.options.Observe(load)
-	for _, waiting := range d.takeGroups(ws, groups) {
-		if waiting != owner {
-			d.options.Wake(waiting)
-		}
-	}
-	return nil
-}
-
-// groupsRefused remembers what a person has to mend, so that not every
-// notification asks again.
-func (d *Directory) groupsRefused(ws Workspace, err error) {
 	e := slack.AsError(err)
-	if e == nil || e.Class.Transient() {
-		return
+	if e.Class == slack.ClassRateLimited {
+		return d.refused(ws, slack.MethodUserGroupsList, e)
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	l := d.groupList(ws)
-	l.failure, l.failedAt, l.failedWith = e, d.clock.Now(), ws.Credential
+	if !e.Class.Transient() {
+		d.mu.Lock()
+		d.groupList(ws).refused.add(ws.Credential, e, begin)
+		d.mu.Unlock()
+	}
+	load.Err = e
+	d.options.Observe(load)
+	return refusedFor("the user groups", groupsScope, ws, e)
 }
 
 // takeGroups stores the groups and returns who had missed one.
 func (d *Directory) takeGroups(ws Workspace, groups []slack.UserGroup) []string {
-	byHandle := make(map[string]slack.UserGroup, len(groups))
-	for _, g := range groups {
-		if g.Handle != "" {
-			byHandle[strings.ToLower(g.Handle)] = g
-		}
+	byName := make(map[string]slack.UserGroup, 2*len(groups))
+	for _, g := range groups[:min(len(groups), maxAnswers)] {
+		byName[strings.ToLower(g.ID)] = g
 	}
+	for _, g := range groups[:min(len(groups), maxAnswers)] {
+		byName[strings.ToLower(g.Handle)] = g
+	}
+	delete(byName, "")
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := d.groupList(ws)
-	l.byHandle, l.loadedAt, l.failure = byHandle, d.clock.Now(), nil
+	l.byName, l.loadedAt = byName, d.clock.Now()
+	delete(l.refused, ws.Credential)
 	owners := make([]string, 0, len(l.missing))
 	for owner := range l.missing {
 		owners = append(owners, owner)

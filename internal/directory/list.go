@@ -2,326 +2,316 @@ package directory
 
 import (
 	"context"
-	"math/rand/v2"
-	"slices"
 	"time"
 
-	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
+
+// source says what a list is and how a page of it is read.
+type source[E entry] struct {
+	team string
+	// kind is "users" or "conversations"; noun is what people call the entries.
+	kind, noun string
+	method     string
+	// scope is the one that reading takes, for when Slack does not name it.
+	scope string
+	// holder names the list to the Limiter.
+	holder string
+	keys   []func(E) string
+	fetch  func(ctx context.Context, ws Workspace, p pageQuery) ([]E, string, error)
+	// narrower reports whether a refusal can be met by reading less.
+	narrower func(*slack.Error) bool
+	// elsewhere finds an entry in another list of the workspace, so that equal
+	// ones share their text; the caller holds the lock. It may be nil.
+	elsewhere func(id string) (E, bool)
+}
+
+// pageQuery asks for one page; narrow leaves out what a scope is lacking for.
+type pageQuery struct {
+	cursor string
+	limit  int
+	narrow bool
+}
 
 // list is one of Slack's lists, read page by page in the background. While it
 // is read anew, the last complete one goes on answering. Its fields are
 // guarded by the Directory's lock.
-type list[E any] struct {
-	d      *Directory
-	kind   string
-	method string
-	fetch  func(ctx context.Context, ws Workspace, cursor string, limit int) ([]E, string, error)
-	// sealed is told of a complete list.
-	sealed func([]E)
+type list[E entry] struct {
+	source[E]
+	d *Directory
 
-	// ws is where to read, with the credentials of who asked last.
-	ws Workspace
-	// complete is the last whole list; partial is what has been read of the
-	// next one.
-	complete, partial []E
-	loadedAt          time.Time
-	// begun is when the reading that is under way, or the last one, began;
-	// completeFrom is when that of the last whole list did.
-	begun, completeFrom time.Time
-	loading             bool
-	cause               *slack.Error
-	// failure is why the last reading was given up, and for which credential.
-	failure    *slack.Error
-	failedAt   time.Time
-	failedWith string
+	// whole is the last whole list, nil when there is none; from is when its
+	// reading began, and loadedAt when that ended.
+	whole          *snapshot[E]
+	from, loadedAt time.Time
+	// reading is under way when it is not nil.
+	reading *reading[E]
+	// refused are the credentials that Slack has lately refused the list.
+	refused refusals
+	// used is when somebody asked last.
+	used time.Time
 
-	// waiting owners, each with what would answer it from a page: by the names
-	// that it waits for.
-	waiting map[string]map[string]func(E) bool
+	// waiting owners get an answer from a page or from the whole list.
+	waiting map[string]*waiter
 	// missing owners did not find what they looked for; they are woken when
-	// the list has been read again. missed are the names that a refresh has
-	// been made for already.
-	missing map[string]struct{}
-	missed  map[string]struct{}
-	// refresh is the timer of the next refresh, at refreshAt.
-	refreshAt time.Time
-	// doubted conversations are asked for one by one.
-	doubted map[string]struct{}
-	// noted entries are newer than what the reading under way may bring.
-	noted []E
+	// the list has been read again, with their credentials if need be.
+	missing map[string]Workspace
+	// missed has for each name that a whole list did not have when it was first
+	// looked for: one that was read later need not be read again for it.
+	missed map[string]time.Time
+	// near are the names that are like one that was not found.
+	near map[string][]string
+	// refreshAt is when the list is read next without anybody asking.
+	refreshAt   time.Time
+	stopRefresh context.CancelFunc
+
+	// newer are entries that a single call has told of since the list was read.
+	newer map[string]noted[E]
+	// doubted entries, and since when, are asked for one by one.
+	doubted map[string]time.Time
 }
 
-func newList[E any](d *Directory, ws Workspace, kind, method string,
-	fetch func(context.Context, Workspace, string, int) ([]E, string, error)) *list[E] {
+// waiter is an owner who waits, and whose credentials may be used for that.
+type waiter struct {
+	ws Workspace
+	// names that it waits for; true when the first page with the name answers.
+	names map[string]bool
+}
+
+// noted is an entry and when Slack told of it.
+type noted[E entry] struct {
+	entry E
+	at    time.Time
+}
+
+// Bounds of what is remembered for one list.
+const (
+	maxMissed = 10_000
+	maxNear   = 1_000
+	maxNewer  = 10_000
+)
+
+func newList[E entry](d *Directory, s source[E]) *list[E] {
+	if s.narrower == nil {
+		s.narrower = func(*slack.Error) bool { return false }
+	}
 	return &list[E]{
-		d: d, kind: kind, method: method, fetch: fetch, sealed: func([]E) {}, ws: ws,
-		waiting: map[string]map[string]func(E) bool{}, missing: map[string]struct{}{}, missed: map[string]struct{}{},
-		doubted: map[string]struct{}{},
+		source: s, d: d, used: d.clock.Now(), refused: refusals{}, waiting: map[string]*waiter{}, missing: map[string]Workspace{},
+		missed: map[string]time.Time{}, near: map[string][]string{}, newer: map[string]noted[E]{}, doubted: map[string]time.Time{},
 	}
 }
 
-// use notes who asks, and has an old list read again.
+// use has an old list read again, if the credentials of who asks do for that.
 func (l *list[E]) use(ws Workspace) {
-	l.ws = ws
-	if l.ready() && !l.loading && l.age() >= l.d.options.RefreshEvery {
-		l.load()
+	l.used = l.d.clock.Now()
+	if l.ready() && l.age() >= l.d.options.RefreshEvery {
+		l.load(ws)
 	}
 }
 
 // ready reports whether there is a whole list to answer from.
-func (l *list[E]) ready() bool { return !l.loadedAt.IsZero() }
+func (l *list[E]) ready() bool { return l.whole != nil }
 
 func (l *list[E]) age() time.Duration { return l.d.clock.Since(l.loadedAt) }
 
-// await returns why there is no answer yet, and has owner woken.
-func (l *list[E]) await(owner, name string, match func(E) bool) error {
-	if !l.ready() && !l.loading && l.failure != nil && l.failedWith == l.ws.Credential &&
-		l.d.clock.Since(l.failedAt) < l.d.options.MissEvery {
-		return l.failure
+// refusal is why the list can't be read with these credentials, nil when it
+// may be tried.
+func (l *list[E]) refusal(ws Workspace) error {
+	e := l.refused.of(ws.Credential, l.d.clock.Now().Add(-l.d.options.MissEvery))
+	if e == nil {
+		return nil
 	}
-	if l.waiting[owner] == nil {
-		l.waiting[owner] = map[string]func(E) bool{}
-	}
-	l.waiting[owner][name] = match
-	l.load()
-	return &LoadingError{What: "the " + l.noun() + " of workspace " + place(l.ws), Cause: l.cause, Again: l.ready()}
+	return refusedFor("the "+l.noun, l.scope, ws, e)
 }
 
-func (l *list[E]) noun() string {
-	if l.kind == "conversations" {
-		return "channels"
+// await returns why there is no answer yet, and has owner woken; anyPage when
+// the first page with the name answers.
+func (l *list[E]) await(ws Workspace, owner, name string, anyPage bool) error {
+	if err := l.refusal(ws); err != nil {
+		l.missing[owner] = ws
+		return err
 	}
-	return l.kind
+	w := l.waiting[owner]
+	if w == nil {
+		w = &waiter{names: map[string]bool{}}
+		l.waiting[owner] = w
+	}
+	w.ws, w.names[name] = ws, anyPage
+	l.load(ws)
+	return &LoadingError{What: "the " + l.noun + " of workspace " + place(ws), Cause: l.cause(ws), Again: l.ready()}
+}
+
+// cause is the failure that the reading has lately had with these credentials.
+func (l *list[E]) cause(ws Workspace) *slack.Error {
+	if l.reading == nil {
+		return nil
+	}
+	return l.reading.causes[ws.Credential]
 }
 
 // miss decides what to do for a name that a whole list does not have: nil when
 // it is not to be found for now, or a *LoadingError when the list is read once
 // more for it.
-func (l *list[E]) miss(name, owner string) error {
-	if l.loading {
-		return l.await(owner, name, nil)
-	}
-	l.missing[owner] = struct{}{}
-	if _, again := l.missed[name]; again {
-		l.schedule(l.loadedAt.Add(l.d.options.RefreshEvery))
+func (l *list[E]) miss(ws Workspace, name, owner string) error {
+	now, o := l.d.clock.Now(), l.d.options
+	first, again := l.missed[name]
+	if again && !l.from.Before(first) {
+		l.missing[owner] = ws
+		l.schedule(l.loadedAt.Add(o.RefreshEvery))
 		return nil
 	}
-	if len(l.missed) > 10_000 {
-		clear(l.missed)
+	if !again {
+		if len(l.missed) >= maxMissed {
+			clear(l.missed)
+		}
+		// A list that began at this very instant may have been read before.
+		l.missed[name] = now.Add(1)
 	}
-	l.missed[name] = struct{}{}
-	if l.age() >= l.d.options.MissEvery {
-		return l.await(owner, name, nil)
+	switch {
+	case l.refusal(ws) != nil:
+		l.missing[owner] = ws
+		l.schedule(now.Add(o.MissEvery))
+	case l.reading != nil || l.age() >= o.MissEvery:
+		return l.await(ws, owner, name, false)
+	default:
+		l.missing[owner] = ws
+		l.schedule(l.loadedAt.Add(o.MissEvery))
 	}
-	l.schedule(l.loadedAt.Add(l.d.options.MissEvery))
 	return nil
 }
 
 // schedule has the list read again at a time, if nothing does so before.
 func (l *list[E]) schedule(at time.Time) {
-	if !l.refreshAt.IsZero() && !at.Before(l.refreshAt) || l.d.ctx == nil {
+	if !l.refreshAt.IsZero() && !at.Before(l.refreshAt) || l.d.ctx == nil || l.reading != nil {
 		return
 	}
-	l.refreshAt = at
+	l.unschedule()
+	ctx, stop := context.WithCancel(l.d.ctx)
+	l.refreshAt, l.stopRefresh = at, stop
 	timer := l.d.clock.NewTimer(max(at.Sub(l.d.clock.Now()), 0))
-	ctx := l.d.ctx
 	go func() {
 		defer timer.Stop()
+		defer stop()
 		select {
 		case <-ctx.Done():
 		case <-timer.C():
 			l.d.mu.Lock()
 			defer l.d.mu.Unlock()
-			if l.refreshAt.Equal(at) {
-				l.refreshAt = time.Time{}
-				l.load()
+			if ctx.Err() == nil {
+				l.unschedule()
+				l.load(Workspace{})
 			}
 		}
 	}()
 }
 
-// load begins to read the list, once.
-func (l *list[E]) load() {
-	if l.loading {
+func (l *list[E]) unschedule() {
+	if l.stopRefresh != nil {
+		l.stopRefresh()
+	}
+	l.refreshAt, l.stopRefresh = time.Time{}, nil
+}
+
+// load begins to read the list, once: with the credentials of who asks, or of
+// another who waits where those are refused.
+func (l *list[E]) load(ws Workspace) {
+	if l.reading != nil {
 		return
 	}
-	l.loading, l.partial, l.cause, l.failure, l.refreshAt, l.noted = true, nil, nil, nil, time.Time{}, nil
-	l.begun = l.d.clock.Now()
+	if ws.API == nil || l.refusal(ws) != nil {
+		next, ok := l.successor("", nil)
+		if !ok {
+			return
+		}
+		ws = next
+	}
+	l.unschedule()
+	l.reading = &reading[E]{
+		ws: ws, begun: l.d.clock.Now(), fresh: map[string]int32{}, causes: map[string]*slack.Error{}, cancel: func() {},
+	}
 	l.resume()
 }
 
-// resume reads on when the Directory has been started.
-func (l *list[E]) resume() {
-	if l.loading && l.d.ctx != nil {
-		go l.read(l.d.ctx)
+// successor returns credentials of one who waits that Slack has not refused,
+// other than those of the given name; those that have not failed go first.
+func (l *list[E]) successor(current string, failed map[string]*slack.Error) (found Workspace, ok bool) {
+	usable := func(ws Workspace) bool {
+		return (ws.Credential != current || current == "") && ws.API != nil && l.refusal(ws) == nil
 	}
-}
-
-// read reads the list from the first page to the last.
-func (l *list[E]) read(ctx context.Context) {
-	begin := l.d.clock.Now()
-	cursor, failures := "", 0
-	for ctx.Err() == nil {
-		ws := l.credentials()
-		if !l.slot(ctx, ws) {
-			return
-		}
-		page, next, err := l.fetch(ctx, ws, cursor, l.d.options.PageSize)
-		e := slack.AsError(err)
-		switch {
-		case e == nil:
-			failures = 0
-			if l.take(page, next == "") {
-				l.d.options.Observe(Load{TeamID: ws.TeamID, List: l.kind, Entries: l.size(), Took: l.d.clock.Since(begin)})
-				return
-			}
-			cursor = next
-		case e.Class == slack.ClassRateLimited:
-			l.d.options.Limiter.Penalize(l.d.clock.Now(), ws.TeamID, l.method, e.RetryAfter)
-		case e.Class == slack.ClassInvalidCursor:
-			cursor = ""
-			l.restart()
-		case !e.Class.Transient():
-			l.fail(e, ws)
-			l.d.options.Observe(Load{TeamID: ws.TeamID, List: l.kind, Took: l.d.clock.Since(begin), Err: e})
-			return
-		default:
-			failures++
-			l.stumble(e)
-			if !l.pause(ctx, backoff(failures)) {
-				return
-			}
-		}
-	}
-}
-
-// backoff with full jitter, from a second to a minute.
-func backoff(failures int) time.Duration {
-	limit := min(time.Minute, time.Second<<min(failures-1, 6))
-	return limit/2 + rand.N(limit/2+1)
-}
-
-func (l *list[E]) credentials() Workspace {
-	l.d.mu.Lock()
-	defer l.d.mu.Unlock()
-	return l.ws
-}
-
-func (l *list[E]) size() int {
-	l.d.mu.Lock()
-	defer l.d.mu.Unlock()
-	return len(l.complete)
-}
-
-// slot waits for a slot to read a page; false when ctx has ended.
-func (l *list[E]) slot(ctx context.Context, ws Workspace) bool {
-	for {
-		now := l.d.clock.Now()
-		at, ok := l.d.options.Limiter.Reserve(now, ws.TeamID, l.method, pacing.Holder{Name: "list/" + ws.BotUserID})
-		if ok {
-			return true
-		}
-		if !l.pause(ctx, at.Sub(now)) {
+	offer := func(ws Workspace) bool { // true when no better one can come
+		if !usable(ws) {
 			return false
 		}
+		found, ok = ws, true
+		return failed[ws.Credential] == nil
+	}
+	for _, w := range l.waiting {
+		if offer(w.ws) {
+			return found, true
+		}
+	}
+	for _, ws := range l.missing {
+		if offer(ws) {
+			return found, true
+		}
+	}
+	return found, ok
+}
+
+// resume reads when the Directory has been started.
+func (l *list[E]) resume() {
+	if r := l.reading; r != nil && l.d.ctx != nil && r.ctx == nil {
+		r.ctx, r.cancel = context.WithCancel(l.d.ctx)
+		go l.read(r)
 	}
 }
 
-func (l *list[E]) pause(ctx context.Context, d time.Duration) bool {
-	timer := l.d.clock.NewTimer(max(d, time.Millisecond))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C():
-		return true
-	}
-}
-
-// take adds a page, wakes whom it answers, and reports whether it was the last.
-func (l *list[E]) take(page []E, last bool) bool {
-	l.d.mu.Lock()
-	var woken []string
-	l.partial = append(l.partial, page...)
-	l.cause = nil
-	for owner, names := range l.waiting {
-		if last || answers(page, names) {
-			woken = append(woken, owner)
+// forget stops using credentials: a reading goes on with those of another who
+// waits, or ends. It returns the owners to wake.
+func (l *list[E]) forget(credential string) []string {
+	delete(l.refused, credential)
+	var owners []string
+	for owner, w := range l.waiting {
+		if w.ws.Credential == credential {
+			owners = append(owners, owner)
 			delete(l.waiting, owner)
 		}
 	}
-	if last {
-		l.complete, l.partial, l.loading, l.loadedAt = l.partial, nil, false, l.d.clock.Now()
-		l.completeFrom = l.begun
-		l.sealed(l.complete)
-		clear(l.doubted)
-		for owner := range l.missing {
-			woken = append(woken, owner)
-		}
-		clear(l.missing)
-	}
-	l.d.mu.Unlock()
-	l.wake(woken)
-	return last
-}
-
-// answers reports whether a page has something that is waited for.
-func answers[E any](page []E, names map[string]func(E) bool) bool {
-	for _, match := range names {
-		if match != nil && slices.ContainsFunc(page, match) {
-			return true
+	for owner, ws := range l.missing {
+		if ws.Credential == credential {
+			delete(l.missing, owner)
 		}
 	}
-	return false
-}
-
-func (l *list[E]) restart() {
-	l.d.mu.Lock()
-	defer l.d.mu.Unlock()
-	l.partial = nil
-}
-
-// stumble notes a failure that passes, and tells those who wait of the first.
-func (l *list[E]) stumble(e *slack.Error) {
-	l.d.mu.Lock()
-	first := l.cause == nil
-	l.cause = e
-	owners := make([]string, 0, len(l.waiting))
-	for owner := range l.waiting {
-		owners = append(owners, owner)
+	if r := l.reading; r != nil && r.ws.Credential == credential {
+		if next, ok := l.successor(credential, r.causes); ok {
+			r.goOnWith(next)
+		} else {
+			l.abandon()
+		}
 	}
-	l.d.mu.Unlock()
-	if first {
-		l.wake(owners)
+	if len(l.missing) == 0 {
+		l.unschedule()
+	}
+	return owners
+}
+
+// abandon ends the reading that is under way.
+func (l *list[E]) abandon() {
+	if l.reading != nil {
+		l.reading.cancel()
+		l.reading = nil
 	}
 }
 
-// fail gives the reading up.
-func (l *list[E]) fail(e *slack.Error, ws Workspace) {
-	l.d.mu.Lock()
-	l.loading, l.partial, l.failure, l.failedAt, l.failedWith = false, nil, e, l.d.clock.Now(), ws.Credential
-	owners := make([]string, 0, len(l.waiting))
-	for owner := range l.waiting {
-		owners = append(owners, owner)
-	}
-	clear(l.waiting)
-	l.d.mu.Unlock()
-	l.wake(owners)
+// stop ends all that goes on for the list, which is not used any more.
+func (l *list[E]) stop() {
+	l.abandon()
+	l.unschedule()
 }
-
-func (l *list[E]) wake(owners []string) {
-	for _, owner := range owners {
-		l.d.options.Wake(owner)
-	}
-}
-
-func (l *list[E]) doubt(id string) { l.doubted[id] = struct{}{} }
 
 func (l *list[E]) stat() Stat {
 	return Stat{
-		TeamID: l.ws.TeamID, List: l.kind, Entries: len(l.complete), LoadedAt: l.loadedAt,
-		Loading: l.loading, Waiting: len(l.waiting),
+		TeamID: l.team, List: l.kind, Entries: l.whole.size(), LoadedAt: l.loadedAt,
+		Loading: l.reading != nil, Waiting: len(l.waiting),
 	}
 }

@@ -2,117 +2,157 @@ package directory
 
 import (
 	"context"
-	"regexp"
+	"errors"
 	"slices"
 	"strings"
 
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
-// user is a slack.User in a form that 100,000 of do not weigh much: the strings
-// of a page would otherwise keep the whole page alive.
+// user is a slack.User in one piece.
 type user struct {
-	id, name, display, real, email string
-	deleted, bot                   bool
+	// text is the ID, handle, display name, real name and e-mail address; ends
+	// are the ends of all but the last.
+	text         string
+	ends         [4]uint16
+	deleted, bot bool
 }
 
 func compact(u slack.User) user {
-	all := strings.Clone(u.ID + u.Name + u.DisplayName + u.RealName + u.Email)
-	next := func(n int) string {
-		part := all[:n]
-		all = all[n:]
-		return part
-	}
-	return user{
-		id: next(len(u.ID)), name: next(len(u.Name)), display: next(len(u.DisplayName)),
-		real: next(len(u.RealName)), email: next(len(u.Email)), deleted: u.Deleted, bot: u.Bot,
-	}
-}
-
-func (u user) slack() slack.User {
-	return slack.User{ID: u.id, Name: u.name, DisplayName: u.display, RealName: u.real, Email: u.email, Deleted: u.deleted, Bot: u.bot}
-}
-
-// userList is the list of a workspace's users, with the index of the last
-// complete one.
-type userList struct {
-	*list[user]
-	index userIndex
-}
-
-// userIndex finds users by name in a whole list. An index of numbers is a
-// fifth of the size of maps.
-type userIndex struct{ id, name, display, real, email []int32 }
-
-func newUserIndex(users []user) userIndex {
-	by := func(key func(user) string) []int32 {
-		keys := make([]string, len(users))
-		order := make([]int32, 0, len(users))
-		for i := range users {
-			if keys[i] = strings.ToLower(key(users[i])); keys[i] != "" {
-				order = append(order, int32(i)) //nolint:gosec // a workspace has fewer than 2³¹ users
-			}
-		}
-		slices.SortFunc(order, func(a, b int32) int { return strings.Compare(keys[a], keys[b]) })
-		return slices.Clip(order)
-	}
-	return userIndex{
-		id: by(userID), name: by(userName), display: by(userDisplay), real: by(userReal), email: by(userEmail),
-	}
-}
-
-func userID(u user) string      { return u.id }
-func userName(u user) string    { return u.name }
-func userDisplay(u user) string { return u.display }
-func userReal(u user) string    { return u.real }
-func userEmail(u user) string   { return u.email }
-
-// match returns the users whose key is the wanted one, in lower case.
-func match(users []user, order []int32, key func(user) string, want string) []user {
-	i, _ := slices.BinarySearchFunc(order, want, func(at int32, want string) int {
-		return strings.Compare(strings.ToLower(key(users[at])), want)
-	})
-	var out []user
-	for ; i < len(order) && strings.ToLower(key(users[order[i]])) == want; i++ {
-		out = append(out, users[order[i]])
+	fields := [...]*string{&u.ID, &u.Name, &u.DisplayName, &u.RealName, &u.Email}
+	out := user{text: pack(fields[:]...), deleted: u.Deleted, bot: u.Bot}
+	end := 0
+	for i := range out.ends {
+		end += len(*fields[i])
+		out.ends[i] = uint16(end) //nolint:gosec // see maxField
 	}
 	return out
 }
 
-var userIDForm = regexp.MustCompile(`^[UW][A-Z0-9]{6,}$`)
+func (u user) id() string      { return u.text[:u.ends[0]] }
+func (u user) name() string    { return u.text[u.ends[0]:u.ends[1]] }
+func (u user) display() string { return u.text[u.ends[1]:u.ends[2]] }
+func (u user) real() string    { return u.text[u.ends[2]:u.ends[3]] }
+func (u user) email() string   { return u.text[u.ends[3]:] }
+func (u user) live() bool      { return !u.deleted }
+
+func (u user) slack() slack.User {
+	return slack.User{
+		ID: u.id(), Name: u.name(), DisplayName: u.display(), RealName: u.real(), Email: u.email(), Deleted: u.deleted, Bot: u.bot,
+	}
+}
+
+// The other keys of users.
+const (
+	byDisplay = 2
+	byReal    = 3
+	byEmail   = 4
+)
+
+var userKeys = []func(user) string{byID: user.id, byName: user.name, byDisplay: user.display, byReal: user.real, byEmail: user.email}
+
+// userList returns the list of a workspace. The caller holds the lock.
+func (d *Directory) userList(ws Workspace) *list[user] {
+	l := d.users[ws.TeamID]
+	if l == nil {
+		l = newList(d, source[user]{
+			team: ws.TeamID, kind: "users", noun: "users", method: slack.MethodUsersList, scope: "users:read",
+			holder: "list", keys: userKeys, fetch: fetchUsers,
+		})
+		d.users[ws.TeamID] = l
+	}
+	return l
+}
+
+func fetchUsers(ctx context.Context, ws Workspace, p pageQuery) ([]user, string, error) {
+	page, next, err := ws.API.ListUsers(ctx, p.cursor, p.limit)
+	out := make([]user, len(page))
+	for i := range page {
+		out[i] = compact(page[i])
+	}
+	return out, next, err
+}
+
+// FindUser finds who is to get a message. An ID is taken as it is, without a
+// call, unless the list of users knows better.
+//
+// It returns *LoadingError (owner is woken), *WaitError (ask again at its At),
+// *NotFoundError (owner is woken after each refresh), *AmbiguousError,
+// *DeactivatedError, *NotMessageableError, *ScopeError, or the *slack.Error of
+// a call. A refusal is that of the credentials that are asked with.
+func (d *Directory) FindUser(ctx context.Context, ws Workspace, q Query, owner string) (slack.User, error) {
+	if q.Email != "" {
+		return d.findEmail(ctx, ws, q.Email, owner)
+	}
+	found, l, err := d.findName(ws, q.User, owner)
+	var missing *NotFoundError
+	if errors.As(err, &missing) {
+		tell := func(u user) bool { return !u.deleted && !u.bot }
+		missing.Near = l.like(parseUser(q.User).name, tell, byName, byDisplay, byReal)
+	}
+	return found, err
+}
 
 // findName finds a user by handle, name or ID.
-func (d *Directory) findName(ws Workspace, ref, owner string) (slack.User, error) {
-	ref = strings.TrimSpace(ref)
-	want := strings.ToLower(strings.TrimPrefix(ref, "@"))
+func (d *Directory) findName(ws Workspace, ref, owner string) (slack.User, *list[user], error) {
+	r := parseUser(ref)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := d.userList(ws)
 	l.use(ws)
-	if userIDForm.MatchString(ref) {
-		if l.ready() {
-			if found := match(l.complete, l.index.id, userID, strings.ToLower(ref)); len(found) == 1 {
-				return judge(ws, ref, found[0])
-			}
-		}
-		return slack.User{ID: ref}, nil
+	if r.id == "" && r.maybe != "" && !l.isName(r) {
+		r.id = r.maybe
 	}
+	if r.id != "" {
+		if found, ok := l.whole.get(r.id); ok {
+			u, err := judge(ws, trim(ref), found)
+			return u, l, err
+		}
+		return slack.User{ID: r.id}, l, nil
+	}
+	u, err := d.findHandle(l, ws, trim(ref), r.name, owner)
+	return u, l, err
+}
+
+// isName reports whether what could be an ID is a name that somebody wrote in
+// capitals.
+func (l *list[E]) isName(r reference) bool {
+	if _, known := l.whole.get(r.maybe); known {
+		return r.marked && len(l.whole.find(byName, r.name)) > 0
+	}
+	if r.marked {
+		return true
+	}
+	for k := byName; k < len(l.keys); k++ {
+		if len(l.whole.find(k, r.name)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Directory) findHandle(l *list[user], ws Workspace, ref, want, owner string) (slack.User, error) {
 	if l.ready() {
-		u, err, ok := l.decide(ws, ref, want)
+		u, err, ok := decide(l.whole, ws, ref, want)
 		if ok {
 			return u, err
 		}
-		if waits := l.miss(want, owner); waits != nil {
+		if waits := l.miss(ws, want, owner); waits != nil {
 			return slack.User{}, waits
+		}
+		var missing *NotFoundError
+		if errors.As(err, &missing) {
+			missing.Every = d.options.RefreshEvery
 		}
 		return slack.User{}, err
 	}
 	// A handle is unique, so the first active user who has it is the one.
-	byHandle := func(u user) bool { return !u.deleted && strings.EqualFold(u.name, want) }
-	if i := slices.IndexFunc(l.partial, byHandle); i >= 0 {
-		return judge(ws, ref, l.partial[i])
+	if r := l.reading; r != nil {
+		if at, ok := r.fresh[want]; ok && r.entries[at].live() {
+			return judge(ws, ref, r.entries[at])
+		}
 	}
-	return slack.User{}, l.await(owner, want, byHandle)
+	return slack.User{}, l.await(ws, owner, want, true)
 }
 
 // judge accepts a user, or says why a message can't be sent.
@@ -134,23 +174,21 @@ const candidatesShown = 5
 // once the list has been read again.
 //
 //nolint:revive // the flag goes with both of the others
-func (l *userList) decide(ws Workspace, ref, want string) (slack.User, error, bool) {
-	users := l.complete
-	named := match(users, l.index.name, userName, want)
-	shown := match(users, l.index.display, userDisplay, want)
-	for _, u := range match(users, l.index.real, userReal, want) {
-		if !slices.ContainsFunc(shown, func(other user) bool { return other.id == u.id }) {
+func decide(users *snapshot[user], ws Workspace, ref, want string) (slack.User, error, bool) {
+	named := users.find(byName, want)
+	shown := users.find(byDisplay, want)
+	for _, u := range users.find(byReal, want) {
+		if !slices.ContainsFunc(shown, func(other user) bool { return other.id() == u.id() }) {
 			shown = append(shown, u)
 		}
 	}
-	gone := func(u user) bool { return u.deleted }
 	for _, u := range named {
 		if !u.deleted {
 			out, err := judge(ws, ref, u)
 			return out, err, true
 		}
 	}
-	active := slices.DeleteFunc(slices.Clone(shown), gone)
+	active := slices.DeleteFunc(slices.Clone(shown), func(u user) bool { return u.deleted })
 	// People go before bots of the same name.
 	if people := slices.DeleteFunc(slices.Clone(active), func(u user) bool { return u.bot }); len(people) > 0 {
 		active = people
@@ -172,75 +210,10 @@ func (l *userList) decide(ws Workspace, ref, want string) (slack.User, error, bo
 }
 
 func ambiguous(ws Workspace, ref string, users []user) error {
-	slices.SortFunc(users, func(a, b user) int { return strings.Compare(a.id, b.id) })
+	slices.SortFunc(users, func(a, b user) int { return strings.Compare(a.id(), b.id()) })
 	e := &AmbiguousError{Ref: ref, In: place(ws), Total: len(users)}
 	for _, u := range users[:min(len(users), candidatesShown)] {
 		e.Candidates = append(e.Candidates, u.slack())
 	}
 	return e
-}
-
-// findEmail finds a user by e-mail address: in the list when there is one, and
-// else by a call for this one.
-func (d *Directory) findEmail(ctx context.Context, ws Workspace, email, owner string) (slack.User, error) {
-	want := strings.ToLower(strings.TrimSpace(email))
-	key := emailKey{ws.TeamID, want}
-	d.mu.Lock()
-	l := d.userList(ws)
-	l.use(ws)
-	found := match(l.complete, l.index.email, userEmail, want)
-	for _, u := range found {
-		if !u.deleted {
-			d.mu.Unlock()
-			return judge(ws, email, u)
-		}
-	}
-	have, asked := d.emails[key]
-	fresh := asked && (have.value != nil && d.clock.Since(have.at) < d.options.RefreshEvery ||
-		have.value == nil && d.clock.Since(have.at) < d.options.MissEvery)
-	if l.ready() {
-		l.missing[owner] = struct{}{}
-	}
-	d.mu.Unlock()
-	if fresh {
-		return answerEmail(ws, email, have.value, found)
-	}
-	u, err := single(d, "email/"+ws.TeamID+"/"+want, func() (*slack.User, error) { return d.askEmail(ctx, ws, key, owner) })
-	if err != nil {
-		return slack.User{}, err
-	}
-	return answerEmail(ws, email, u, found)
-}
-
-func answerEmail(ws Workspace, email string, u *slack.User, deleted []user) (slack.User, error) {
-	switch {
-	case u != nil:
-		return judge(ws, email, compact(*u))
-	case len(deleted) > 0:
-		return judge(ws, email, deleted[0])
-	default:
-		return slack.User{}, &NotFoundError{What: "e-mail address", Ref: email, In: place(ws)}
-	}
-}
-
-// askEmail makes the call; nil for somebody who is not there.
-func (d *Directory) askEmail(ctx context.Context, ws Workspace, key emailKey, owner string) (*slack.User, error) {
-	if err := d.slot(ws, slack.MethodLookupByEmail, owner+"/"+key.email); err != nil {
-		return nil, err
-	}
-	u, err := ws.API.LookupUserByEmail(ctx, key.email)
-	var answer *slack.User
-	switch {
-	case err == nil:
-		answer = &u
-	case slack.ClassOf(err) != slack.ClassUserNotFound:
-		return nil, d.refused(ws, slack.MethodLookupByEmail, err)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.emails) > 50_000 {
-		clear(d.emails)
-	}
-	d.emails[key] = known[*slack.User]{value: answer, at: d.clock.Now()}
-	return answer, nil
 }

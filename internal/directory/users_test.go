@@ -53,7 +53,7 @@ func TestFindUser(t *testing.T) {
 		{"gone", "", "is deactivated"},
 		{"U0000005", "", "is deactivated"},
 		{"botty", "", "bots can't be sent direct messages"},
-		{"nobody", "", `no user "nobody" in workspace Acme (T1): give the handle, the ID or the e-mail address`},
+		{"nobody", "", `no user "nobody" in workspace Acme (T1): give the handle, the e-mail address, or the ID`},
 		{"", "", "no user"},
 		{"U9999999", "U9999999", ""}, // Slack decides
 	} {
@@ -150,13 +150,13 @@ func TestMissingNameRefreshes(t *testing.T) {
 		}
 	}
 	b.Expect(b.loads()).To(gomega.Equal(1), "within the first minute")
-	b.Eventually(b.clock.HasWaiters).Should(gomega.BeTrue())
+	b.ticking()
 	b.clock.Step(time.Minute)
 	b.Eventually(b.wakes("owner-newcomer")).Should(gomega.Equal(1), "the owner is woken by the refresh")
 	b.Expect(b.loads()).To(gomega.Equal(2))
 
 	_, _ = b.find("newcomer")
-	b.Eventually(b.clock.HasWaiters).Should(gomega.BeTrue())
+	b.ticking()
 	b.clock.Step(5 * time.Minute)
 	_, _ = b.find("newcomer")
 	b.Consistently(b.loads, "100ms").Should(gomega.Equal(2), "the same name makes no further refresh")
@@ -214,7 +214,7 @@ func TestSlackIsDownWhileTheListIsRead(t *testing.T) {
 	b.Eventually(func() string { _, err := b.find("ada"); return fmt.Sprint(err) }).Should(gomega.ContainSubstring("http_503"))
 	b.Expect(b.wakes("owner-ada")()).To(gomega.BeNumerically("<=", 1), "told of the first failure alone")
 	for range 2 {
-		b.Eventually(b.clock.HasWaiters).Should(gomega.BeTrue())
+		b.ticking()
 		b.clock.Step(time.Minute)
 	}
 	b.Eventually(func() error { _, err := b.find("ada"); return err }).Should(gomega.Succeed())

@@ -1,0 +1,156 @@
+package directory
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// nearShown of the names that a wrong one is like.
+	nearShown = 2
+	// farthest is how many letters may differ, be missing or be too many.
+	farthest = 2
+	// nearLength is the length from which that holds; a shorter name may differ
+	// in one letter, since nearly everything is like it else.
+	nearLength = 5
+	// maxCompared is the longest name that is compared, in characters; Slack's
+	// longest has 80.
+	maxCompared = 80
+)
+
+// nearest collects the names that are most like one that was not found.
+type nearest struct {
+	want  []rune
+	limit int
+	found []nearName
+	// rows of the edit distance for each letter of the name that was looked at
+	// last. Sorted names share beginnings, and so the rows for these.
+	rows [maxCompared + 1][maxCompared + 1]uint8
+	last [maxCompared]rune
+	// depth is how many letters of last have rows; dead is true when no name
+	// that begins with these can be near.
+	depth int
+	dead  bool
+}
+
+type nearName struct {
+	name     string
+	distance uint8
+}
+
+func newNearest(want string) *nearest {
+	n := &nearest{limit: farthest}
+	for _, r := range want {
+		n.want = append(n.want, unicode.ToLower(r))
+	}
+	if len(n.want) < nearLength {
+		n.limit = 1
+	}
+	for i := range n.rows[0] {
+		n.rows[0][i] = uint8(i) //nolint:gosec // at most 80
+	}
+	return n
+}
+
+// possible reports whether any name can be near at all. What looks like an
+// e-mail address is nobody's name.
+func (n *nearest) possible() bool {
+	return len(n.want) > 1 && len(n.want) <= maxCompared && !slices.Contains(n.want, '@')
+}
+
+// look compares the next name in an order that is sorted without regard to case.
+func (n *nearest) look(name string) {
+	// A letter has 1 to 4 bytes.
+	if len(name) > (len(n.want)+n.limit)*utf8.UTFMax || len(name) < len(n.want)-n.limit {
+		return
+	}
+	at := 0
+	shared := true
+	for _, r := range name {
+		r = unicode.ToLower(r)
+		if shared && at < n.depth && n.last[at] == r {
+			at++
+			continue
+		}
+		if shared {
+			if at == n.depth && n.dead {
+				return
+			}
+			shared, n.depth, n.dead = false, at, false
+		}
+		if at == maxCompared || r == '@' {
+			n.depth = at
+			return
+		}
+		at++
+		n.last[at-1], n.depth = r, at
+		if n.row(at, r) > n.limit {
+			n.dead = true
+			return
+		}
+	}
+	if shared && at == n.depth && n.dead {
+		return
+	}
+	if d := n.rows[at][len(n.want)]; d > 0 && int(d) <= n.limit {
+		n.add(nearName{name, d})
+	}
+}
+
+// row works out the distances of the first at letters of a name to all
+// beginnings of the wanted one, and returns the smallest.
+func (n *nearest) row(at int, r rune) int {
+	above, row := &n.rows[at-1], &n.rows[at]
+	row[0] = above[0] + 1
+	least := row[0]
+	for i, w := range n.want {
+		d := above[i]
+		if r != w {
+			d = min(d, above[i+1], row[i]) + 1
+		}
+		row[i+1] = d
+		least = min(least, d)
+	}
+	return int(least)
+}
+
+func (n *nearest) add(found nearName) {
+	if slices.ContainsFunc(n.found, func(have nearName) bool { return have.name == found.name }) {
+		return
+	}
+	n.found = append(n.found, found)
+	slices.SortStableFunc(n.found, func(a, b nearName) int {
+		return cmp.Or(cmp.Compare(a.distance, b.distance), strings.Compare(a.name, b.name))
+	})
+	n.found = n.found[:min(len(n.found), nearShown)]
+}
+
+func (n *nearest) names() []string {
+	var out []string
+	for _, f := range n.found {
+		out = append(out, f.name)
+	}
+	return out
+}
+
+// near returns up to two names, from the given keys of a list, that are like
+// one that was not found. Only entries that may be told of are looked at.
+func near[E entry](s *snapshot[E], want string, tell func(E) bool, keys ...int) []string {
+	n := newNearest(want)
+	if s == nil || !n.possible() {
+		return nil
+	}
+	for _, k := range keys {
+		n.depth, n.dead = 0, false
+		key := s.keys[k]
+		for _, at := range s.orders[k] {
+			if e := s.entries[at]; tell(e) {
+				n.look(key(e))
+			}
+		}
+	}
+	return n.names()
+}

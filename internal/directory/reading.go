@@ -1,0 +1,340 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/slack-notifier/slack-notifier/internal/backoff"
+	"github.com/slack-notifier/slack-notifier/internal/pacing"
+	"github.com/slack-notifier/slack-notifier/internal/slack"
+)
+
+// Bounds of a list that Slack, or who answers in its place, can make the
+// operator read.
+const (
+	maxEntries = 1_000_000
+	maxPages   = 10_000
+)
+
+// reading is one reading of a list, from its first page to its last. It keeps
+// the credentials that it began with until these fail.
+type reading[E entry] struct {
+	ctx    context.Context //nolint:containedctx // the life of the reading
+	cancel context.CancelFunc
+
+	ws     Workspace
+	begun  time.Time
+	cursor string
+	// narrow is set when the credentials lack a scope for a part of the list.
+	narrow bool
+
+	entries []E
+	pages   int
+	// fresh finds by name what has been read and the last whole list does not
+	// have like that.
+	fresh map[string]int32
+
+	// failures in a row, and the last one of each credential.
+	failures int
+	causes   map[string]*slack.Error
+	restarts int
+}
+
+// goOnWith goes on from the same page with other credentials.
+func (r *reading[E]) goOnWith(ws Workspace) { r.ws, r.narrow = ws, false }
+
+// again begins with the first page.
+func (r *reading[E]) again() {
+	r.cursor, r.pages, r.entries = "", 0, nil
+	clear(r.fresh)
+}
+
+// read reads the list from the first page to the last.
+func (l *list[E]) read(r *reading[E]) {
+	defer r.cancel()
+	for l.slot(r) {
+		ws, query, ok := l.page(r)
+		if !ok {
+			return
+		}
+		page, next, err := l.fetch(r.ctx, ws, query)
+		e := slack.AsError(err)
+		if e == nil {
+			if l.take(r, page, next) {
+				return
+			}
+			continue
+		}
+		if r.ctx.Err() != nil {
+			return
+		}
+		pause, ok := l.fault(r, ws, e)
+		if !ok || pause > 0 && !l.pause(r.ctx, pause) {
+			return
+		}
+	}
+}
+
+// page returns what to read next, and with which credentials; not ok when the
+// reading was given up.
+func (l *list[E]) page(r *reading[E]) (Workspace, pageQuery, bool) {
+	l.d.mu.Lock()
+	defer l.d.mu.Unlock()
+	return r.ws, pageQuery{cursor: r.cursor, limit: l.d.options.PageSize, narrow: r.narrow}, l.reading == r
+}
+
+// slot waits for a slot to read a page; false when the reading has ended.
+func (l *list[E]) slot(r *reading[E]) bool {
+	for {
+		ws, _, ok := l.page(r)
+		if !ok {
+			return false
+		}
+		now := l.d.clock.Now()
+		at, ok := l.d.options.Limiter.Reserve(now, l.team, l.method, pacing.Holder{Name: l.holder, Group: ws.Namespace})
+		if ok {
+			return true
+		}
+		if !l.pause(r.ctx, at.Sub(now)) {
+			return false
+		}
+	}
+}
+
+func (l *list[E]) pause(ctx context.Context, d time.Duration) bool {
+	timer := l.d.clock.NewTimer(max(d, time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C():
+		return true
+	}
+}
+
+// take adds a page, wakes whom it answers, and reports whether the reading has
+// ended.
+func (l *list[E]) take(r *reading[E], page []E, next string) bool {
+	l.d.mu.Lock()
+	if l.reading != r {
+		l.d.mu.Unlock()
+		return true
+	}
+	l.add(r, page)
+	endless := next != "" && (next == r.cursor || r.pages >= maxPages) || len(r.entries) > maxEntries
+	r.cursor, r.failures, r.restarts = next, 0, 0
+	clear(r.causes)
+	woken := l.answered(r)
+	l.d.mu.Unlock()
+	l.wake(woken)
+	switch {
+	case endless:
+		l.giveUp(r, r.ws, &slack.Error{Class: slack.ClassUnknown, Method: l.method,
+			Reason: fmt.Sprintf("the list does not end: %d entries on %d pages were read", len(r.entries), r.pages)})
+		return true
+	case next == "":
+		l.seal(r)
+		return true
+	}
+	return false
+}
+
+// add keeps the entries of a page. What the last whole list, or that of
+// another bot, has as well shares its text, so that a list that is read again
+// does not weigh twice.
+func (l *list[E]) add(r *reading[E], page []E) {
+	r.pages++
+	if r.entries == nil {
+		r.entries = make([]E, 0, l.whole.size()+len(page))
+	}
+	for _, e := range page {
+		known, same := l.whole.get(e.id())
+		same = same && known == e
+		shared := same
+		if !shared && l.elsewhere != nil {
+			known, shared = l.elsewhere(e.id())
+			shared = shared && known == e
+		}
+		if shared {
+			e = known
+		}
+		r.entries = append(r.entries, e)
+		if same || e.name() == "" {
+			continue
+		}
+		name := strings.ToLower(e.name())
+		if have, ok := r.fresh[name]; !ok || !r.entries[have].live() {
+			r.fresh[name] = int32(len(r.entries) - 1) //nolint:gosec // see maxEntries
+		}
+	}
+}
+
+// answered returns who need not wait any longer.
+func (l *list[E]) answered(r *reading[E]) []string {
+	var woken []string
+	for owner, w := range l.waiting {
+		for name, anyPage := range w.names {
+			at, ok := r.fresh[name]
+			if anyPage && ok && r.entries[at].live() {
+				woken = append(woken, owner)
+				delete(l.waiting, owner)
+				break
+			}
+		}
+	}
+	return woken
+}
+
+// seal makes the whole list of what was read, and wakes all who wait.
+func (l *list[E]) seal(r *reading[E]) {
+	// This sorts, which takes its time, and nobody else changes the entries.
+	whole := newSnapshot(r.entries, l.keys)
+	l.d.mu.Lock()
+	if l.reading != r {
+		l.d.mu.Unlock()
+		return
+	}
+	l.whole, l.from, l.loadedAt, l.reading = whole, r.begun, l.d.clock.Now(), nil
+	for id, n := range l.newer {
+		if n.at.Before(r.begun) {
+			delete(l.newer, id)
+		}
+	}
+	for id, since := range l.doubted {
+		if since.Before(r.begun) {
+			delete(l.doubted, id)
+		}
+	}
+	clear(l.near)
+	var owners []string
+	for owner := range l.waiting {
+		owners = append(owners, owner)
+	}
+	for owner := range l.missing {
+		if l.waiting[owner] == nil {
+			owners = append(owners, owner)
+		}
+	}
+	clear(l.waiting)
+	clear(l.missing)
+	loaded := Load{TeamID: l.team, List: l.kind, Entries: whole.size(), Took: l.d.clock.Since(r.begun)}
+	l.d.mu.Unlock()
+	l.wake(owners)
+	l.d.options.Observe(loaded)
+}
+
+// fault decides how a reading goes on after a failure with the credentials of
+// ws: after a pause, with other credentials, or not at all.
+func (l *list[E]) fault(r *reading[E], ws Workspace, e *slack.Error) (pause time.Duration, ok bool) {
+	switch {
+	case e.Class == slack.ClassRateLimited:
+		l.d.options.Limiter.Penalize(l.d.clock.Now(), l.team, l.method, e.RetryAfter)
+		return 0, true
+	case e.Class == slack.ClassInvalidCursor:
+		return l.restart(r), true
+	case e.Class.Transient():
+		return l.stumble(r, ws, e), true
+	case l.narrower(e) && l.narrow(r, ws):
+		return 0, true
+	}
+	return 0, !l.giveUp(r, ws, e)
+}
+
+// narrow has the rest read without what the credentials lack a scope for; false
+// when that was so already.
+func (l *list[E]) narrow(r *reading[E], ws Workspace) bool {
+	l.d.mu.Lock()
+	defer l.d.mu.Unlock()
+	if r.ws.Credential != ws.Credential {
+		return true // they are not used any more
+	}
+	was := r.narrow
+	r.narrow = true
+	return !was
+}
+
+func (l *list[E]) restart(r *reading[E]) time.Duration {
+	l.d.mu.Lock()
+	defer l.d.mu.Unlock()
+	if l.reading == r {
+		r.again()
+	}
+	r.restarts++
+	if r.restarts == 1 {
+		return 0
+	}
+	return backoff.Full(r.restarts-1, time.Second, time.Minute)
+}
+
+// stumble notes a failure that passes, tells those who wait with these
+// credentials of the first one, and has the page tried next with those of
+// another who waits: it may be this one's proxy that is down.
+func (l *list[E]) stumble(r *reading[E], ws Workspace, e *slack.Error) time.Duration {
+	l.d.mu.Lock()
+	first := r.causes[ws.Credential] == nil
+	r.causes[ws.Credential] = e
+	r.failures++
+	pause := backoff.Full(r.failures, time.Second, time.Minute)
+	var owners []string
+	for owner, w := range l.waiting {
+		if first && w.ws.Credential == ws.Credential {
+			owners = append(owners, owner)
+		}
+	}
+	if l.reading == r && r.ws.Credential == ws.Credential {
+		if next, ok := l.successor(ws.Credential, r.causes); ok {
+			r.goOnWith(next)
+		}
+	}
+	l.d.mu.Unlock()
+	l.wake(owners)
+	return pause
+}
+
+// giveUp ends the use of credentials that were refused, and tells those who
+// wait with them. The reading goes on with those of another who waits, and
+// keeps its pages; giveUp reports true when there is none, and the reading has
+// ended.
+func (l *list[E]) giveUp(r *reading[E], ws Workspace, e *slack.Error) bool {
+	l.d.mu.Lock()
+	if l.reading != r {
+		l.d.mu.Unlock()
+		return true
+	}
+	l.refused.add(ws.Credential, e, l.d.clock.Now())
+	next, goesOn := l.successor(ws.Credential, r.causes)
+	switch {
+	case e.Class.Transient(): // a list without an end has none for others
+		goesOn = false
+		for _, w := range l.waiting {
+			l.refused.add(w.ws.Credential, e, l.d.clock.Now())
+		}
+	case r.ws.Credential != ws.Credential:
+		goesOn = true // with others already
+	case goesOn:
+		r.goOnWith(next)
+	}
+	var owners []string
+	for owner, w := range l.waiting {
+		if !goesOn || w.ws.Credential == ws.Credential {
+			owners = append(owners, owner)
+			delete(l.waiting, owner)
+		}
+	}
+	if !goesOn {
+		l.reading = nil
+	}
+	failed := Load{TeamID: l.team, List: l.kind, Took: l.d.clock.Since(r.begun), Err: e}
+	l.d.mu.Unlock()
+	l.wake(owners)
+	l.d.options.Observe(failed)
+	return !goesOn
+}
+
+func (l *list[E]) wake(owners []string) {
+	for _, owner := range owners {
+		l.d.options.Wake(owner)
+	}
+}

@@ -1,0 +1,62 @@
+package directory
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// reference is what people write for a user, a channel or a user group.
+type reference struct {
+	// id is set when it can be nothing but an ID.
+	id string
+	// name is the name in lower case, without "@" or "#".
+	name string
+	// maybe is an ID that could be a name as well, in capitals: a name that is
+	// known goes before it.
+	maybe string
+	// marked is true when it began with "@" or "#", as a name does.
+	marked bool
+}
+
+var (
+	userIDForm         = regexp.MustCompile(`^[UW][A-Z0-9]{6,}$`)
+	conversationIDForm = regexp.MustCompile(`^[CGD][A-Z0-9]{6,}$`)
+	directMessageForm  = regexp.MustCompile(`^D[A-Z0-9]{6,}$`)
+	groupIDForm        = regexp.MustCompile(`^S[A-Z0-9]{6,}$`)
+
+	// pasted is what Slack writes for a mention: <@U…>, <#C…|name>, <!subteam^S…|@handle>.
+	pasted = regexp.MustCompile(`^<(@|#|!subteam\^)([A-Z0-9]+)(?:\|[^<>]*)?>$`)
+	// link is a link to a conversation, a message or a person.
+	link = regexp.MustCompile(`(?i)^<?(?:https://)?(?:[a-z0-9-]+\.)*slack(?:-gov)?\.com/(?:archives|team|client/[a-z0-9]+)/([a-z0-9]+)(?:[/?#|][^<>]*)?>?$`)
+)
+
+func parseUser(ref string) reference         { return parse(ref, "@", userIDForm) }
+func parseConversation(ref string) reference { return parse(ref, "#", conversationIDForm) }
+func parseGroup(ref string) reference        { return parse(ref, "@", groupIDForm) }
+
+// parse takes the forms that people type and paste.
+func parse(ref, mark string, form *regexp.Regexp) reference {
+	ref = trim(ref)
+	if m := pasted.FindStringSubmatch(ref); m != nil && form.MatchString(m[2]) {
+		return reference{id: m[2]}
+	}
+	if m := link.FindStringSubmatch(ref); m != nil && form.MatchString(m[1]) {
+		return reference{id: m[1]}
+	}
+	bare := ref
+	for strings.HasPrefix(bare, mark) {
+		bare = trim(strings.TrimPrefix(bare, mark))
+	}
+	r := reference{name: strings.ToLower(bare), marked: bare != ref}
+	if form.MatchString(bare) {
+		r.maybe = bare
+	}
+	return r
+}
+
+// trim takes away what surrounds a text that was copied: spaces, and marks
+// that can't be seen.
+func trim(s string) string {
+	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) })
+}
