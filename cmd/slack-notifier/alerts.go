@@ -11,6 +11,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/controllers/alert"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/reference"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
 
@@ -38,6 +39,7 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*i
 	r := &alert.Reconciler{
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Wake: &wakeup.Source{}, Clock: wall,
 		Incidents: store, Intake: o.intake.address != "",
+		Channels: reference.Channels{Reader: mgr.GetClient(), Watched: o.watchNamespaces},
 		Kinds: &alert.Kinds{
 			Discovery: kinds, Access: access.SelfSubjectAccessReviews(), Namespaces: o.watchNamespaces, Clock: wall,
 		},

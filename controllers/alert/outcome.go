@@ -9,21 +9,9 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 )
 
-// verdict is how a rule is doing.
-type verdict int
-
-const (
-	good verdict = iota
-	underWay
-	retrying
-	needsPerson
-	paused
-)
-
 // outcome of a pass.
 type outcome struct {
-	verdict         verdict
-	reason, message string
+	conditions.Summary
 	// next is when to look again; zero for when something changes.
 	next time.Time
 	// silent outcomes are not worth a write.
@@ -31,18 +19,18 @@ type outcome struct {
 }
 
 func stalled(reason, message string) outcome {
-	return outcome{verdict: needsPerson, reason: reason, message: message}
+	return outcome{Summary: conditions.Summary{Kind: conditions.KindStalled, Reason: reason, Message: message}}
 }
 
 func suspended() outcome {
-	return outcome{verdict: paused, reason: v1alpha1.ReasonSuspended,
-		message: "spec.suspend is true: no incident is opened or changed until it is set to false"}
+	return outcome{Summary: conditions.Summary{Kind: conditions.KindSuspended, Reason: v1alpha1.ReasonSuspended,
+		Message: "spec.suspend is true: no incident is opened or changed until it is set to false"}}
 }
 
 func (p *problem) outcome(now time.Time) outcome {
-	o := outcome{verdict: retrying, reason: p.reason, message: p.message}
+	o := outcome{Summary: conditions.Summary{Kind: conditions.KindRetrying, Reason: p.reason, Message: p.message}}
 	if p.stalled {
-		o.verdict = needsPerson
+		o.Kind = conditions.KindStalled
 	}
 	if p.again > 0 {
 		o.next = now.Add(p.again)
@@ -61,9 +49,10 @@ const (
 func starting(run *running, now time.Time) outcome {
 	age := now.Sub(run.since)
 	return outcome{
-		verdict: underWay, reason: v1alpha1.ReasonWatchStarting, silent: age < startSilent,
-		message: fmt.Sprintf("the watch of %s is being set up", plural(run.scope.kind.gvk.Kind)),
-		next:    now.Add(min(max(startPoll, age/4), maxStartPoll)),
+		Summary: conditions.Summary{Kind: conditions.KindProgressing, Reason: v1alpha1.ReasonWatchStarting,
+			Message: fmt.Sprintf("the watch of %s is being set up", plural(run.scope.kind.gvk.Kind))},
+		silent: age < startSilent,
+		next:   now.Add(min(max(startPoll, age/4), maxStartPoll)),
 	}
 }
 
@@ -72,7 +61,7 @@ func watching(run *running) outcome {
 	if run.rule.Source == alerting.Events {
 		what = "Events"
 	}
-	return outcome{reason: v1alpha1.ReasonWatching, message: fmt.Sprintf("watches %s of %s", what, run.scope.where)}
+	return working(v1alpha1.ReasonWatching, fmt.Sprintf("watches %s of %s", what, run.scope.where))
 }
 
 func (r *Reconciler) listening(alert *v1alpha1.SlackAlert) outcome {
@@ -80,7 +69,11 @@ func (r *Reconciler) listening(alert *v1alpha1.SlackAlert) outcome {
 		return stalled(v1alpha1.ReasonIntakeDisabled,
 			"the operator takes nothing from an Alertmanager: have it run with --intake-bind-address")
 	}
-	return outcome{reason: v1alpha1.ReasonListening, message: "takes what an Alertmanager posts to " + alert.Status.Address}
+	return working(v1alpha1.ReasonListening, "takes what an Alertmanager posts to "+alert.Status.Address)
+}
+
+func working(reason, message string) outcome {
+	return outcome{Summary: conditions.Summary{Kind: conditions.KindReady, Reason: reason, Message: message}}
 }
 
 // trouble has expressions and templates that fail told.
@@ -93,10 +86,10 @@ func (o *outcome) trouble(run *running) {
 	}
 	switch {
 	case failing != "":
-		o.verdict, o.reason = needsPerson, v1alpha1.ReasonEvaluationFailed
-		o.message = failing + ": correct the expression or template; the rule goes on with everything else"
+		o.Kind, o.Reason = conditions.KindStalled, v1alpha1.ReasonEvaluationFailed
+		o.Message = failing + ": correct the expression or template; the rule goes on with everything else"
 	case hint != "":
-		o.message += `; "when" names something that no object has had so far (` + hint + ")"
+		o.Message += `; "when" names something that no object has had so far (` + hint + ")"
 	}
 }
 
@@ -109,14 +102,4 @@ func (o *outcome) wait(now time.Time) time.Duration {
 		return 0
 	}
 	return max(o.next.Sub(now), time.Millisecond)
-}
-
-// apply writes the outcome into the conditions.
-func (o *outcome) apply(alert *v1alpha1.SlackAlert) {
-	alert.Status.ObservedGeneration = alert.Generation
-	set := map[verdict]func(conditions.Object, string, string){
-		good: conditions.Ready, underWay: conditions.Progressing, retrying: conditions.Retrying,
-		needsPerson: conditions.Stalled, paused: conditions.Suspended,
-	}[o.verdict]
-	set(alert, o.reason, o.message)
 }

@@ -11,11 +11,9 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 	kubeevents "k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -24,7 +22,9 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/consistency"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/reference"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
 
@@ -45,8 +45,10 @@ type Reconciler struct {
 	Client    client.Client
 	Recorder  kubeevents.EventRecorder
 	Incidents *incident.Store
-	Kinds     *Kinds
-	Watches   *Watches
+	// Channels finds the SlackChannels that rules name.
+	Channels reference.Channels
+	Kinds    *Kinds
+	Watches  *Watches
 	// Wake is the source that wakes this controller.
 	Wake  *wakeup.Source
 	Clock clock.PassiveClock
@@ -59,15 +61,12 @@ type Reconciler struct {
 	// Pace is DefaultPace when 0.
 	Pace time.Duration
 
-	mu      sync.Mutex
-	runs    map[types.NamespacedName]*running
-	written map[types.NamespacedName]version
-}
+	writes consistency.Store
 
-// version of an object that was written last.
-type version struct {
-	uid     types.UID
-	version string
+	mu   sync.Mutex
+	runs map[types.NamespacedName]*running
+	// uids of the rules that were written, for when they are gone.
+	uids map[types.NamespacedName]types.UID
 }
 
 func (r *Reconciler) pace() time.Duration {
@@ -94,7 +93,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		r.stop(req.NamespacedName)
 		return ctrl.Result{}, nil
 	}
-	if r.stale(alert) {
+	if !r.writes.Ready(alert) {
 		return ctrl.Result{RequeueAfter: staleRetry}, nil
 	}
 	before := alert.DeepCopy()
@@ -105,7 +104,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if o.silent {
 		return ctrl.Result{RequeueAfter: o.wait(r.Clock.Now())}, nil
 	}
-	o.apply(alert)
+	alert.Status.ObservedGeneration = alert.Generation
+	o.Apply(alert)
 	return r.record(ctx, before, alert, o)
 }
 
@@ -186,27 +186,14 @@ func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (ou
 // withChannel lets what is wrong with the SlackChannel be told, unless there is
 // worse.
 func (r *Reconciler) withChannel(ctx context.Context, alert *v1alpha1.SlackAlert, out outcome) (outcome, error) {
-	if out.verdict != good {
+	if out.Kind != conditions.KindReady {
 		return out, nil
 	}
-	p, err := r.channelProblem(ctx, alert)
-	if err != nil || p == nil {
-		return out, err
+	_, problem, err := r.Channels.Get(ctx, alert.Spec.ChannelRef, alert.Namespace)
+	if problem != nil {
+		out.Summary = *problem
 	}
-	out.verdict, out.reason, out.message = needsPerson, p.reason, p.message
-	return out, nil
-}
-
-// stale reports whether an object is older than what was last written of it.
-func (r *Reconciler) stale(alert *v1alpha1.SlackAlert) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	written := r.written[client.ObjectKeyFromObject(alert)]
-	if written.uid != alert.UID || written.version == "" {
-		return false
-	}
-	order, err := resourceversion.CompareResourceVersion(alert.ResourceVersion, written.version)
-	return err == nil && order < 0
+	return out, err
 }
 
 // record writes the status if it has changed.
@@ -224,24 +211,13 @@ func (r *Reconciler) record(ctx context.Context, before, alert *v1alpha1.SlackAl
 	case err != nil:
 		return ctrl.Result{}, err
 	}
+	r.writes.WroteAt(alert)
 	r.mu.Lock()
-	if r.written == nil {
-		r.written = map[types.NamespacedName]version{}
+	if r.uids == nil {
+		r.uids = map[types.NamespacedName]types.UID{}
 	}
-	r.written[client.ObjectKeyFromObject(alert)] = version{alert.UID, alert.ResourceVersion}
+	r.uids[client.ObjectKeyFromObject(alert)] = alert.UID
 	r.mu.Unlock()
-	r.announce(before, alert)
+	conditions.Announce(r.Recorder, "Watch", before, alert)
 	return result, nil
-}
-
-// announce tells of a new need for a person in an Event.
-func (r *Reconciler) announce(before, alert *v1alpha1.SlackAlert) {
-	now := conditions.Find(alert, v1alpha1.ConditionStalled)
-	if now == nil {
-		return
-	}
-	if was := conditions.Find(before, v1alpha1.ConditionStalled); was != nil && was.Reason == now.Reason && was.Message == now.Message {
-		return
-	}
-	r.Recorder.Eventf(alert, nil, corev1.EventTypeWarning, now.Reason, "Watch", "%s", conditions.Note(now.Message))
 }

@@ -36,10 +36,11 @@ func (r *Reconciler) halt(key types.NamespacedName) {
 func (r *Reconciler) stop(key types.NamespacedName) {
 	r.halt(key)
 	r.mu.Lock()
-	written := r.written[key]
-	delete(r.written, key)
+	uid := r.uids[key]
+	delete(r.uids, key)
 	r.mu.Unlock()
-	r.Incidents.Forget(written.uid)
+	r.writes.Forget(key)
+	r.Incidents.Forget(uid)
 }
 
 // compiled returns the rule of a SlackAlert, which is compiled once.

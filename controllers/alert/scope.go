@@ -7,14 +7,12 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
-	"github.com/slack-notifier/slack-notifier/internal/reference"
 )
 
 // scope is what a rule looks at.
@@ -108,23 +106,6 @@ func (r *Reconciler) namespaces(ctx context.Context, selector *metav1.LabelSelec
 		out[list.Items[i].Name] = true
 	}
 	return out, nil
-}
-
-// channelProblem says what is wrong with the SlackChannel that a rule names, or
-// nil. Its incidents are stored all the same, and wait.
-func (r *Reconciler) channelProblem(ctx context.Context, rule *v1alpha1.SlackAlert) (*problem, error) {
-	key := reference.Channel(rule.Spec.ChannelRef, rule.Namespace)
-	c := &v1alpha1.SlackChannel{}
-	if err := r.Client.Get(ctx, key, c); apierrors.IsNotFound(err) {
-		return forGood(v1alpha1.ReasonSlackChannelNotFound, "SlackChannel %q does not exist in namespace %q: create it, or correct spec.channelRef", key.Name, key.Namespace), nil
-	} else if err != nil {
-		return nil, err
-	}
-	allowed, err := reference.Allowed(ctx, r.Client, rule.Namespace, c)
-	if err != nil || allowed {
-		return nil, err
-	}
-	return forGood(v1alpha1.ReasonNamespaceNotAllowed, "SlackChannel %s does not let namespace %q refer to it: ask its owner to add the namespace to spec.allowedNamespaces", key, rule.Namespace), nil
 }
 
 // plural of a kind, for people.

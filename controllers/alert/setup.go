@@ -20,6 +20,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
+	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
 
 // concurrency of the rules. Each is busy for as long as its writes take.
@@ -44,7 +45,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, shard labels.Selector) e
 		Watches(&v1alpha1.SlackChannel{}, r.rules(inShard, ofChannel), builder.WithPredicates(channelChanged())).
 		WatchesMetadata(namespaces, r.rules(inShard, ofNamespaces), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(r.Wake).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, RateLimiter: wakeup.RateLimiter()}).
 		Complete(r)
 }
 

@@ -28,8 +28,8 @@ func wantsArchive(c *v1alpha1.SlackChannel) bool {
 	return c.Spec.Manage != nil && c.Spec.Manage.DeletionPolicy == v1alpha1.ChannelArchive
 }
 
-// guard keeps the finalizer as spec.manage.deletionPolicy asks.
-func (r *Reconciler) guard(ctx context.Context, c *v1alpha1.SlackChannel) error {
+// ensureFinalizer keeps the finalizer as spec.manage.deletionPolicy asks.
+func (r *Reconciler) ensureFinalizer(ctx context.Context, c *v1alpha1.SlackChannel) error {
 	if wantsArchive(c) == controllerutil.ContainsFinalizer(c, archiveFinalizer) {
 		return nil
 	}
@@ -39,7 +39,7 @@ func (r *Reconciler) guard(ctx context.Context, c *v1alpha1.SlackChannel) error 
 	}
 	err := r.Client.Patch(ctx, c, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if err == nil {
-		r.remember(c, func(m *memory) { m.written = c.ResourceVersion })
+		r.writes.WroteAt(c)
 	}
 	return err
 }
@@ -69,15 +69,15 @@ func (r *Reconciler) finalize(ctx context.Context, c *v1alpha1.SlackChannel) (ct
 // err is why it stays.
 func (r *Reconciler) archive(ctx context.Context, c *v1alpha1.SlackChannel) (after time.Duration, err error) {
 	id := c.Status.Managed
-	if m := r.remember(c, func(*memory) {}); id == "" && m.owned != nil {
-		id = m.owned.made
+	if m := r.remember(c, func(*memory) {}); id == "" && m.managed != nil {
+		id = m.managed.made
 	}
 	if id == "" || !wantsArchive(c) {
 		return 0, nil
 	}
-	if heir, err := r.heir(ctx, c, id); err != nil {
-		return backoff(0), err
-	} else if heir {
+	if taken, err := r.succeeded(ctx, c, id); err != nil {
+		return pauseAfter(0), err
+	} else if taken {
 		return 0, nil
 	}
 	conn, err := r.Connections.Resolve(ctx, c)
@@ -85,19 +85,19 @@ func (r *Reconciler) archive(ctx context.Context, c *v1alpha1.SlackChannel) (aft
 	case errors.As(err, new(*connection.Problem)):
 		return 0, err
 	case err != nil:
-		return backoff(0), err
+		return pauseAfter(0), err
 	case conn.API == nil:
 		return 0, errors.New("spec.webhook can't archive a channel")
 	}
 	return r.callArchive(ctx, c, conn, id)
 }
 
-// heir reports whether another SlackChannel is there to take the channel over.
-func (r *Reconciler) heir(ctx context.Context, c *v1alpha1.SlackChannel, id string) (bool, error) {
+// succeeded reports whether another SlackChannel is there to take the channel over.
+func (r *Reconciler) succeeded(ctx context.Context, c *v1alpha1.SlackChannel, id string) (bool, error) {
 	if c.Status.Workspace == nil {
 		return false, nil
 	}
-	others, err := r.rivals(ctx, c, id)
+	others, err := r.claimants(ctx, c, id)
 	for i := range others {
 		other := &others[i]
 		if other.DeletionTimestamp.IsZero() && other.Spec.Manage.Adopt && collides(other, c.Status.Workspace.ID, wantedName(c), id) {
@@ -129,7 +129,7 @@ func (r *Reconciler) callArchive(ctx context.Context, c *v1alpha1.SlackChannel, 
 		return max(e.RetryAfter, time.Second), e
 	case e.Class.Transient():
 		failures := r.remember(c, func(m *memory) { m.failures++ }).failures
-		return backoff(failures), e
+		return pauseAfter(failures), e
 	}
 	return 0, e
 }

@@ -32,28 +32,29 @@ func claims(c *v1alpha1.SlackChannel) []string {
 }
 
 // claim makes sure that no older SlackChannel claims the name or the channel.
-func (r *Reconciler) claim(ctx context.Context, v *visit, id string) (outcome, bool) {
-	others, err := r.rivals(ctx, v.c, id)
+func (r *Reconciler) claim(ctx context.Context, k *check, id string) *outcome {
+	others, err := r.claimants(ctx, k.c, id)
 	if err != nil {
-		return waiting(v.stands, "the SlackChannels that may claim the same channel could not be listed; the check is repeated", backoff(0)), false
+		return k.waiting("the SlackChannels that may claim the same channel could not be listed; the check is repeated by itself", pauseAfter(0))
 	}
 	for i := range others {
 		other := &others[i]
-		if !older(other, v.c) || !collides(other, v.identity.TeamID, v.name, id) {
+		if !older(other, k.c) || !collides(other, k.identity.TeamID, k.managed.name, id) {
 			continue
 		}
-		if other.Status.Managed == v.c.Status.Managed {
-			v.c.Status.Managed = ""
+		if other.Status.Managed == k.c.Status.Managed {
+			k.c.Status.Managed = ""
 		}
-		return stalled(v1alpha1.ReasonChannelClaimed, fmt.Sprintf("SlackChannel %s/%s, which is older, manages channel #%s of workspace %s already: name another channel, or delete one of the two SlackChannels",
-			other.Namespace, other.Name, v.name, describe(v.identity))), false
+		return stalled(v1alpha1.ReasonChannelClaimed, fmt.Sprintf(
+			"SlackChannel %s/%s, which is older, manages channel #%s of workspace %s already: name another channel in spec.webAPI.channel, or delete one of the two SlackChannels; it is checked again as soon as the other one changes",
+			other.Namespace, other.Name, k.managed.name, describe(k.identity)))
 	}
-	return outcome{}, true
+	return nil
 }
 
-// rivals are the other SlackChannels, of all namespaces, that claim the same
+// claimants are the other SlackChannels, of all namespaces, that claim the same
 // name or the channel id.
-func (r *Reconciler) rivals(ctx context.Context, c *v1alpha1.SlackChannel, id string) ([]v1alpha1.SlackChannel, error) {
+func (r *Reconciler) claimants(ctx context.Context, c *v1alpha1.SlackChannel, id string) ([]v1alpha1.SlackChannel, error) {
 	keys := []string{"name/" + wantedName(c)}
 	if id != "" {
 		keys = append(keys, "id/"+id)
@@ -102,14 +103,14 @@ func older(a, b *v1alpha1.SlackChannel) bool {
 // claimChanged lets through what can matter to those that claim the same.
 func claimChanged() predicate.Predicate {
 	return predicate.Funcs{
-		CreateFunc: func(e event.CreateEvent) bool { return standing(e.Object) != "" },
-		DeleteFunc: func(e event.DeleteEvent) bool { return standing(e.Object) != "" },
-		UpdateFunc: func(e event.UpdateEvent) bool { return standing(e.ObjectOld) != standing(e.ObjectNew) },
+		CreateFunc: func(e event.CreateEvent) bool { return claimState(e.Object) != "" },
+		DeleteFunc: func(e event.DeleteEvent) bool { return claimState(e.Object) != "" },
+		UpdateFunc: func(e event.UpdateEvent) bool { return claimState(e.ObjectOld) != claimState(e.ObjectNew) },
 	}
 }
 
-// standing is what others see of a claim; empty for what claims nothing.
-func standing(o client.Object) string {
+// claimState is what others see of a claim; empty for what claims nothing.
+func claimState(o client.Object) string {
 	c, ok := o.(*v1alpha1.SlackChannel)
 	if !ok || c.Spec.Manage == nil {
 		return ""
@@ -127,13 +128,13 @@ func standing(o client.Object) string {
 	return strings.Join(parts, " ")
 }
 
-// rivalsOf wakes those that claim the same as a SlackChannel that has changed.
-func (r *Reconciler) rivalsOf(ctx context.Context, o client.Object) []reconcile.Request {
+// claimantsOf wakes those that claim the same as a SlackChannel that has changed.
+func (r *Reconciler) claimantsOf(ctx context.Context, o client.Object) []reconcile.Request {
 	c, ok := o.(*v1alpha1.SlackChannel)
 	if !ok || c.Spec.Manage == nil {
 		return nil
 	}
-	others, err := r.rivals(ctx, c, c.Status.Managed)
+	others, err := r.claimants(ctx, c, c.Status.Managed)
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "finding the SlackChannels that claim the same channel")
 		return nil

@@ -6,37 +6,23 @@ import (
 	"strings"
 	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
-	"github.com/slack-notifier/slack-notifier/internal/connection"
-	"github.com/slack-notifier/slack-notifier/internal/directory"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
-// visit is one look at a managed channel.
-type visit struct {
-	c        *v1alpha1.SlackChannel
-	conn     *connection.Connection
-	identity slack.Identity
-	// stands: an earlier answer about the same spec and credential does.
-	stands bool
-	ws     directory.Workspace
-	// owner is the SlackChannel's name in the directory.
-	owner string
+// managed is what this process knows of a channel that it manages, beyond the
+// status.
+type managed struct {
 	// name that the channel is to have.
 	name string
-	own  *owned
-}
-
-// owned is what this process knows of a channel that it manages, beyond the
-// status.
-type owned struct {
 	// made is the channel that was just created, until the next look: a lost
 	// write of the status does not lose it.
 	made string
+	// lost is the creation whose answer got lost, and inherited one that an
+	// earlier process announced; zero when there is none.
+	lost, inherited creation
 	// topic and purpose as Slack has stored them.
-	topic, purpose wording
+	topic, purpose storedText
 	// credential and generation that progress belongs to.
 	credential string
 	generation int64
@@ -63,8 +49,8 @@ type progress struct {
 	roster
 }
 
-// wording is a text that was set, and what Slack has made of it.
-type wording struct{ want, stored string }
+// storedText is a text that was set, and what Slack has made of it.
+type storedText struct{ want, stored string }
 
 // wantedName is the name that a managed channel is to have.
 func wantedName(c *v1alpha1.SlackChannel) string {
@@ -74,120 +60,123 @@ func wantedName(c *v1alpha1.SlackChannel) string {
 	return strings.TrimPrefix(c.Spec.WebAPI.Channel, "#")
 }
 
-// begin returns what is known of a managed channel, and begins a check unless
-// one of the same spec and credential is under way.
-func (r *Reconciler) begin(c *v1alpha1.SlackChannel, credential string) *owned {
+// beginManaged returns what is known of a managed channel, and begins a check
+// unless one of the same spec and credential is under way.
+func (r *Reconciler) beginManaged(c *v1alpha1.SlackChannel, credential string) *managed {
 	o := r.remember(c, func(m *memory) {
-		if m.owned == nil {
-			m.owned = &owned{}
+		if m.managed == nil {
+			m.managed = &managed{inherited: announcedCreation(c)}
 		}
-	}).owned
+	}).managed
 	if o.began.IsZero() || o.credential != credential || o.generation != c.Generation {
 		o.credential, o.generation = credential, c.Generation
 		o.progress = progress{began: r.Clock.Now()}
 	}
+	o.name = wantedName(c)
 	return o
 }
 
 // finish ends a check: the next one asks Slack for everything anew.
-func (o *owned) finish() {
+func (o *managed) finish() {
 	if o != nil {
 		o.progress = progress{}
 	}
 }
 
-func (r *Reconciler) visit(c *v1alpha1.SlackChannel, conn *connection.Connection, identity slack.Identity, own *owned, stands bool) *visit {
-	return &visit{
-		c: c, conn: conn, identity: identity, stands: stands, own: own, name: wantedName(c),
-		owner: OwnerPrefix + Owner(client.ObjectKeyFromObject(c)), ws: workspaceOf(c, conn, identity),
-	}
-}
-
 // manage makes the channel what spec.manage says, and then looks at it as at
 // any other.
-func (r *Reconciler) manage(ctx context.Context, v *visit, facts func(*v1alpha1.SlackChannelStatus)) outcome {
-	found, o, ok := r.possess(ctx, v)
-	if ok {
-		o, ok = r.enter(ctx, v.c, v.conn, v.identity, &found, v.stands)
-	}
-	if ok {
-		o, ok = r.shape(ctx, v, &found)
-	}
-	if !ok {
-		if o.recheck {
-			v.own.finish()
+func (r *Reconciler) manage(ctx context.Context, k *check) *outcome {
+	found, stop := r.shape(ctx, k)
+	if stop != nil {
+		if stop.recheck {
+			k.managed.finish()
 		}
-		return r.without(v.c, o, facts)
+		return r.noChannel(k, stop)
 	}
-	members, pause := r.keepMembers(ctx, v, found)
+	members, pause := r.keepMembers(ctx, k, found)
 	if pause != nil {
-		if left := v.own.began.Add(memberPatience).Sub(r.Clock.Now()); left > 0 {
-			o = waiting(v.stands, pause.message, min(pause.after, left))
-			o.facts = withChannel(facts, found)
+		if left := k.managed.began.Add(memberPatience).Sub(r.Clock.Now()); left > 0 {
+			o := k.waiting(pause.message, min(pause.after, left))
+			o.facts = factsOf(k.identity).with(found)
 			return o
 		}
 	}
-	o = ready(v1alpha1.ReasonVerified, fmt.Sprintf("the token was accepted by workspace %s, and channel #%s is managed by this SlackChannel", describe(v.identity), found.Name))
-	o.facts, o.members = withChannel(facts, found), members
-	o.exactlyOnce, o.after = r.exactlyOnce(ctx, v.c, v.conn, v.identity, found)
-	r.answered(v.c)
+	o := ready(v1alpha1.ReasonVerified, fmt.Sprintf("the token was accepted by workspace %s, and channel #%s is managed by this SlackChannel", describe(k.identity), found.Name))
+	o.members = members
+	o.exactlyOnce, o.after = r.exactlyOnce(ctx, k, found)
+	r.hasChannel(k, o, found)
 	if pause == nil {
-		v.own.finish()
+		k.managed.finish()
 		return o
 	}
-	o.members = pause.condition(v.c)
+	o.members = pause.condition(k.c)
 	if o.after == 0 || pause.after < o.after {
 		o.after = pause.after
 	}
 	return o
 }
 
-// possess finds the channel that this resource owns, or comes to own it: by
+// shape comes to own the channel, is in it, and makes it what the spec says.
+func (r *Reconciler) shape(ctx context.Context, k *check) (slack.Conversation, *outcome) {
+	found, stop := r.acquire(ctx, k)
+	if stop != nil {
+		return found, stop
+	}
+	if stop := r.join(ctx, k, &found); stop != nil {
+		return found, stop
+	}
+	return found, r.setProperties(ctx, k, &found)
+}
+
+// acquire finds the channel that this resource owns, or comes to own it: by
 // creating it, by being told to adopt it, or because it created it before and
 // could not write that down.
-func (r *Reconciler) possess(ctx context.Context, v *visit) (slack.Conversation, outcome, bool) {
-	id := firstOf(v.c.Status.Managed, v.own.made)
-	v.c.Status.Managed, v.own.made = id, ""
-	if o, ok := r.claim(ctx, v, id); !ok {
-		return slack.Conversation{}, o, false
+func (r *Reconciler) acquire(ctx context.Context, k *check) (slack.Conversation, *outcome) {
+	own := k.managed
+	id := firstOf(k.c.Status.Managed, own.made)
+	k.c.Status.Managed, own.made = id, ""
+	if stop := r.claim(ctx, k, id); stop != nil {
+		return slack.Conversation{}, stop
 	}
-	if id == "" || v.own.gone == id {
-		return r.establish(ctx, v)
+	if id == "" || own.gone == id {
+		return r.findOrCreate(ctx, k)
 	}
-	found, err := r.ask(ctx, v, id)
+	found, err := r.ask(ctx, k, id)
 	switch {
 	case err == nil:
-		return found, outcome{}, true
+		own.lost, own.inherited = creation{}, creation{}
+		return found, nil
 	case slack.ClassOf(err) == slack.ClassChannelNotFound:
 		// It was deleted, or the bot does not see it any more.
-		v.own.gone, v.own.since = id, r.Clock.Now()
-		return r.establish(ctx, v)
+		own.gone, own.since = id, r.Clock.Now()
+		return r.findOrCreate(ctx, k)
 	}
-	return found, r.lookupTrouble(v.c, err, v.stands), false
+	return found, r.lookupOutcome(k, err)
 }
 
 // ask asks Slack for a channel, once in a check.
-func (r *Reconciler) ask(ctx context.Context, v *visit, id string) (slack.Conversation, error) {
-	if v.own.asked != id {
-		r.Directory.Invalidate(v.identity.TeamID, id)
-		v.own.asked = id
+func (r *Reconciler) ask(ctx context.Context, k *check, id string) (slack.Conversation, error) {
+	if k.managed.asked != id {
+		r.Directory.Invalidate(k.identity.TeamID, id)
+		k.managed.asked = id
 	}
-	return r.Directory.FindConversation(ctx, v.ws, id, v.owner)
+	return r.Directory.FindConversation(ctx, k.ws, id, k.owner)
 }
 
-// again has the next step taken when what this one has brought is written.
-func (v *visit) again(done string) outcome {
-	return waiting(v.stands, fmt.Sprintf("channel #%s: %s; the check goes on", v.name, done), time.Millisecond)
+// requeueNow goes on with the next step as soon as the status holds what this
+// one has brought.
+func (k *check) requeueNow(done string) *outcome {
+	return k.waiting(fmt.Sprintf("channel #%s: %s; the check goes on", k.managed.name, done), time.Millisecond)
 }
 
-// slot asks for a slot to make a call now.
-func (r *Reconciler) slot(v *visit, method string) (outcome, bool) {
+// slot asks for a slot to make a call now; without one it says until when to wait.
+func (r *Reconciler) slot(k *check, method string) *outcome {
 	now := r.Clock.Now()
-	at, ok := r.Limiter.Reserve(now, v.identity.TeamID, method, holder(v.c, ""))
+	at, ok := r.Limiter.Reserve(now, k.identity.TeamID, method, holder(k.c, ""))
 	if ok {
-		return outcome{}, true
+		return nil
 	}
-	return waiting(v.stands, turn(method), at.Sub(now)), false
+	return k.waiting(turn(method), at.Sub(now))
 }
 
 func turn(method string) string {
@@ -195,21 +184,24 @@ func turn(method string) string {
 }
 
 // refused turns the error of a call that changes the channel into an outcome.
-func (r *Reconciler) refused(v *visit, err error, advice string) outcome {
+func (r *Reconciler) refused(k *check, err error, advice string) *outcome {
 	e := slack.AsError(err)
+	name := k.managed.name
 	switch e.Class {
 	case slack.ClassRateLimited:
-		r.Limiter.Penalize(r.Clock.Now(), v.identity.TeamID, e.Method, e.RetryAfter)
+		r.Limiter.Penalize(r.Clock.Now(), k.identity.TeamID, e.Method, e.RetryAfter)
 	case slack.ClassNameTaken:
-		return stalled(v1alpha1.ReasonNameTaken, fmt.Sprintf("%v: another channel has the name %q, maybe an archived one or one that the bot can't see; name another one in spec.webAPI.channel", e, v.name))
+		return stalled(v1alpha1.ReasonNameTaken, fmt.Sprintf(
+			"%v: another channel has the name %q, maybe an archived one or one that the bot can't see; name another one in spec.webAPI.channel", e, name))
 	case slack.ClassInvalidName:
-		return stalled(v1alpha1.ReasonManageFailed, fmt.Sprintf("%v: Slack does not take %q as the name of a channel; name another one in spec.webAPI.channel", e, v.name))
+		return stalled(v1alpha1.ReasonManageFailed, fmt.Sprintf(
+			"%v: Slack does not take %q as the name of a channel; name another one in spec.webAPI.channel", e, name))
 	case slack.ClassMissingScope, slack.ClassInvalidCredentials, slack.ClassAccessDenied, slack.ClassNotInChannel,
 		slack.ClassChannelArchived, slack.ClassChannelNotFound:
 	default:
 		if !e.Class.Transient() {
-			return stalled(v1alpha1.ReasonManageFailed, fmt.Sprintf("%v: %s", e, advice))
+			return stalled(v1alpha1.ReasonManageFailed, fmt.Sprintf("%v: %s; %s", e, advice, r.again()))
 		}
 	}
-	return r.judge(v.c, e, v.stands)
+	return r.outcomeOf(k, e)
 }

@@ -55,7 +55,7 @@ func TestSameText(t *testing.T) {
 
 // What Slack makes of a text is taken for it once, and a change by a person is not.
 func TestWording(t *testing.T) {
-	w := &wording{}
+	w := &storedText{}
 	if !w.differs("a :)", "", false) {
 		t.Error("it is set at first")
 	}
@@ -115,19 +115,30 @@ func TestCollides(t *testing.T) {
 	}
 }
 
-func TestCreatedFor(t *testing.T) {
-	made := time.Unix(1_700_000_000, 0)
-	c := claimant("a", "a", 0)
-	bot := slack.Identity{BotUserID: "UBOT"}
-	cases := []struct {
-		creator string
-		age     time.Duration
-		want    bool
-	}{{"UBOT", 0, true}, {"UBOT", -time.Hour, true}, {"UBOT", time.Minute, true}, {"UBOT", 2 * time.Minute, false}, {"UADA", 0, false}, {"", 0, false}}
-	for _, one := range cases {
-		if got := createdFor(c, bot, slack.Conversation{Creator: one.creator, Created: made.Add(-one.age)}); got != one.want {
-			t.Errorf("%+v: %v", one, got)
-		}
+// Only a channel of the attempt's own time and name can be what it has made.
+func TestCreationMade(t *testing.T) {
+	at := time.Unix(1_700_000_000, 0)
+	attempt := creation{name: "x", from: at, to: at.Add(10 * time.Second)}
+	for _, c := range []struct {
+		name  string
+		found slack.Conversation
+		want  bool
+	}{
+		{"while the call was under way", slack.Conversation{Name: "x", Created: at.Add(time.Second)}, true},
+		{"Slack's clock is a little behind", slack.Conversation{Name: "x", Created: at.Add(-clockMargin)}, true},
+		{"Slack's clock is a little ahead", slack.Conversation{Name: "x", Created: at.Add(10*time.Second + clockMargin)}, true},
+		{"before", slack.Conversation{Name: "x", Created: at.Add(-clockMargin - time.Second)}, false},
+		{"after", slack.Conversation{Name: "x", Created: at.Add(11*time.Second + clockMargin)}, false},
+		{"another name", slack.Conversation{Name: "y", Created: at}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := attempt.made(c.found); got != c.want {
+				t.Errorf("made is %v, want %v", got, c.want)
+			}
+		})
+	}
+	if (creation{}).made(slack.Conversation{Created: time.Time{}}) {
+		t.Error("an attempt that never was has made something")
 	}
 }
 
@@ -182,7 +193,7 @@ func (byID) FindUser(_ context.Context, _ directory.Workspace, q directory.Query
 	return slack.User{ID: q.User}, nil
 }
 
-func newVisit(api slack.API, members int) (*Reconciler, *visit) {
+func newCheck(api slack.API, members int) (*Reconciler, *check) {
 	c := claimant("a", "a", 0)
 	for i := range members {
 		c.Spec.Manage.Members = append(c.Spec.Manage.Members, v1alpha1.Member{User: fmt.Sprintf("U%03d", i)})
@@ -190,16 +201,18 @@ func newVisit(api slack.API, members int) (*Reconciler, *visit) {
 	r := &Reconciler{Directory: byID{}, Clock: clocktesting.NewFakePassiveClock(time.Unix(1_700_000_000, 0)),
 		Limiter: pacing.NewLimiter(time.Unix(1_700_000_000, 0), pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}})}
 	identity := slack.Identity{TeamID: "T1", BotUserID: "UBOT"}
-	return r, r.visit(c, &connection.Connection{API: api}, identity, &owned{}, false)
+	k := &check{c: c, conn: &connection.Connection{API: api}, managed: &managed{name: "x"}}
+	k.use(identity)
+	return r, k
 }
 
 func TestManyMembers(t *testing.T) {
 	api := &crowd{members: []string{"UBOT", "U000"}, uninvitable: map[string]bool{"U150": true}}
-	r, v := newVisit(api, 250)
+	r, k := newCheck(api, 250)
 	for i := range 300 {
 		api.members = append(api.members, fmt.Sprint("X", i))
 	}
-	cond, pause := r.keepMembers(t.Context(), v, slack.Conversation{ID: "C1"})
+	cond, pause := r.keepMembers(t.Context(), k, slack.Conversation{ID: "C1"})
 	if pause != nil || cond.Status != metav1.ConditionFalse || cond.Reason != v1alpha1.ReasonInviteFailed || !strings.Contains(cond.Message, `"U150"`) {
 		t.Errorf("%+v %+v", cond, pause)
 	}
@@ -214,15 +227,15 @@ func TestManyMembers(t *testing.T) {
 
 func TestPrune(t *testing.T) {
 	api := &crowd{members: []string{"UBOT", "U000", "X1", "X2"}}
-	r, v := newVisit(api, 2)
-	v.c.Spec.Manage.PruneMembers = true
-	v.c.Spec.Manage.Members = append(v.c.Spec.Manage.Members, v1alpha1.Member{User: "lost"})
-	cond, _ := r.keepMembers(t.Context(), v, slack.Conversation{ID: "C1"})
+	r, k := newCheck(api, 2)
+	k.c.Spec.Manage.PruneMembers = true
+	k.c.Spec.Manage.Members = append(k.c.Spec.Manage.Members, v1alpha1.Member{User: "lost"})
+	cond, _ := r.keepMembers(t.Context(), k, slack.Conversation{ID: "C1"})
 	if !slices.Equal(api.members, []string{"UBOT", "U000", "X1", "X2", "U001"}) || !strings.Contains(cond.Message, "nobody is removed") {
 		t.Errorf("somebody is removed while somebody is lost: %v, %s", api.members, cond.Message)
 	}
-	v.c.Spec.Manage.Members = v.c.Spec.Manage.Members[:2]
-	if cond, _ = r.keepMembers(t.Context(), v, slack.Conversation{ID: "C1"}); cond.Status != metav1.ConditionTrue {
+	k.c.Spec.Manage.Members = k.c.Spec.Manage.Members[:2]
+	if cond, _ = r.keepMembers(t.Context(), k, slack.Conversation{ID: "C1"}); cond.Status != metav1.ConditionTrue {
 		t.Errorf("%+v", cond)
 	}
 	if !slices.Equal(api.members, []string{"UBOT", "U000", "U001"}) {
@@ -233,11 +246,11 @@ func TestPrune(t *testing.T) {
 // A failure that passes is a wait, and what was done is not done again.
 func TestMembersPause(t *testing.T) {
 	api := &crowd{members: []string{"UBOT"}, next: []*slack.Error{{Class: slack.ClassRateLimited, Method: slack.MethodConversationsInvite, RetryAfter: 9 * time.Second}}}
-	r, v := newVisit(api, 3)
-	if cond, pause := r.keepMembers(t.Context(), v, slack.Conversation{ID: "C1"}); cond != nil || pause == nil || pause.after < 9*time.Second {
+	r, k := newCheck(api, 3)
+	if cond, pause := r.keepMembers(t.Context(), k, slack.Conversation{ID: "C1"}); cond != nil || pause == nil || pause.after < 9*time.Second {
 		t.Errorf("%+v %+v", cond, pause)
 	}
-	if _, pause := r.keepMembers(t.Context(), v, slack.Conversation{ID: "C1"}); pause == nil || !strings.Contains(pause.message, "turn") {
+	if _, pause := r.keepMembers(t.Context(), k, slack.Conversation{ID: "C1"}); pause == nil || !strings.Contains(pause.message, "turn") {
 		t.Errorf("Slack's wait is not obeyed: %+v", pause)
 	}
 	if len(api.invites) != 1 {

@@ -63,58 +63,58 @@ func managesMembers(c *v1alpha1.SlackChannel) bool {
 
 // keepMembers invites those who are missing and, when it is told to, removes
 // those who are not listed. What fails for one holds up nobody else.
-func (r *Reconciler) keepMembers(ctx context.Context, v *visit, found slack.Conversation) (*metav1.Condition, *pause) {
-	if !managesMembers(v.c) {
+func (r *Reconciler) keepMembers(ctx context.Context, k *check, found slack.Conversation) (*metav1.Condition, *pause) {
+	if !managesMembers(k.c) {
 		return nil, nil
 	}
-	unfound, p := r.findMembers(ctx, v)
+	unfound, p := r.findMembers(ctx, k)
 	if p != nil {
 		return nil, p
 	}
-	general, p := r.readMembers(ctx, v, found.ID)
+	general, p := r.readMembers(ctx, k, found.ID)
 	if p != nil {
 		return nil, p
 	}
 	if general == nil {
-		if general, p = r.invite(ctx, v, found.ID); p != nil {
+		if general, p = r.invite(ctx, k, found.ID); p != nil {
 			return nil, p
 		}
 	}
 	// Who was not found may be in the channel under an ID that is not known.
-	if general == nil && v.c.Spec.Manage.PruneMembers && len(unfound) == 0 {
-		if general, p = r.prune(ctx, v, found.ID); p != nil {
+	if general == nil && k.c.Spec.Manage.PruneMembers && len(unfound) == 0 {
+		if general, p = r.prune(ctx, k, found.ID); p != nil {
 			return nil, p
 		}
 	}
-	return v.verdict(unfound, general), nil
+	return r.membersCondition(k, unfound, general), nil
 }
 
 // findMembers finds out who the listed members are; it returns why some were
 // not found.
-func (r *Reconciler) findMembers(ctx context.Context, v *visit) ([]string, *pause) {
+func (r *Reconciler) findMembers(ctx context.Context, k *check) ([]string, *pause) {
 	var unfound []string
-	if v.own.found == nil {
-		v.own.found = map[v1alpha1.Member]string{}
+	if k.managed.found == nil {
+		k.managed.found = map[v1alpha1.Member]string{}
 	}
-	for _, m := range v.c.Spec.Manage.Members {
-		if v.own.found[m] != "" {
+	for _, m := range k.c.Spec.Manage.Members {
+		if k.managed.found[m] != "" {
 			continue
 		}
-		u, err := r.Directory.FindUser(ctx, v.ws, directory.Query{User: m.User, Email: m.Email}, v.owner)
+		u, err := r.Directory.FindUser(ctx, k.ws, directory.Query{User: m.User, Email: m.Email}, k.owner)
 		var bot *directory.NotMessageableError
 		var loading *directory.LoadingError
 		var wait *directory.WaitError
 		switch {
 		case err == nil:
-			v.own.found[m] = u.ID
+			k.managed.found[m] = u.ID
 		case errors.As(err, &bot):
-			v.own.found[m] = bot.User.ID // a bot can be a member
+			k.managed.found[m] = bot.User.ID // a bot can be a member
 		case errors.As(err, &loading) && loading.Cause == nil:
 			return nil, &pause{loading.Error(), r.nextCheck()}
 		case errors.As(err, &wait):
 			return nil, &pause{wait.Error(), max(wait.At.Sub(r.Clock.Now()), time.Millisecond)}
 		default:
-			text, p := r.unfound(v, err)
+			text, p := r.unfound(k, err)
 			if p != nil {
 				return nil, p
 			}
@@ -127,48 +127,48 @@ func (r *Reconciler) findMembers(ctx context.Context, v *visit) ([]string, *paus
 }
 
 // unfound says why somebody was not found, unless the failure passes.
-func (r *Reconciler) unfound(v *visit, err error) (string, *pause) {
+func (r *Reconciler) unfound(k *check, err error) (string, *pause) {
 	var e *slack.Error
 	if !errors.As(err, &e) {
 		return err.Error(), nil
 	}
-	if e, p := r.afterwards(v, e); p != nil {
+	if e, p := r.memberError(k, e); p != nil {
 		return "", p
 	} else if e.Class == slack.ClassMissingScope {
-		return missingScope(e), nil
+		return r.missingScope(k, e), nil
 	}
 	return err.Error(), nil
 }
 
 // readMembers reads who is in the channel. It returns an error that concerns
 // all members.
-func (r *Reconciler) readMembers(ctx context.Context, v *visit, id string) (*slack.Error, *pause) {
-	for !v.own.read {
-		if p := r.turnOf(v, slack.MethodConversationsMembers); p != nil {
+func (r *Reconciler) readMembers(ctx context.Context, k *check, id string) (*slack.Error, *pause) {
+	for !k.managed.read {
+		if p := r.turnOf(k, slack.MethodConversationsMembers); p != nil {
 			return nil, p
 		}
-		page, next, err := v.conn.API.ListMembers(ctx, id, v.own.cursor, membersPage)
+		page, next, err := k.conn.API.ListMembers(ctx, id, k.managed.cursor, membersPage)
 		if e := slack.AsError(err); e != nil {
-			v.own.cursor, v.own.present = "", nil
-			return r.afterwards(v, e)
+			k.managed.cursor, k.managed.present = "", nil
+			return r.memberError(k, e)
 		}
-		if v.own.present == nil {
-			v.own.present = map[string]bool{}
+		if k.managed.present == nil {
+			k.managed.present = map[string]bool{}
 		}
 		for _, user := range page {
-			v.own.present[user] = true
+			k.managed.present[user] = true
 		}
-		v.own.cursor, v.own.read = next, next == ""
+		k.managed.cursor, k.managed.read = next, next == ""
 	}
 	return nil, nil
 }
 
 // missing are the IDs of those to be invited, in the order of the spec.
-func (v *visit) missing() []string {
+func (k *check) missing() []string {
 	var out []string
-	for _, m := range v.c.Spec.Manage.Members {
-		id := v.own.found[m]
-		if id != "" && id != v.identity.BotUserID && !v.own.present[id] && v.own.refused[id] == nil && !slices.Contains(out, id) {
+	for _, m := range k.c.Spec.Manage.Members {
+		id := k.managed.found[m]
+		if id != "" && id != k.identity.BotUserID && !k.managed.present[id] && k.managed.refused[id] == nil && !slices.Contains(out, id) {
 			out = append(out, id)
 		}
 	}
@@ -177,67 +177,67 @@ func (v *visit) missing() []string {
 
 // batch is who is invited next: many at once, and one by one those who were
 // refused together, because one who can't be invited keeps out the others.
-func (v *visit) batch() []string {
-	list := v.missing()
-	if together := slices.DeleteFunc(slices.Clone(list), func(id string) bool { return v.own.alone[id] }); len(together) > 0 {
+func (k *check) batch() []string {
+	list := k.missing()
+	if together := slices.DeleteFunc(slices.Clone(list), func(id string) bool { return k.managed.alone[id] }); len(together) > 0 {
 		return together[:min(len(together), invitedAtOnce)]
 	}
 	return list[:min(len(list), 1)]
 }
 
-func (r *Reconciler) invite(ctx context.Context, v *visit, id string) (*slack.Error, *pause) {
+func (r *Reconciler) invite(ctx context.Context, k *check, id string) (*slack.Error, *pause) {
 	for {
-		users := v.batch()
+		users := k.batch()
 		if len(users) == 0 {
 			return nil, nil
 		}
-		if p := r.turnOf(v, slack.MethodConversationsInvite); p != nil {
+		if p := r.turnOf(k, slack.MethodConversationsInvite); p != nil {
 			return nil, p
 		}
-		e := slack.AsError(v.conn.API.InviteToConversation(ctx, id, users))
+		e := slack.AsError(k.conn.API.InviteToConversation(ctx, id, users))
 		switch {
 		case e == nil, len(users) == 1 && e.Class == slack.ClassAlreadyDone:
 			ctrl.LoggerFrom(ctx).Info("Invited members", "channel", id, "users", users)
 			for _, user := range users {
-				v.own.present[user] = true
+				k.managed.present[user] = true
 			}
 		case aboutAll(e.Class) || e.Class.Transient() && e.Class != slack.ClassUnknown:
-			return r.afterwards(v, e)
+			return r.memberError(k, e)
 		case len(users) == 1:
-			v.own.refuse(users[0], e)
+			k.managed.refuse(users[0], e)
 		default:
-			v.own.separate(users)
+			k.managed.separate(users)
 		}
 	}
 }
 
 // prune removes who is in the channel and not listed. It is called only when
 // everybody listed is known, and never removes the bot.
-func (r *Reconciler) prune(ctx context.Context, v *visit, id string) (*slack.Error, *pause) {
-	keep := map[string]bool{v.identity.BotUserID: true}
-	for _, user := range v.own.found {
+func (r *Reconciler) prune(ctx context.Context, k *check, id string) (*slack.Error, *pause) {
+	keep := map[string]bool{k.identity.BotUserID: true}
+	for _, user := range k.managed.found {
 		keep[user] = true
 	}
 	var strangers []string
-	for user := range v.own.present {
-		if !keep[user] && v.own.refused[user] == nil {
+	for user := range k.managed.present {
+		if !keep[user] && k.managed.refused[user] == nil {
 			strangers = append(strangers, user)
 		}
 	}
 	slices.Sort(strangers)
 	for _, user := range strangers {
-		if p := r.turnOf(v, slack.MethodConversationsKick); p != nil {
+		if p := r.turnOf(k, slack.MethodConversationsKick); p != nil {
 			return nil, p
 		}
-		e := slack.AsError(v.conn.API.RemoveFromConversation(ctx, id, user))
+		e := slack.AsError(k.conn.API.RemoveFromConversation(ctx, id, user))
 		switch {
 		case e == nil, e.Class == slack.ClassNotInChannel, e.Class == slack.ClassAlreadyDone:
 			ctrl.LoggerFrom(ctx).Info("Removed a member", "channel", id, "user", user)
-			delete(v.own.present, user)
+			delete(k.managed.present, user)
 		case aboutAll(e.Class) || e.Class.Transient() && e.Class != slack.ClassUnknown:
-			return r.afterwards(v, e)
+			return r.memberError(k, e)
 		default:
-			v.own.refuse(user, e)
+			k.managed.refuse(user, e)
 		}
 	}
 	return nil, nil
@@ -270,23 +270,23 @@ func aboutAll(c slack.Class) bool {
 	return false
 }
 
-// afterwards decides whether an error that concerns all members passes.
-func (r *Reconciler) afterwards(v *visit, e *slack.Error) (*slack.Error, *pause) {
+// memberError decides whether an error that concerns all members passes.
+func (r *Reconciler) memberError(k *check, e *slack.Error) (*slack.Error, *pause) {
 	if !e.Class.Transient() {
 		return e, nil
 	}
 	after := e.RetryAfter
 	if e.Class == slack.ClassRateLimited {
-		r.Limiter.Penalize(r.Clock.Now(), v.identity.TeamID, e.Method, e.RetryAfter)
+		r.Limiter.Penalize(r.Clock.Now(), k.identity.TeamID, e.Method, e.RetryAfter)
 	}
-	v.own.failures++
-	return nil, &pause{fmt.Sprintf("%v; the members are looked after later", e), max(after, backoff(v.own.failures))}
+	k.managed.failures++
+	return nil, &pause{fmt.Sprintf("%v; the members are looked after later, and nothing needs to be done here", e), max(after, pauseAfter(k.managed.failures))}
 }
 
 // turnOf asks for a slot to make a call now.
-func (r *Reconciler) turnOf(v *visit, method string) *pause {
-	o, ok := r.slot(v, method)
-	if ok {
+func (r *Reconciler) turnOf(k *check, method string) *pause {
+	o := r.slot(k, method)
+	if o == nil {
 		return nil
 	}
 	return &pause{turn(method), max(o.after, time.Millisecond)}

@@ -1,32 +1,66 @@
 package channel
 
 import (
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
-// outcome of a check: what to say in the status, and when to look again.
+// outcome of a check: what the status says, and when to look again. A step of
+// a check that returns none goes on to the next one.
 type outcome struct {
-	// mark sets the summary conditions; nil leaves the status as it is.
-	mark func(*v1alpha1.SlackChannel)
-	// facts fills in what Slack said; nil leaves it as it is.
-	facts func(*v1alpha1.SlackChannelStatus)
-	// exactlyOnce is nil when nothing new is known of it.
-	exactlyOnce *metav1.Condition
-	// members is nil when nothing new is known of them.
-	members *metav1.Condition
-	// after is when to look again; 0 with recheck is the usual time.
+	// summary of Ready, Reconciling and Stalled; nil leaves these as they are.
+	summary *conditions.Summary
+	// facts that Slack told; nil leaves those of the status as they are.
+	facts *facts
+	// exactlyOnce and members are nil when nothing new is known of them.
+	exactlyOnce, members *metav1.Condition
+	// after is when to look again; 0 with recheck is the usual time. Only an
+	// outcome with recheck is an answer.
 	after   time.Duration
 	recheck bool
 }
 
-func (o outcome) apply(c *v1alpha1.SlackChannel) {
-	if o.facts != nil {
-		o.facts(&c.Status)
+// facts are what the status says that Slack told.
+type facts struct {
+	workspace *v1alpha1.Workspace
+	botUserID string
+	scopes    []string
+	channel   *v1alpha1.ChannelInfo
+	// keepChannel leaves the channel as it is.
+	keepChannel bool
+}
+
+// factsOf an identity, which leave the channel as it is.
+func factsOf(i slack.Identity) *facts {
+	return &facts{
+		workspace: &v1alpha1.Workspace{ID: i.TeamID, Name: i.TeamName, URL: i.URL}, botUserID: i.BotUserID,
+		scopes: slices.Compact(slices.Sorted(slices.Values(i.Scopes))), keepChannel: true,
+	}
+}
+
+func (f *facts) with(found slack.Conversation) *facts {
+	f.channel, f.keepChannel = &v1alpha1.ChannelInfo{ID: found.ID, Name: found.Name, Private: found.Private, Archived: found.Archived}, false
+	return f
+}
+
+func (f *facts) withoutChannel() *facts {
+	f.channel, f.keepChannel = nil, false
+	return f
+}
+
+// apply writes the outcome into the status.
+func (o *outcome) apply(c *v1alpha1.SlackChannel) {
+	if f := o.facts; f != nil {
+		c.Status.Workspace, c.Status.BotUserID, c.Status.Scopes = f.workspace, f.botUserID, f.scopes
+		if !f.keepChannel {
+			c.Status.Channel = f.channel
+		}
 	}
 	if o.exactlyOnce != nil {
 		conditions.Set(c, v1alpha1.ConditionExactlyOnce, o.exactlyOnce.Status, o.exactlyOnce.Reason, o.exactlyOnce.Message)
@@ -34,57 +68,37 @@ func (o outcome) apply(c *v1alpha1.SlackChannel) {
 	if o.members != nil {
 		conditions.Set(c, v1alpha1.ConditionMembersInSync, o.members.Status, o.members.Reason, o.members.Message)
 	}
-	if o.mark != nil {
-		o.mark(c)
+	if o.summary != nil {
+		o.summary.Apply(c)
 		c.Status.ObservedGeneration = c.Generation
 	}
 }
 
-// withoutFacts drops what Slack said before, since it may not hold any more.
-func (o outcome) withoutFacts() outcome {
-	o.facts = func(s *v1alpha1.SlackChannelStatus) {
-		s.Workspace, s.Channel, s.BotUserID, s.Scopes = nil, nil, "", nil
+func ready(reason, message string) *outcome {
+	return &outcome{recheck: true, summary: &conditions.Summary{Kind: conditions.KindReady, Reason: reason, Message: message}}
+}
+
+func stalled(reason, message string) *outcome {
+	return &outcome{recheck: true, summary: &conditions.Summary{Kind: conditions.KindStalled, Reason: reason, Message: message}}
+}
+
+func retrying(reason, message string, after time.Duration) *outcome {
+	return &outcome{after: after, summary: &conditions.Summary{Kind: conditions.KindRetrying, Reason: reason, Message: message}}
+}
+
+func progressing(message string, after time.Duration) *outcome {
+	return &outcome{after: after, summary: &conditions.Summary{Kind: conditions.KindProgressing, Reason: v1alpha1.ReasonVerifying, Message: message}}
+}
+
+func suspended() *outcome {
+	return &outcome{summary: &conditions.Summary{Kind: conditions.KindSuspended, Reason: v1alpha1.ReasonSuspended,
+		Message: "spec.suspend is true: nothing is checked or sent through this SlackChannel until it is set to false"}}
+}
+
+// waiting says what the check waits for, unless an earlier answer holds.
+func (k *check) waiting(message string, after time.Duration) *outcome {
+	if k.holds {
+		return &outcome{after: after}
 	}
-	return o
-}
-
-// withoutChannel drops what Slack said of the channel.
-func (o outcome) withoutChannel() outcome {
-	facts := o.facts
-	o.facts = func(s *v1alpha1.SlackChannelStatus) {
-		if facts != nil {
-			facts(s)
-		}
-		s.Channel = nil
-	}
-	return o
-}
-
-func ready(reason, message string) outcome {
-	return outcome{recheck: true, mark: func(c *v1alpha1.SlackChannel) { conditions.Ready(c, reason, message) }}
-}
-
-func stalled(reason, message string) outcome {
-	return outcome{recheck: true, mark: func(c *v1alpha1.SlackChannel) { conditions.Stalled(c, reason, message) }}
-}
-
-func retrying(reason, message string, after time.Duration) outcome {
-	return outcome{after: after, mark: func(c *v1alpha1.SlackChannel) { conditions.Retrying(c, reason, message) }}
-}
-
-func suspended() outcome {
-	return outcome{mark: func(c *v1alpha1.SlackChannel) {
-		conditions.Suspended(c, v1alpha1.ReasonSuspended,
-			"spec.suspend is true: nothing is checked or sent through this SlackChannel until it is set to false")
-	}}
-}
-
-// waiting says what the check waits for, unless an earlier answer about the
-// same spec and credential still stands.
-func waiting(stands bool, message string, after time.Duration) outcome {
-	o := outcome{after: after}
-	if !stands {
-		o.mark = func(c *v1alpha1.SlackChannel) { conditions.Progressing(c, v1alpha1.ReasonVerifying, message) }
-	}
-	return o
+	return progressing(message, after)
 }

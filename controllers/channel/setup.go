@@ -18,6 +18,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
+	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
 
 // secretIndex finds the SlackChannels that name a Secret.
@@ -27,7 +28,7 @@ const secretIndex = "spec.secrets"
 const concurrency = 4
 
 // SetupWithManager starts the controller with a manager. Only SlackChannels
-// whose labels match shard are reconciled.
+// whose labels match shard are reconciled; the others are observed.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, shard labels.Selector) error {
 	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.SlackChannel{}, secretIndex, func(o client.Object) []string {
 		c, ok := o.(*v1alpha1.SlackChannel)
@@ -44,17 +45,18 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, sha
 		return err
 	}
 	r.shard = shard
-	inShard := predicate.NewPredicateFuncs(func(o client.Object) bool { return shard.Matches(labels.Set(o.GetLabels())) })
+	// A label may hand the SlackChannel over to another operator.
+	changed := predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}, requestChanged())
 	secrets := &metav1.PartialObjectMetadata{}
 	secrets.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("slackchannel").
-		For(&v1alpha1.SlackChannel{}, builder.WithPredicates(inShard, predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.SlackChannel{}, builder.WithPredicates(changed)).
 		WatchesMetadata(secrets, handler.EnqueueRequestsFromMapFunc(r.channelsOfSecret),
 			builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
-		Watches(&v1alpha1.SlackChannel{}, handler.EnqueueRequestsFromMapFunc(r.rivalsOf), builder.WithPredicates(claimChanged())).
+		Watches(&v1alpha1.SlackChannel{}, handler.EnqueueRequestsFromMapFunc(r.claimantsOf), builder.WithPredicates(claimChanged())).
 		WatchesRawSource(r.Wake).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, RateLimiter: wakeup.RateLimiter()}).
 		Complete(r)
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -16,65 +18,145 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
-// checkWebAPI asks Slack whom the token belongs to, finds the channel, joins
-// it where it must and may, and learns whether it may be read back.
-func (r *Reconciler) checkWebAPI(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection, known memory) outcome {
-	stands := known.credential == conn.Credential && known.generation == c.Generation && !known.checked.IsZero() ||
-		known.checked.IsZero() && (known.credential == "" || known.credential == conn.Credential) && verifiedByAnother(c)
+// check is one look at a SlackChannel by the Web API.
+type check struct {
+	c    *v1alpha1.SlackChannel
+	conn *connection.Connection
+	// holds: an earlier answer about the same spec and credential still does.
+	holds bool
+	// sameCredential: as far as this process knows, the status is about the
+	// credential that is used now.
+	sameCredential bool
+	// anew: the channel is to be found anew, as it is since.
+	anew  bool
+	since time.Time
+	// unproven is memory.unproven.
+	unproven string
 
-	var own *owned
-	if c.Spec.Manage != nil {
-		own = r.begin(c, conn.Credential)
+	// owner is the SlackChannel's name in the directory.
+	owner string
+	// identity that the token has, and the workspace, once authenticated.
+	identity slack.Identity
+	ws       directory.Workspace
+	// managed is nil for a channel that is not managed.
+	managed *managed
+}
+
+// begin a check, given what was known before it.
+func (r *Reconciler) begin(c *v1alpha1.SlackChannel, conn *connection.Connection, known memory) *check {
+	k := &check{
+		c: c, conn: conn, holds: answerHolds(c, conn, known), owner: OwnerPrefix + Owner(client.ObjectKeyFromObject(c)),
+		sameCredential: known.credential == "" || known.credential == conn.Credential,
+		unproven:       known.unproven,
 	}
-	identity, o, ok := r.authenticate(ctx, c, conn, own, stands)
-	if !ok {
+	if requested(c) != "" {
+		k.anew, k.since = known.anew, known.requested
+	}
+	if c.Spec.Manage != nil {
+		k.managed = r.beginManaged(c, conn.Credential)
+	}
+	return k
+}
+
+// answerHolds reports whether an earlier answer about the same spec and
+// credential still holds: one of this process or, so that a restart holds up no
+// message, a good one of an earlier process until this one has its own.
+func answerHolds(c *v1alpha1.SlackChannel, conn *connection.Connection, known memory) bool {
+	if !known.checked.IsZero() {
+		return known.credential == conn.Credential && known.generation == c.Generation
+	}
+	if known.credential != "" && known.credential != conn.Credential {
+		return false
+	}
+	cond := conditions.Find(c, v1alpha1.ConditionReady)
+	return cond != nil && cond.Status == metav1.ConditionTrue && c.Status.ObservedGeneration == c.Generation
+}
+
+// verifyWebAPI asks Slack whom the token belongs to, finds the channel, joins
+// it where it must and may, and learns whether it may be read back.
+func (r *Reconciler) verifyWebAPI(ctx context.Context, k *check) *outcome {
+	if stop := r.authenticate(ctx, k); stop != nil {
+		return stop
+	}
+	if k.c.Spec.WebAPI.Channel == "" {
+		r.learn(k.c, k.conn, k.identity, slack.Conversation{})
+		r.answered(k.c)
+		o := ready(v1alpha1.ReasonVerified, fmt.Sprintf("the token was accepted by workspace %s", describe(k.identity)))
+		o.facts, o.exactlyOnce = factsOf(k.identity).withoutChannel(), exactlyOnceForRecipients(k.identity)
 		return o
 	}
-	facts := func(s *v1alpha1.SlackChannelStatus) {
-		s.Workspace = &v1alpha1.Workspace{ID: identity.TeamID, Name: identity.TeamName, URL: identity.URL}
-		s.BotUserID = identity.BotUserID
-		s.Scopes = slices.Compact(slices.Sorted(slices.Values(identity.Scopes)))
+	if k.managed != nil {
+		return r.manage(ctx, k)
 	}
-	if c.Spec.WebAPI.Channel == "" {
-		o := ready(v1alpha1.ReasonVerified, fmt.Sprintf("the token was accepted by workspace %s", describe(identity)))
-		o.facts = facts
-		o.exactlyOnce = exactlyOnceForRecipients(identity)
-		r.answered(c)
-		return o.withoutChannel()
+	found, err := r.find(ctx, k)
+	if err != nil {
+		return r.noChannel(k, r.lookupOutcome(k, err))
 	}
-	if own != nil {
-		return r.manage(ctx, r.visit(c, conn, identity, own, stands), facts)
+	if stop := r.join(ctx, k, &found); stop != nil {
+		return r.noChannel(k, stop)
 	}
-	found, o, ok := r.find(ctx, c, conn, identity, stands)
-	if ok {
-		o, ok = r.enter(ctx, c, conn, identity, &found, stands)
-	}
-	if !ok {
-		return r.without(c, o, facts)
-	}
-	o = ready(v1alpha1.ReasonVerified, fmt.Sprintf("the token was accepted by workspace %s, and channel #%s was found", describe(identity), found.Name))
-	o.facts = withChannel(facts, found)
-	o.exactlyOnce, o.after = r.exactlyOnce(ctx, c, conn, identity, found)
-	r.answered(c)
+	o := ready(v1alpha1.ReasonVerified, fmt.Sprintf("the token was accepted by workspace %s, and channel #%s was found", describe(k.identity), found.Name))
+	o.exactlyOnce, o.after = r.exactlyOnce(ctx, k, found)
+	r.hasChannel(k, o, found)
 	return o
 }
 
-// without is the outcome of a check that has found no channel to use, and may
+// hasChannel ends a check that has found its channel.
+func (r *Reconciler) hasChannel(k *check, o *outcome, found slack.Conversation) {
+	o.facts = factsOf(k.identity).with(found)
+	r.learn(k.c, k.conn, k.identity, found)
+	r.answered(k.c)
+}
+
+// noChannel is the outcome of a check that has found no channel to use, and may
 // have come to an answer by that.
-func (r *Reconciler) without(c *v1alpha1.SlackChannel, o outcome, facts func(*v1alpha1.SlackChannelStatus)) outcome {
-	o.facts = facts
+func (r *Reconciler) noChannel(k *check, o *outcome) *outcome {
+	o.facts = factsOf(k.identity)
 	if o.recheck {
-		r.answered(c)
-		o = o.withoutChannel()
+		o.facts.withoutChannel()
+		r.learn(k.c, k.conn, k.identity, slack.Conversation{})
+		r.answered(k.c)
 	}
 	return o
 }
 
-func withChannel(facts func(*v1alpha1.SlackChannelStatus), found slack.Conversation) func(*v1alpha1.SlackChannelStatus) {
-	return func(s *v1alpha1.SlackChannelStatus) {
-		facts(s)
-		s.Channel = &v1alpha1.ChannelInfo{ID: found.ID, Name: found.Name, Private: found.Private, Archived: found.Archived}
+// learn tells those who deliver what Slack has said of a credential.
+func (r *Reconciler) learn(c *v1alpha1.SlackChannel, conn *connection.Connection, identity slack.Identity, channel slack.Conversation) {
+	r.Health.Learn(client.ObjectKeyFromObject(c), c.UID, connection.Facts{Credential: conn.Credential, Identity: identity, Channel: channel})
+}
+
+// authenticate asks for the identity behind the token.
+func (r *Reconciler) authenticate(ctx context.Context, k *check) *outcome {
+	if k.managed != nil && k.managed.identity != nil {
+		k.use(*k.managed.identity)
+		return nil
 	}
+	identity, wait, e := r.authTest(ctx, k.c, k.conn)
+	switch {
+	case wait > 0:
+		return k.waiting(turn(slack.MethodAuthTest), wait)
+	case e == nil:
+		if r.Answered != nil {
+			r.Answered(identity.TeamID)
+		}
+		if k.managed != nil {
+			k.managed.identity = &identity
+		}
+		k.use(identity)
+		return nil
+	}
+	o := r.outcomeOf(k, e)
+	if o.recheck {
+		r.answered(k.c)
+		k.managed.finish()
+		o.facts = &facts{}
+	}
+	return o
+}
+
+// use the identity of the token.
+func (k *check) use(identity slack.Identity) {
+	k.identity, k.ws = identity, workspaceOf(k.c, k.conn, identity)
 }
 
 func workspaceOf(c *v1alpha1.SlackChannel, conn *connection.Connection, identity slack.Identity) directory.Workspace {
@@ -84,167 +166,135 @@ func workspaceOf(c *v1alpha1.SlackChannel, conn *connection.Connection, identity
 	}
 }
 
-// verifiedByAnother reports whether an earlier process has found all to be well.
-// That stands until this one has come to an answer of its own, so that a
-// restart holds up no message.
-func verifiedByAnother(c *v1alpha1.SlackChannel) bool {
-	cond := conditions.Find(c, v1alpha1.ConditionReady)
-	return cond != nil && cond.Status == metav1.ConditionTrue && c.Status.ObservedGeneration == c.Generation
-}
-
-func (r *Reconciler) answered(c *v1alpha1.SlackChannel) {
-	r.remember(c, func(m *memory) {
-		m.failures, m.checked, m.generation = 0, r.Clock.Now(), c.Generation
-	})
-}
-
-// authenticate asks for the identity behind the token.
-func (r *Reconciler) authenticate(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection, own *owned, stands bool) (slack.Identity, outcome, bool) {
-	if own != nil && own.identity != nil {
-		return *own.identity, outcome{}, true
-	}
+// authTest asks whom the token belongs to, and makes that known at once. It
+// returns how long to wait when it can't be asked now.
+func (r *Reconciler) authTest(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection) (slack.Identity, time.Duration, *slack.Error) {
+	now := r.Clock.Now()
+	facts, known := r.Health.Facts(c.UID, conn.Credential)
+	// Until the token itself has told its workspace, only this SlackChannel is
+	// made to wait for what it answers; it keeps to the pace of the workspace of
+	// an earlier run.
 	workspace := "token of " + string(c.UID)
-	if c.Status.Workspace != nil {
-		workspace = c.Status.Workspace.ID
+	keys := []string{workspace}
+	switch {
+	case known:
+		workspace = facts.Identity.TeamID
+		keys = []string{workspace}
+	case c.Status.Workspace != nil:
+		keys = append(keys, c.Status.Workspace.ID)
 	}
-	at, ok := r.Limiter.Reserve(r.Clock.Now(), workspace, slack.MethodAuthTest, holder(c, ""))
-	if !ok {
-		return slack.Identity{}, waiting(stands, turn(slack.MethodAuthTest), at.Sub(r.Clock.Now())), false
+	for _, key := range keys {
+		if at, ok := r.Limiter.Reserve(now, key, slack.MethodAuthTest, holder(c, "")); !ok {
+			return slack.Identity{}, max(at.Sub(now), time.Millisecond), nil
+		}
 	}
 	identity, err := conn.API.AuthTest(ctx)
-	if err == nil {
-		if r.Answered != nil {
-			r.Answered(identity.TeamID)
+	if e := slack.AsError(err); e != nil {
+		if e.Class == slack.ClassRateLimited {
+			r.Limiter.Penalize(now, workspace, slack.MethodAuthTest, e.RetryAfter)
 		}
-		if own != nil {
-			own.identity = &identity
+		return identity, 0, e
+	}
+	var channel slack.Conversation
+	if known && facts.Identity.TeamID == identity.TeamID && facts.Identity.BotUserID == identity.BotUserID {
+		channel = facts.Channel
+	}
+	r.learn(c, conn, identity, channel)
+	return identity, 0, nil
+}
+
+// find looks the channel up, as it is now when it was requested so.
+func (r *Reconciler) find(ctx context.Context, k *check) (slack.Conversation, error) {
+	ref := k.c.Spec.WebAPI.Channel
+	found, err := r.lookUp(ctx, k, ref)
+	if !k.anew {
+		return found, err
+	}
+	if errors.As(err, new(*directory.NotFoundError)) {
+		if err := r.Directory.RenewConversations(k.ws, k.since, k.owner); err != nil {
+			return found, err
 		}
-		return identity, outcome{}, true
+		r.remember(k.c, func(m *memory) { m.anew = false })
+		return r.lookUp(ctx, k, ref)
 	}
-	e := slack.AsError(err)
-	if e.Class == slack.ClassRateLimited {
-		r.Limiter.Penalize(r.Clock.Now(), workspace, slack.MethodAuthTest, e.RetryAfter)
+	if found.ID != "" {
+		r.remember(k.c, func(m *memory) { m.anew = false })
+		r.Directory.Invalidate(k.identity.TeamID, found.ID)
+		return r.lookUp(ctx, k, ref)
 	}
-	o := r.judge(c, e, stands)
-	if o.mark != nil && o.recheck {
-		r.answered(c)
-		own.finish()
-		o = o.withoutFacts()
-	}
-	return slack.Identity{}, o, false
+	return found, err
 }
 
-// tolerated failures in a row don't make a SlackChannel unreachable that was
-// verified before: its messages tell as much.
-const tolerated = 2
-
-// judge turns an error of a call into an outcome.
-func (r *Reconciler) judge(c *v1alpha1.SlackChannel, e *slack.Error, stands bool) outcome {
-	secret := fmt.Sprintf("Secret %s/%s", c.Namespace, c.Spec.WebAPI.TokenSecretRef.Name)
-	name := c.Spec.WebAPI.Channel
-	switch e.Class {
-	case slack.ClassRateLimited:
-		return waiting(stands, "Slack asked to wait (rate limit) while this SlackChannel was being checked; the check goes on by itself", max(e.RetryAfter, backoff(0)))
-	case slack.ClassInvalidCredentials:
-		return stalled(v1alpha1.ReasonInvalidToken, fmt.Sprintf("%v: put a valid bot token (xoxb-…) in %s", e, secret))
-	case slack.ClassAccessDenied:
-		return stalled(v1alpha1.ReasonInvalidToken, fmt.Sprintf("%v: ask an administrator of the workspace to let the app in, or put another token in %s", e, secret))
-	case slack.ClassMissingScope:
-		return stalled(v1alpha1.ReasonMissingScope, missingScope(e))
-	case slack.ClassChannelNotFound:
-		return stalled(v1alpha1.ReasonChannelNotFound, fmt.Sprintf("Slack answered %s: no channel %q is visible to the bot; invite it, or use the channel's ID", e.Code, name))
-	case slack.ClassNotInChannel:
-		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf("%v: invite the bot to channel %q", e, name))
-	case slack.ClassChannelArchived:
-		return stalled(v1alpha1.ReasonChannelArchived, fmt.Sprintf("%v: unarchive channel %q, or name another one", e, name))
+// lookUp looks the channel up. While the list of channels is still being read,
+// the one that the status names counts if Slack confirms that it has the name.
+func (r *Reconciler) lookUp(ctx context.Context, k *check, ref string) (slack.Conversation, error) {
+	found, err := r.Directory.FindConversation(ctx, k.ws, ref, k.owner)
+	s := k.c.Status
+	if !errors.As(err, new(*directory.LoadingError)) || s.Channel == nil || s.Workspace == nil ||
+		s.Workspace.ID != k.identity.TeamID || s.BotUserID != k.identity.BotUserID {
+		return found, err
 	}
-	failures := r.remember(c, func(m *memory) { m.failures++ }).failures
-	if stands && failures < tolerated {
-		return waiting(stands, "", backoff(failures))
+	known, askErr := r.Directory.FindConversation(ctx, k.ws, s.Channel.ID, k.owner)
+	if askErr == nil && known.Name == strings.ToLower(strings.TrimPrefix(ref, "#")) {
+		return known, nil
 	}
-	return retrying(v1alpha1.ReasonSlackUnreachable, fmt.Sprintf("%v; the check is repeated", e), backoff(failures))
-}
-
-func missingScope(e *slack.Error) string {
-	needed := e.Needed
-	if needed == "" {
-		return fmt.Sprintf("%v: add the scope that this method needs to the Slack app, and reinstall the app", e)
+	if errors.As(askErr, new(*directory.WaitError)) {
+		return found, askErr
 	}
-	return fmt.Sprintf("Slack answered missing_scope to %s: add the bot scope %s to the Slack app, and reinstall the app", e.Method, needed)
-}
-
-// find looks the channel up.
-func (r *Reconciler) find(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection, identity slack.Identity, stands bool) (slack.Conversation, outcome, bool) {
-	found, err := r.Directory.FindConversation(ctx, workspaceOf(c, conn, identity), c.Spec.WebAPI.Channel, OwnerPrefix+Owner(client.ObjectKeyFromObject(c)))
-	if err == nil {
-		return found, outcome{}, true
-	}
-	return found, r.lookupTrouble(c, err, stands), false
-}
-
-// lookupTrouble turns what the directory has answered into an outcome.
-func (r *Reconciler) lookupTrouble(c *v1alpha1.SlackChannel, err error, stands bool) outcome {
-	var loading *directory.LoadingError
-	var wait *directory.WaitError
-	var missing *directory.NotFoundError
-	var archived *directory.ArchivedError
-	switch {
-	case errors.As(err, &loading) && loading.Cause != nil && !stands:
-		return retrying(v1alpha1.ReasonSlackUnreachable, loading.Error(), 0)
-	case errors.As(err, &loading):
-		// The usual check is the safety net for a wake-up that gets lost.
-		return waiting(stands, loading.Error(), r.nextCheck())
-	case errors.As(err, &wait):
-		return waiting(stands, wait.Error(), max(wait.At.Sub(r.Clock.Now()), 0)+1)
-	case errors.As(err, &missing):
-		return stalled(v1alpha1.ReasonChannelNotFound, missing.Error())
-	case errors.As(err, &archived):
-		return stalled(v1alpha1.ReasonChannelArchived, archived.Error())
-	}
-	return r.judge(c, slack.AsError(err), stands)
+	return found, err
 }
 
 // OwnerPrefix marks this controller's names in the directory.
 const OwnerPrefix = "SlackChannel/"
 
-// enter makes the bot a member of the channel where that is wanted and needed.
-func (r *Reconciler) enter(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection, identity slack.Identity, found *slack.Conversation, stands bool) (outcome, bool) {
+// join makes the bot a member of the channel where that is wanted and needed.
+func (r *Reconciler) join(ctx context.Context, k *check, found *slack.Conversation) *outcome {
 	if found.Member || found.DM {
-		return outcome{}, true
+		return nil
 	}
-	public := slices.Contains(identity.Scopes, "chat:write.public")
-	join := c.Spec.WebAPI.Join == nil || *c.Spec.WebAPI.Join
-	name := found.Name
+	public := slices.Contains(k.identity.Scopes, "chat:write.public")
+	join := k.c.Spec.WebAPI.Join == nil || *k.c.Spec.WebAPI.Join
 	switch {
 	case found.Private:
-		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf("the bot is not a member of the private channel %q, which it can't join by itself: invite it", name)), false
+		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf(
+			"the bot is not a member of the private channel %q, which it can't join by itself: have a member %s; %s", found.Name, invite, r.again()))
 	case !join && public:
-		return outcome{}, true
+		return nil
 	case !join:
-		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf("the bot is not a member of channel %q, and spec.webAPI.join is false: invite it, set join to true, or give the app the scope chat:write.public", name)), false
+		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf(
+			"the bot is not a member of channel %q, and spec.webAPI.join is false: have a member %s, set spec.webAPI.join to true, or give the app the bot scope chat:write.public; %s",
+			found.Name, invite, r.again()))
 	}
-	at, ok := r.Limiter.Reserve(r.Clock.Now(), identity.TeamID, slack.MethodConversationsJoin, holder(c, ""))
-	if !ok {
-		return waiting(stands, turn(slack.MethodConversationsJoin), at.Sub(r.Clock.Now())), false
+	now := r.Clock.Now()
+	if at, ok := r.Limiter.Reserve(now, k.identity.TeamID, slack.MethodConversationsJoin, holder(k.c, "")); !ok {
+		return k.waiting(turn(slack.MethodConversationsJoin), at.Sub(now))
 	}
-	err := conn.API.JoinConversation(ctx, found.ID)
+	err := k.conn.API.JoinConversation(ctx, found.ID)
 	if err == nil {
 		found.Member = true
-		r.Directory.Invalidate(identity.TeamID, found.ID)
-		return outcome{}, true
+		r.Directory.Invalidate(k.identity.TeamID, found.ID)
+		return nil
 	}
 	e := slack.AsError(err)
-	switch {
-	case e.Class == slack.ClassRateLimited:
-		r.Limiter.Penalize(r.Clock.Now(), identity.TeamID, slack.MethodConversationsJoin, e.RetryAfter)
-	case !e.Class.Transient() && public:
-		return outcome{}, true // it can post without being a member
-	case e.Class == slack.ClassMissingScope:
-		return stalled(v1alpha1.ReasonMissingScope, fmt.Sprintf("the bot is not a member of channel %q and may not join it: %s; or invite it", name, missingScope(e))), false
-	case !e.Class.Transient() && e.Class != slack.ClassInvalidCredentials && e.Class != slack.ClassChannelArchived:
-		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf("the bot is not a member of channel %q and could not join it: %v; invite it", name, e)), false
+	if e.Class == slack.ClassRateLimited {
+		r.Limiter.Penalize(now, k.identity.TeamID, slack.MethodConversationsJoin, e.RetryAfter)
+	} else if !e.Class.Transient() && public {
+		return nil // it can post without being a member
 	}
-	return r.judge(c, e, stands), false
+	return r.joinRefused(k, found.Name, e)
+}
+
+// joinRefused is the outcome of a call to join that has failed.
+func (r *Reconciler) joinRefused(k *check, name string, e *slack.Error) *outcome {
+	switch {
+	case e.Class == slack.ClassMissingScope:
+		return stalled(v1alpha1.ReasonMissingScope, fmt.Sprintf(
+			"the bot is not a member of channel %q and may not join it: have a member %s, or %s", name, invite, r.missingScope(k, e)))
+	case !e.Class.Transient() && e.Class != slack.ClassInvalidCredentials && e.Class != slack.ClassChannelArchived:
+		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf(
+			"the bot is not a member of channel %q and could not join it: %v; have a member %s; %s", name, e, invite, r.again()))
+	}
+	return r.outcomeOf(k, e)
 }
 
 func firstOf(a, b string) string {

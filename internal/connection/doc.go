@@ -2,6 +2,7 @@
 // something that can reach Slack, and remembers what Slack said of it.
 //
 // It reads Secrets one by one, by name, and only when their resourceVersion
-// has changed; it makes no call to Slack, writes nothing to the API server and
+// has changed. A connection stays the same for as long as the values that it is
+// made of do. It makes no call to Slack, writes nothing to the API server and
 // puts no secret into an error.
 package connection

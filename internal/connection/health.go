@@ -148,6 +148,14 @@ func (h *Health) Verdict(channel types.NamespacedName, credential string) (Verdi
 	return v, ok && v.Credential == credential
 }
 
+// ForgetVerdict drops the verdict about a SlackChannel's credential, which the
+// next message decides anew.
+func (h *Health) ForgetVerdict(channel types.NamespacedName) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.verdicts, channel)
+}
+
 // Forget drops what is known of a SlackChannel.
 func (h *Health) Forget(channel types.NamespacedName, uid types.UID) {
 	h.mu.Lock()

@@ -2,8 +2,11 @@ package connection
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -24,16 +27,6 @@ import (
 
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch
 
-// Defaults of the keys of a Secret.
-const (
-	DefaultTokenKey = "token"
-	DefaultURLKey   = "url"
-	caKey           = "ca.crt"
-	proxyAddressKey = "address"
-	proxyUserKey    = "username"
-	proxyPassKey    = "password"
-)
-
 // Connection reaches Slack with the credentials of one SlackChannel.
 type Connection struct {
 	// Poster sends messages.
@@ -42,9 +35,14 @@ type Connection struct {
 	API slack.API
 	// WebhookKey names a webhook for pacing; empty for the Web API.
 	WebhookKey string
-	// Credential is a name for what the connection is made of. It changes with
-	// the Secrets and is no secret itself.
+	// Credential is a name for what the connection is made of: the values that
+	// are used of the Secrets and, by the Web API, the spec. It is no secret
+	// itself, means nothing to another process, and stays as it is when
+	// anything else about a Secret changes.
 	Credential string
+	// Changed is when the data of the Secrets was last written, in whole
+	// seconds; zero when they do not tell.
+	Changed time.Time
 }
 
 // Problem is why a SlackChannel has no connection. Its text stands in the
@@ -71,34 +69,21 @@ type Resolver struct {
 	// Observe is told of every call.
 	Observe slack.Observer
 
+	// salt keeps anybody from trying values against a Credential.
+	salt    []byte
+	salted  sync.Once
+	clients clients
+
 	mu          sync.Mutex
 	connections map[types.UID]cached
-	clients     map[string]*http.Client
 }
 
 type cached struct {
+	// stamp of the versions that the connection was last found to hold for.
 	stamp string
 	conn  *Connection
-}
-
-// SecretNames lists the Secrets that a SlackChannel names.
-func SecretNames(c *v1alpha1.SlackChannel) []string {
-	var names []string
-	if c.Spec.WebAPI != nil {
-		names = append(names, c.Spec.WebAPI.TokenSecretRef.Name)
-	}
-	if c.Spec.Webhook != nil {
-		names = append(names, c.Spec.Webhook.URLSecretRef.Name)
-	}
-	if conn := c.Spec.Connection; conn != nil {
-		if conn.ProxySecretRef != nil {
-			names = append(names, conn.ProxySecretRef.Name)
-		}
-		if conn.CASecretRef != nil {
-			names = append(names, conn.CASecretRef.Name)
-		}
-	}
-	return names
+	// client is the key of the HTTP client in use.
+	client string
 }
 
 // Resolve returns the connection of a SlackChannel, or a *Problem that a
@@ -114,16 +99,48 @@ func (r *Resolver) Resolve(ctx context.Context, c *v1alpha1.SlackChannel) (*Conn
 	if ok && have.stamp == stamp {
 		return have.conn, nil
 	}
-	conn, err := r.connect(ctx, c, stamp)
+	p, err := r.parts(ctx, c)
 	if err != nil {
 		return nil, err
 	}
+	return r.keep(c, stamp, p)
+}
+
+// keep returns the connection that is made of the parts: the present one when
+// it is made of the same.
+func (r *Resolver) keep(c *v1alpha1.SlackChannel, stamp string, p *parts) (*Connection, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	have, ok := r.connections[c.UID]
+	if ok && have.conn.Credential == p.credential && have.client == p.client {
+		have.stamp = stamp
+		r.connections[c.UID] = have
+		return have.conn, nil
+	}
+	httpClient, err := r.clients.acquire(p.client, p.options)
+	if err != nil {
+		return nil, &Problem{v1alpha1.ReasonInvalidConnection, fmt.Sprintf("spec.connection can't be used: %v; %s", err, seenAtOnce)}
+	}
+	conn := &Connection{Credential: p.credential, Changed: p.changed}
+	if c.Spec.Webhook != nil {
+		conn.Poster = webhook.New(webhook.Options{URL: p.url, Client: httpClient, Observe: r.Observe})
+		conn.WebhookKey = p.url.Key()
+	} else {
+		api, err := webapi.New(webapi.Options{Token: p.token, APIURL: r.APIURL, Client: httpClient, Observe: r.Observe})
+		if err != nil {
+			r.clients.release(p.client)
+			return nil, &Problem{v1alpha1.ReasonInvalidToken, fmt.Sprintf("the token in Secret %s/%s can't be used: %v; %s",
+				c.Namespace, c.Spec.WebAPI.TokenSecretRef.Name, err, seenAtOnce)}
+		}
+		conn.Poster, conn.API = api, api
+	}
+	if ok {
+		r.clients.release(have.client)
+	}
 	if r.connections == nil {
 		r.connections = map[types.UID]cached{}
 	}
-	r.connections[c.UID] = cached{stamp: stamp, conn: conn}
+	r.connections[c.UID] = cached{stamp: stamp, conn: conn, client: p.client}
 	return conn, nil
 }
 
@@ -131,167 +148,143 @@ func (r *Resolver) Resolve(ctx context.Context, c *v1alpha1.SlackChannel) (*Conn
 func (r *Resolver) Forget(uid types.UID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.connections, uid)
+	if have, ok := r.connections[uid]; ok {
+		r.clients.release(have.client)
+		delete(r.connections, uid)
+	}
 }
 
 // stamp names the present versions of all that a connection is made of.
 func (r *Resolver) stamp(ctx context.Context, c *v1alpha1.SlackChannel) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s/%d", c.UID, c.Generation)
-	for _, name := range SecretNames(c) {
+	for _, u := range uses(c) {
 		meta := &metav1.PartialObjectMetadata{}
 		meta.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-		err := r.Versions.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: name}, meta)
+		err := r.Versions.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: u.name}, meta)
 		if apierrors.IsNotFound(err) {
-			return "", secretNotFound(c, name)
+			return "", u.notFound(c.Namespace)
 		}
 		if err != nil {
-			return "", fmt.Errorf("reading the metadata of Secret %s/%s: %w", c.Namespace, name, err)
+			return "", fmt.Errorf("reading the metadata of Secret %s/%s: %w", c.Namespace, u.name, err)
 		}
 		fmt.Fprintf(&b, "/%s@%s", meta.UID, meta.ResourceVersion)
 	}
 	return b.String(), nil
 }
 
-func secretNotFound(c *v1alpha1.SlackChannel, name string) *Problem {
-	return &Problem{
-		Reason: v1alpha1.ReasonSecretNotFound,
-		Message: fmt.Sprintf("Secret %q, which the SlackChannel names, does not exist in namespace %q: create it there",
-			name, c.Namespace),
-	}
+// parts are what a connection is made of.
+type parts struct {
+	token string
+	url   webhook.URL
+	// options of the HTTP client, and a key for those.
+	options egress.Options
+	client  string
+	// credential and changed are those of Connection.
+	credential string
+	changed    time.Time
 }
 
-func (r *Resolver) secret(ctx context.Context, c *v1alpha1.SlackChannel, name string) (*corev1.Secret, error) {
-	s := &corev1.Secret{}
-	err := r.Secrets.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: name}, s)
-	if apierrors.IsNotFound(err) {
-		return nil, secretNotFound(c, name)
+// parts reads what a connection is made of.
+func (r *Resolver) parts(ctx context.Context, c *v1alpha1.SlackChannel) (*parts, error) {
+	p := &parts{options: egress.Options{Timeout: egress.DefaultTimeout, Allow: r.Allow}}
+	known := true
+	note := func(s *corev1.Secret) {
+		changed := dataChanged(s)
+		known = known && !changed.IsZero()
+		if changed.After(p.changed) {
+			p.changed = changed
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading Secret %s/%s: %w", c.Namespace, name, err)
-	}
-	return s, nil
-}
-
-func (r *Resolver) value(ctx context.Context, c *v1alpha1.SlackChannel, ref v1alpha1.SecretKeyReference, defaultKey string) (string, error) {
-	s, err := r.secret(ctx, c, ref.Name)
-	if err != nil {
-		return "", err
-	}
-	key := ref.Key
-	if key == "" {
-		key = defaultKey
-	}
-	value := strings.TrimSpace(string(s.Data[key]))
-	if value != "" {
-		return value, nil
-	}
-	if _, ok := s.Data[key]; ok {
-		return "", &Problem{v1alpha1.ReasonSecretKeyNotFound,
-			fmt.Sprintf("key %q of Secret %s/%s is empty: put the value there", key, c.Namespace, ref.Name)}
-	}
-	return "", &Problem{v1alpha1.ReasonSecretKeyNotFound,
-		fmt.Sprintf("Secret %s/%s has no key %q: add it, or name the right key in the SlackChannel", c.Namespace, ref.Name, key)}
-}
-
-func (r *Resolver) connect(ctx context.Context, c *v1alpha1.SlackChannel, stamp string) (*Connection, error) {
-	httpClient, err := r.client(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	if c.Spec.Webhook != nil {
-		raw, err := r.value(ctx, c, c.Spec.Webhook.URLSecretRef, DefaultURLKey)
+	// The credential first, so that nothing is made for one that is not there.
+	var values []string
+	switch {
+	case c.Spec.Webhook != nil:
+		s, raw, err := r.read(ctx, c.Namespace, urlUse(c.Spec.Webhook.URLSecretRef))
 		if err != nil {
 			return nil, err
 		}
-		u, err := webhook.ParseURL(raw, r.Allow)
-		if err != nil {
-			return nil, &Problem{v1alpha1.ReasonInvalidWebhookURL,
-				fmt.Sprintf("the webhook URL in Secret %s/%s can't be used: %v", c.Namespace, c.Spec.Webhook.URLSecretRef.Name, err)}
+		if p.url, err = webhook.ParseURL(raw, r.Allow); err != nil {
+			return nil, &Problem{v1alpha1.ReasonInvalidWebhookURL, fmt.Sprintf("the webhook URL in Secret %s/%s can't be used: %v; %s", c.Namespace, s.Name, err, seenAtOnce)}
 		}
-		poster := webhook.New(webhook.Options{URL: u, Client: httpClient, Observe: r.Observe})
-		return &Connection{Poster: poster, WebhookKey: u.Key(), Credential: stamp}, nil
+		note(s)
+		values = append(values, "webhook", raw)
+	case c.Spec.WebAPI != nil:
+		s, token, err := r.read(ctx, c.Namespace, tokenUse(c.Spec.WebAPI.TokenSecretRef))
+		if err != nil {
+			return nil, err
+		}
+		p.token = token
+		note(s)
+		values = append(values, "webAPI", token, fmt.Sprint(c.Generation))
+	default:
+		return nil, &Problem{v1alpha1.ReasonInvalidToken, "the SlackChannel has neither spec.webAPI nor spec.webhook: set one of them"}
 	}
-	if c.Spec.WebAPI == nil {
-		return nil, &Problem{v1alpha1.ReasonInvalidToken, "the SlackChannel has neither webAPI nor webhook: set one of them"}
-	}
-	token, err := r.value(ctx, c, c.Spec.WebAPI.TokenSecretRef, DefaultTokenKey)
+	network, err := r.network(ctx, c, p, note)
 	if err != nil {
 		return nil, err
 	}
-	api, err := webapi.New(webapi.Options{Token: token, APIURL: r.APIURL, Client: httpClient, Observe: r.Observe})
-	if err != nil {
-		return nil, &Problem{v1alpha1.ReasonInvalidToken,
-			fmt.Sprintf("the token in Secret %s/%s can't be used: %v", c.Namespace, c.Spec.WebAPI.TokenSecretRef.Name, err)}
+	p.client = p.options.Timeout.Round(time.Millisecond).String()
+	if len(network) > 0 {
+		p.client += "/" + r.fingerprint(network...)
 	}
-	return &Connection{Poster: api, API: api, Credential: stamp}, nil
+	p.credential = string(c.UID) + "/" + r.fingerprint(append(values, network...)...)
+	if !known {
+		p.changed = time.Time{}
+	}
+	return p, nil
 }
 
-// client returns the HTTP client for the SlackChannel's connection. Those that
-// ask for nothing special share one, and its connections.
-func (r *Resolver) client(ctx context.Context, c *v1alpha1.SlackChannel) (*http.Client, error) {
-	o := egress.Options{Timeout: egress.DefaultTimeout, Allow: r.Allow}
-	key := ""
-	if spec := c.Spec.Connection; spec != nil {
-		if spec.Timeout != nil {
-			o.Timeout = spec.Timeout.Duration
+// network reads how requests leave the cluster, and returns the values that
+// this is made of; none for the usual way.
+func (r *Resolver) network(ctx context.Context, c *v1alpha1.SlackChannel, p *parts, note func(*corev1.Secret)) ([]string, error) {
+	spec := c.Spec.Connection
+	if spec == nil {
+		return nil, nil
+	}
+	var values []string
+	if spec.Timeout != nil {
+		p.options.Timeout = spec.Timeout.Duration
+	}
+	if ref := spec.CASecretRef; ref != nil {
+		s, _, err := r.read(ctx, c.Namespace, caUse(*ref))
+		if err != nil {
+			return nil, err
 		}
-		if ref := spec.CASecretRef; ref != nil {
-			s, err := r.secret(ctx, c, ref.Name)
-			if err != nil {
-				return nil, err
-			}
-			if len(s.Data[caKey]) == 0 {
-				return nil, &Problem{v1alpha1.ReasonSecretKeyNotFound,
-					fmt.Sprintf("Secret %s/%s has no key %q with the certificate authorities in PEM form: add it", c.Namespace, ref.Name, caKey)}
-			}
-			o.RootCAs = s.Data[caKey]
-			key += fmt.Sprintf("/ca=%s@%s", s.UID, s.ResourceVersion)
+		p.options.RootCAs = s.Data[caKey]
+		note(s)
+		values = append(values, "ca", string(s.Data[caKey]))
+	}
+	if ref := spec.ProxySecretRef; ref != nil {
+		s, address, err := r.read(ctx, c.Namespace, proxyUse(*ref))
+		if err != nil {
+			return nil, err
 		}
-		if ref := spec.ProxySecretRef; ref != nil {
-			proxy, s, err := r.proxy(ctx, c, ref.Name)
-			if err != nil {
-				return nil, err
-			}
-			o.Proxy = proxy
-			key += fmt.Sprintf("/proxy=%s@%s", s.UID, s.ResourceVersion)
+		u, err := url.Parse(address)
+		if err != nil || u.Host == "" {
+			// The parser's own error would print the address, password and all.
+			return nil, &Problem{v1alpha1.ReasonInvalidConnection, fmt.Sprintf(
+				"key %q of Secret %s/%s, which spec.connection.proxySecretRef names, is no URL: write it as http://host:port; %s", proxyAddressKey, c.Namespace, ref.Name, seenAtOnce)}
 		}
+		if user := string(s.Data[proxyUserKey]); user != "" {
+			u.User = url.UserPassword(user, string(s.Data[proxyPassKey]))
+		}
+		p.options.Proxy = u
+		note(s)
+		values = append(values, "proxy", u.String())
 	}
-	key = o.Timeout.Round(time.Millisecond).String() + key
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if have, ok := r.clients[key]; ok {
-		return have, nil
-	}
-	made, err := egress.NewClient(o)
-	if err != nil {
-		return nil, &Problem{v1alpha1.ReasonInvalidConnection, fmt.Sprintf("spec.connection can't be used: %v", err)}
-	}
-	if r.clients == nil {
-		r.clients = map[string]*http.Client{}
-	}
-	r.clients[key] = made
-	return made, nil
+	return values, nil
 }
 
-func (r *Resolver) proxy(ctx context.Context, c *v1alpha1.SlackChannel, name string) (*url.URL, *corev1.Secret, error) {
-	s, err := r.secret(ctx, c, name)
-	if err != nil {
-		return nil, nil, err
+// fingerprint of values, which another process can neither compute nor compare.
+func (r *Resolver) fingerprint(values ...string) string {
+	r.salted.Do(func() {
+		r.salt = make([]byte, sha256.Size)
+		_, _ = rand.Read(r.salt) // it never fails (crypto/rand)
+	})
+	sum := hmac.New(sha256.New, r.salt)
+	for _, v := range values {
+		fmt.Fprintf(sum, "%d:%s", len(v), v)
 	}
-	address := strings.TrimSpace(string(s.Data[proxyAddressKey]))
-	if address == "" {
-		return nil, nil, &Problem{v1alpha1.ReasonSecretKeyNotFound,
-			fmt.Sprintf("Secret %s/%s has no key %q with the proxy's URL: add it", c.Namespace, name, proxyAddressKey)}
-	}
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" {
-		// The parser's own error would print the address, password and all.
-		return nil, nil, &Problem{v1alpha1.ReasonInvalidConnection,
-			fmt.Sprintf("key %q of Secret %s/%s is no URL: write it as http://host:port", proxyAddressKey, c.Namespace, name)}
-	}
-	if user := string(s.Data[proxyUserKey]); user != "" {
-		u.User = url.UserPassword(user, string(s.Data[proxyPassKey]))
-	}
-	return u, s, nil
+	return hex.EncodeToString(sum.Sum(nil)[:16])
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
+	"github.com/slack-notifier/slack-notifier/internal/reference"
 )
 
 // newNotification makes a SlackNotification of a rule. It has the rule's labels,
@@ -82,10 +83,6 @@ func (a *applying) reply(ctx context.Context, i *incident, which string, content
 // byWebhook reports whether a message goes by an incoming webhook, which can
 // neither edit nor reply. Then the end of an incident is a message of its own.
 func (s *Store) byWebhook(ctx context.Context, n *v1alpha1.SlackNotification) bool {
-	key := client.ObjectKey{Namespace: n.Spec.ChannelRef.Namespace, Name: n.Spec.ChannelRef.Name}
-	if key.Namespace == "" {
-		key.Namespace = n.Namespace
-	}
 	c := &v1alpha1.SlackChannel{}
-	return s.Client.Get(ctx, key, c) == nil && c.Spec.Webhook != nil
+	return s.Client.Get(ctx, reference.Channel(n.Spec.ChannelRef, n.Namespace), c) == nil && c.Spec.Webhook != nil
 }

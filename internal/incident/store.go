@@ -9,12 +9,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
+	"github.com/slack-notifier/slack-notifier/internal/consistency"
 )
 
 // Store keeps incidents as SlackNotifications. It is safe for concurrent use,
@@ -100,7 +100,7 @@ func (m *memory) read(items []v1alpha1.SlackNotification, now time.Time) *book {
 			if w.gone {
 				continue
 			}
-			if older(n.ResourceVersion, w.object.ResourceVersion) {
+			if consistency.Older(n.ResourceVersion, w.object.ResourceVersion) {
 				n = w.object
 			} else {
 				delete(m.written, n.UID)
@@ -138,11 +138,6 @@ func (m *memory) put(b *book, n *v1alpha1.SlackNotification) {
 		m.parsed[n.UID] = p
 	}
 	b.add(n, p.state, p.ok)
-}
-
-func older(version, than string) bool {
-	order, err := resourceversion.CompareResourceVersion(version, than)
-	return err == nil && order < 0
 }
 
 // remember has the next reading know of a write.

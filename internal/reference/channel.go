@@ -1,19 +1,63 @@
 // Package reference says which SlackChannel a reference means, and whether it
 // may be made from another namespace.
 //
-// It does not say whether the SlackChannel exists or is ready.
+// It does not say whether the SlackChannel is ready.
 package reference
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/conditions"
 )
+
+// Channels finds the SlackChannels that objects refer to.
+type Channels struct {
+	// Reader reads SlackChannels and Namespaces, from a cache.
+	Reader client.Reader
+	// Watched are the namespaces that the operator watches; all when empty. The
+	// cache of one that is not watched answers with an error of no type.
+	Watched []string
+}
+
+// Get returns the SlackChannel that an object of a namespace refers to. When a
+// person must mend the reference it returns, beside the SlackChannel if there
+// is one, what to say in the object's status; an error is one of the API server.
+func (f Channels) Get(ctx context.Context, ref v1alpha1.ChannelReference, namespace string) (*v1alpha1.SlackChannel, *conditions.Summary, error) {
+	key := Channel(ref, namespace)
+	if len(f.Watched) > 0 && !slices.Contains(f.Watched, key.Namespace) {
+		return nil, stalled(v1alpha1.ReasonSlackChannelNotFound, fmt.Sprintf(
+			"this operator does not watch namespace %q, and so can't see SlackChannel %q there: name a SlackChannel of another namespace in spec.channelRef, or add the namespace to the operator's flag --watch-namespaces", key.Namespace, key.Name)), nil
+	}
+	c := &v1alpha1.SlackChannel{}
+	if err := f.Reader.Get(ctx, key, c); apierrors.IsNotFound(err) {
+		return nil, stalled(v1alpha1.ReasonSlackChannelNotFound, fmt.Sprintf(
+			"SlackChannel %q does not exist in namespace %q: create it, or correct spec.channelRef", key.Name, key.Namespace)), nil
+	} else if err != nil {
+		return nil, nil, err
+	}
+	allowed, err := Allowed(ctx, f.Reader, namespace, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !allowed {
+		return c, stalled(v1alpha1.ReasonNamespaceNotAllowed, fmt.Sprintf(
+			"SlackChannel %s does not let namespace %q refer to it: ask its owner to add the namespace to spec.allowedNamespaces", key, namespace)), nil
+	}
+	return c, nil, nil
+}
+
+func stalled(reason, message string) *conditions.Summary {
+	return &conditions.Summary{Kind: conditions.KindStalled, Reason: reason, Message: message}
+}
 
 // Channel is the SlackChannel that an object of a namespace refers to.
 func Channel(ref v1alpha1.ChannelReference, namespace string) client.ObjectKey {

@@ -1,0 +1,88 @@
+package channel
+
+import (
+	"context"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/slack"
+)
+
+// What ExactlyOnce says before and after a message has been read back.
+const (
+	unproven  = "the operator may read back what it has posted; the first message will show that it is recognised"
+	proven    = "the operator can read back what it has posted, as a message has shown"
+	disproven = "Slack gave a message back without the metadata by which the operator recognises it, so duplicates can't be ruled out"
+)
+
+// settleTime is how long after a message was sent it is looked for.
+const settleTime = 3 * time.Second
+
+// prove reads the first message back, once: Slack does not document that the
+// metadata by which messages are recognised is kept for every app. It returns,
+// when not 0, when to look again.
+//
+// What an earlier proof of this credential has shown stands until there is
+// another: without it a restart would forget that messages can't be recognised.
+func (r *Reconciler) prove(ctx context.Context, k *check, found slack.Conversation) (*metav1.Condition, time.Duration) {
+	stands := verifiable(unproven)
+	was := conditions.Find(k.c, v1alpha1.ConditionExactlyOnce)
+	if was != nil && k.sameCredential && k.c.Status.Channel != nil && k.c.Status.Channel.ID == found.ID {
+		switch {
+		case was.Status == metav1.ConditionTrue && was.Message == proven:
+			return verifiable(proven), 0
+		case was.Reason == v1alpha1.ReasonMetadataNotReturned:
+			stands = unrecognisable()
+		}
+	}
+	first, ok := r.Health.FirstPost(client.ObjectKeyFromObject(k.c), k.conn.Credential)
+	if !ok || first.Conversation != found.ID || first.Timestamp == k.unproven {
+		return stands, 0
+	}
+	now := r.Clock.Now()
+	if wait := first.At.Add(settleTime).Sub(now); wait > 0 {
+		return stands, wait
+	}
+	if at, ok := r.Limiter.Reserve(now, k.identity.TeamID, slack.MethodHistory, holder(k.c, "proof of "+found.ID)); !ok {
+		return stands, max(at.Sub(now), time.Millisecond)
+	}
+	list, _, err := k.conn.API.History(ctx, slack.HistoryQuery{
+		Conversation: found.ID, Exactly: first.Timestamp, Oldest: first.At.Add(-5 * time.Minute),
+	})
+	if e := slack.AsError(err); e != nil {
+		return stands, r.proofRefused(k, first.Timestamp, e)
+	}
+	// Whatever comes of it, this message is not read again.
+	r.remember(k.c, func(m *memory) { m.unproven = first.Timestamp })
+	for _, m := range list {
+		switch {
+		case m.Timestamp != first.Timestamp:
+		case m.Metadata != nil && len(m.Metadata.Payload) > 0:
+			return verifiable(proven), 0
+		default:
+			return unrecognisable(), 0
+		}
+	}
+	return stands, 0
+}
+
+// proofRefused decides what follows an error of the reading; it returns when to
+// look again, and 0 for the usual time.
+func (r *Reconciler) proofRefused(k *check, timestamp string, e *slack.Error) time.Duration {
+	switch {
+	case e.Class == slack.ClassRateLimited:
+		r.Limiter.Penalize(r.Clock.Now(), k.identity.TeamID, slack.MethodHistory, e.RetryAfter)
+		return max(e.RetryAfter, time.Second)
+	case !e.Class.Transient():
+		r.remember(k.c, func(m *memory) { m.unproven = timestamp })
+	}
+	return 0
+}
+
+func unrecognisable() *metav1.Condition {
+	return &metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonMetadataNotReturned, Message: disproven}
+}

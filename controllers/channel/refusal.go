@@ -1,0 +1,142 @@
+package channel
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/directory"
+	"github.com/slack-notifier/slack-notifier/internal/slack"
+)
+
+// What the messages of a SlackChannel say of the way out, and of what follows.
+const (
+	// invite says how a bot becomes a member: Slack's own command.
+	invite = "of it invite the app's bot there by typing /invite and the bot's name"
+	// seenAtOnce says what follows a change of the Secret, which is watched.
+	seenAtOnce = "the SlackChannel is verified again as soon as the Secret changes"
+)
+
+// again says what follows a change in Slack, which is not told to the operator.
+func (r *Reconciler) again() string {
+	return fmt.Sprintf("it is checked again every %d minutes, and at once when the annotation %s changes",
+		max(int(r.checkEvery().Round(time.Minute)/time.Minute), 1), v1alpha1.AnnotationRequestedAt)
+}
+
+// tokenPlace names where the token is.
+func (k *check) tokenPlace() string {
+	ref := k.c.Spec.WebAPI.TokenSecretRef
+	return fmt.Sprintf("key %q of Secret %s/%s", firstOf(ref.Key, "token"), k.c.Namespace, ref.Name)
+}
+
+// tolerated failures in a row don't make a SlackChannel unreachable that was
+// verified before: its messages tell as much.
+const tolerated = 2
+
+// outcomeOf turns an error of a call into an outcome.
+func (r *Reconciler) outcomeOf(k *check, e *slack.Error) *outcome {
+	name := k.c.Spec.WebAPI.Channel
+	switch e.Class {
+	case slack.ClassRateLimited:
+		return k.waiting("Slack asked to wait (rate limit) while this SlackChannel was being checked; the check goes on by itself", max(e.RetryAfter, pauseAfter(0)))
+	case slack.ClassInvalidCredentials:
+		return stalled(v1alpha1.ReasonInvalidToken, fmt.Sprintf("%v: put a valid bot token (xoxb-…) into %s; %s", e, k.tokenPlace(), seenAtOnce))
+	case slack.ClassAccessDenied:
+		return stalled(v1alpha1.ReasonInvalidToken, fmt.Sprintf(
+			"%v: ask an administrator of the workspace to let the app in, or put another token into %s; %s", e, k.tokenPlace(), r.again()))
+	case slack.ClassMissingScope:
+		return stalled(v1alpha1.ReasonMissingScope, r.missingScope(k, e))
+	case slack.ClassChannelNotFound:
+		return stalled(v1alpha1.ReasonChannelNotFound, fmt.Sprintf(
+			"Slack answered %s: no channel %q is visible to the bot: correct spec.webAPI.channel (a name, or the ID of the channel) or, if the channel is private, have a member %s; %s",
+			e.Code, name, invite, r.again()))
+	case slack.ClassNotInChannel:
+		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf("%v: the bot is not a member of channel %q: have a member %s; %s", e, name, invite, r.again()))
+	case slack.ClassChannelArchived:
+		return stalled(v1alpha1.ReasonChannelArchived, fmt.Sprintf("%v: unarchive channel %q in Slack, or name another one in spec.webAPI.channel; %s", e, name, r.again()))
+	}
+	return r.unreachable(k, e)
+}
+
+// unreachable is the outcome of a failure that is expected to pass.
+func (r *Reconciler) unreachable(k *check, e *slack.Error) *outcome {
+	m := r.failed(k.c)
+	if k.holds && m.failures < tolerated {
+		return k.waiting("", pauseAfter(m.failures))
+	}
+	return retrying(v1alpha1.ReasonSlackUnreachable, fmt.Sprintf("%v; %s", e, unreachableSince(m.failingSince)), pauseAfter(m.failures))
+}
+
+// failed counts a failure to reach Slack.
+func (r *Reconciler) failed(c *v1alpha1.SlackChannel) memory {
+	return r.remember(c, func(m *memory) {
+		m.failures++
+		if !m.failingSince.IsZero() {
+			return
+		}
+		m.failingSince = r.Clock.Now()
+		// An earlier process may have begun to count.
+		if cond := conditions.Find(c, v1alpha1.ConditionReady); cond != nil && cond.Reason == v1alpha1.ReasonSlackUnreachable {
+			m.failingSince = cond.LastTransitionTime.Time
+		}
+	})
+}
+
+// unreachableSince says what happens meanwhile. It names no number of attempts,
+// since each would be a write of the status.
+func unreachableSince(since time.Time) string {
+	return fmt.Sprintf("this has been so since %s, and it is tried again at least every %d seconds: nothing needs to be done here",
+		since.UTC().Format("2006-01-02 15:04 UTC"), int(longestPause/time.Second))
+}
+
+// missingScope says which scope to add, and what that takes.
+func (r *Reconciler) missingScope(k *check, e *slack.Error) string {
+	after := fmt.Sprintf("to the Slack app under OAuth & Permissions, reinstall the app in the workspace and, if it has another token then, put that into %s; %s", k.tokenPlace(), r.again())
+	if e.Needed == "" {
+		return fmt.Sprintf("%v: add the bot scope that this method needs %s", e, after)
+	}
+	return fmt.Sprintf("Slack answered missing_scope to %s: add the bot %s %s", e.Method, scopes(e.Needed), after)
+}
+
+// scopesNamed in a message, one by one.
+const scopesNamed = 10
+
+// scopes names the scopes of a list as Slack gives it ("a,b"), one by one.
+func scopes(list string) string {
+	names := strings.FieldsFunc(list, func(c rune) bool { return c == ',' || c == ' ' })
+	if len(names) < 2 {
+		return "scope " + strings.Join(names, "")
+	}
+	names = names[:min(len(names), scopesNamed)]
+	return fmt.Sprintf("scopes %s and %s (%d scopes)", strings.Join(names[:len(names)-1], ", "), names[len(names)-1], len(names))
+}
+
+// lookupOutcome turns what the directory has answered into an outcome.
+func (r *Reconciler) lookupOutcome(k *check, err error) *outcome {
+	var loading *directory.LoadingError
+	var wait *directory.WaitError
+	var missing *directory.NotFoundError
+	var archived *directory.ArchivedError
+	switch {
+	case errors.As(err, &loading) && loading.Cause != nil && !k.holds:
+		m := r.failed(k.c)
+		return retrying(v1alpha1.ReasonSlackUnreachable, fmt.Sprintf("%v; %s", loading, unreachableSince(m.failingSince)), pauseAfter(m.failures))
+	case errors.As(err, &loading):
+		// The usual check is the safety net for a wake-up that gets lost.
+		return k.waiting(loading.Error(), r.nextCheck())
+	case errors.As(err, &wait):
+		return k.waiting(wait.Error(), max(wait.At.Sub(r.Clock.Now()), 0)+1)
+	case errors.As(err, &missing):
+		return stalled(v1alpha1.ReasonChannelNotFound, fmt.Sprintf(
+			"no channel %q is visible to the bot in workspace %s: correct spec.webAPI.channel (a name, or the ID of a public channel) or, if the channel is private, invite the bot: have a member %s; %s",
+			missing.Ref, describe(k.identity), invite, r.again()))
+	case errors.As(err, &archived):
+		return stalled(v1alpha1.ReasonChannelArchived, fmt.Sprintf(
+			"channel %q (%s) is archived in workspace %s: unarchive it in Slack, or name another one in spec.webAPI.channel; %s",
+			archived.Conversation.Name, archived.Conversation.ID, describe(k.identity), r.again()))
+	}
+	return r.outcomeOf(k, slack.AsError(err))
+}

@@ -1,0 +1,55 @@
+package connection
+
+import (
+	"net/http"
+	"sync"
+
+	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
+)
+
+// clients are the HTTP clients in use. Connections that ask for the same share
+// one, and its open connections to Slack; what nobody uses any more is closed.
+type clients struct {
+	mu    sync.Mutex
+	byKey map[string]*sharedClient
+}
+
+type sharedClient struct {
+	client *http.Client
+	users  int
+}
+
+// acquire returns the client of a key, which it makes if there is none. Who
+// gets one must release it.
+func (s *clients) acquire(key string, o egress.Options) (*http.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if have, ok := s.byKey[key]; ok {
+		have.users++
+		return have.client, nil
+	}
+	made, err := egress.NewClient(o)
+	if err != nil {
+		return nil, err
+	}
+	if s.byKey == nil {
+		s.byKey = map[string]*sharedClient{}
+	}
+	s.byKey[key] = &sharedClient{client: made, users: 1}
+	return made, nil
+}
+
+// release gives a client back. A request that is under way comes to its end.
+func (s *clients) release(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have, ok := s.byKey[key]
+	if !ok {
+		return
+	}
+	if have.users--; have.users > 0 {
+		return
+	}
+	delete(s.byKey, key)
+	have.client.CloseIdleConnections()
+}
