@@ -1,6 +1,7 @@
 package notification
 
 import (
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -8,93 +9,72 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/consistency"
+	"github.com/slack-notifier/slack-notifier/internal/delivery"
 )
 
 // ledger is what this process knows of notifications that are not settled. It
-// goes before what the cache says, because the cache lags behind: a message
-// that was sent is never sent again for want of having been written down.
+// goes before what the cache says, because the cache lags behind: a message that
+// was sent is never sent again for want of having been written down.
 //
-// The controller reconciles one name at a time, so a record has one user.
+// The controller reconciles one name at a time, so a tracked has one user.
 type ledger struct {
 	mu      sync.Mutex
 	since   leadership
-	records map[types.NamespacedName]*record
+	tracked map[types.NamespacedName]*tracked
+	posted  posted
 }
 
-// record is one notification.
-type record struct {
+// tracked is one notification.
+type tracked struct {
 	uid        types.UID
 	generation int64
-	entries    map[string]*entry
+	deliveries map[string]*delivery.Delivery
 	// waiting is since when there has been nothing but waiting.
 	waiting time.Time
 	// mentioning is since when somebody whom it mentions is looked for.
 	mentioning time.Time
-	// written is the status that was last written by this process.
+	// request is the annotation requestedAt that was last acted on.
+	request string
+	// written is the status that was last written by this process, and version the
+	// resourceVersion of that write.
 	written *v1alpha1.SlackNotificationStatus
-	// version is the resourceVersion of that write.
 	version string
 }
 
 // stored is the status that is stored, as far as this process knows: what it
 // has written last where the cache still shows an older object.
-func (r *record) stored(n *v1alpha1.SlackNotification) *v1alpha1.SlackNotificationStatus {
-	if r.written != nil {
-		if order, err := resourceversion.CompareResourceVersion(n.ResourceVersion, r.version); err == nil && order < 0 {
-			return r.written
-		}
+func (t *tracked) stored(n *v1alpha1.SlackNotification) *v1alpha1.SlackNotificationStatus {
+	if t.written != nil && consistency.Older(n.ResourceVersion, t.version) {
+		return t.written
 	}
 	return &n.Status
 }
 
-// entry is the delivery to one recipient.
-type entry struct {
-	// delivery is what the status is to say.
-	delivery v1alpha1.Delivery
-	// failures in a row.
-	failures int
-	// notBefore is the earliest time of the next attempt.
-	notBefore time.Time
-	// stamp of the SlackChannel at the last attempt: a new one makes another
-	// attempt worth while at once.
-	stamp string
-	// dormant: loaded as failed from the status, and left alone until
-	// notBefore, so that a restart does not stir up what failed long ago.
-	dormant bool
-	// final: nothing but a change of the spec can help.
-	final bool
-	// doubt is the time of the earliest attempt of unknown outcome; zero when
-	// there is none. settled is when the last of them shows in the
-	// conversation.
-	doubt, settled time.Time
-	// restarted: the doubt is about what another process may have done.
-	restarted bool
-	// intended: the status says that the message is being posted.
-	intended bool
-	// joined: the bot has tried to join the channel since the last success.
-	joined bool
-	// brief: what it waits for will be over so soon that it need not be told.
-	brief bool
-	// outdated: the message is out with another content than the spec's.
-	outdated bool
-	// blurred: an edit was begun whose outcome is not known, so that what is
-	// out is not known either.
-	blurred bool
-	// anew is the reason why the new content is posted and not edited in;
-	// empty when it is not. asked: what may have been posted by another
-	// process has been looked for.
-	anew  string
-	asked bool
-	// unthreaded: the thread is gone, so the message is looked for outside.
-	unthreaded bool
-	// deleted: the message was removed from Slack, or can't be for the reason
-	// in leftover.
-	deleted  bool
-	leftover string
+func (t *tracked) wrote(n *v1alpha1.SlackNotification) {
+	t.written, t.version = n.Status.DeepCopy(), n.ResourceVersion
 }
 
-// out reports whether a message of this delivery is in Slack.
-func (e *entry) out() bool { return e.delivery.DeliveredAt != nil }
+// unrecorded reports whether something is known that no status says yet.
+func (t *tracked) unrecorded() bool {
+	for key, d := range t.deliveries {
+		if !d.MayBeOut() {
+			continue
+		}
+		if t.written == nil {
+			return true
+		}
+		recorded := false
+		for i := range t.written.Deliveries {
+			s := &t.written.Deliveries[i]
+			recorded = recorded || s.Recipient == key && s.State == d.Status().State && s.Timestamp == d.Status().Timestamp
+		}
+		if !recorded {
+			return true
+		}
+	}
+	return false
+}
 
 // leadership is since when this process leads: its own time, and the API
 // server's resourceVersion. The zero value is for a process that has just
@@ -104,54 +84,65 @@ type leadership struct {
 	version string
 }
 
-// after reports whether an object was certainly created under this leadership,
-// so that no other process can have sent it. Times of creation are in whole
-// seconds and so too coarse alone; versions change with each write, and so
-// prove something for an untouched object alone.
-func (l leadership) after(n *v1alpha1.SlackNotification) bool {
+// skew is how far the clocks of Slack, of the API server and of this process may
+// be apart.
+const skew = 5 * time.Minute
+
+// made reports whether an object was certainly created under this leadership,
+// so that no other process can have sent it. The API server's clock may be
+// another one than ours, so its order of writes is asked first: what is not
+// newer than the first thing that this leadership has read was there before. A
+// write after that may be to an older object; near the beginning, only what
+// nobody has touched counts.
+func (l leadership) made(n *v1alpha1.SlackNotification) bool {
 	if l.at.IsZero() || n.CreationTimestamp.Time.Before(l.at.Add(-time.Second)) {
 		return false
 	}
-	if !n.CreationTimestamp.Time.Before(l.at) {
-		return true
+	if order, err := resourceversion.CompareResourceVersion(n.ResourceVersion, l.version); err != nil || order <= 0 {
+		return false
 	}
-	order, err := resourceversion.CompareResourceVersion(n.ResourceVersion, l.version)
-	return err == nil && order > 0 && n.Generation == 1 && n.Status.ObservedGeneration < 0 && len(n.Finalizers) == 0
+	return !n.CreationTimestamp.Time.Before(l.at.Add(skew)) || untouched(n)
 }
 
-// find returns the record of an object; fresh when there was none yet.
-func (l *ledger) find(name types.NamespacedName, uid types.UID) (rec *record, fresh bool, leader leadership) {
+// untouched reports whether the object is as it was created, as far as it shows.
+func untouched(n *v1alpha1.SlackNotification) bool {
+	return n.Generation == 1 && n.Status.ObservedGeneration < 0 && len(n.Finalizers) == 0
+}
+
+// find returns what is known of an object; fresh when there was nothing yet.
+func (l *ledger) find(name types.NamespacedName, uid types.UID) (t *tracked, fresh bool, leader leadership) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if rec, ok := l.records[name]; ok && rec.uid == uid {
-		return rec, false, l.since
+	if t, ok := l.tracked[name]; ok && t.uid == uid {
+		return t, false, l.since
 	}
-	if l.records == nil {
-		l.records = map[types.NamespacedName]*record{}
+	if l.tracked == nil {
+		l.tracked = map[types.NamespacedName]*tracked{}
 	}
-	rec = &record{uid: uid, entries: map[string]*entry{}}
-	l.records[name] = rec
-	return rec, true, l.since
+	t = &tracked{uid: uid, deliveries: map[string]*delivery.Delivery{}}
+	l.tracked[name] = t
+	return t, true, l.since
+}
+
+// get returns what is known of a name; nil when nothing is.
+func (l *ledger) get(name types.NamespacedName) *tracked {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tracked[name]
 }
 
 func (l *ledger) drop(name types.NamespacedName) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, ok := l.records[name]
-	delete(l.records, name)
+	_, ok := l.tracked[name]
+	delete(l.tracked, name)
 	return ok
 }
 
 func (l *ledger) size() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.records)
-}
-
-func (l *ledger) leadership() leadership {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.since
+	return len(l.tracked)
 }
 
 // Waiting counts the notifications that are not settled.
@@ -165,4 +156,45 @@ func (r *Reconciler) Lead(now time.Time, version string) {
 	r.ledger.since = leadership{at: now, version: version}
 	r.ledger.mu.Unlock()
 	r.Lanes.Start(now)
+}
+
+// posted remembers which messages this process has posted itself, or has seen to
+// be the object's, so that to edit one costs no reading. The names are hashed
+// with a seed of this process, so nobody can make one that collides.
+type posted struct {
+	mu   sync.Mutex
+	seed maphash.Seed
+	set  map[uint64]struct{}
+}
+
+// maxPosted bounds posted; 16 bytes each. What is forgotten costs one reading.
+const maxPosted = 200_000
+
+func (p *posted) hash(uid types.UID, conversation, timestamp string) uint64 {
+	return maphash.String(p.seed, string(uid)+"\x00"+conversation+"\x00"+timestamp)
+}
+
+func (p *posted) add(uid types.UID, conversation, timestamp string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.set == nil {
+		p.seed, p.set = maphash.MakeSeed(), map[uint64]struct{}{}
+	}
+	if len(p.set) >= maxPosted {
+		for old := range p.set {
+			delete(p.set, old)
+			break
+		}
+	}
+	p.set[p.hash(uid, conversation, timestamp)] = struct{}{}
+}
+
+func (p *posted) has(uid types.UID, conversation, timestamp string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.set == nil {
+		return false
+	}
+	_, ok := p.set[p.hash(uid, conversation, timestamp)]
+	return ok
 }

@@ -3,9 +3,13 @@ package notification
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/delivery"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
@@ -13,126 +17,169 @@ import (
 // OwnerPrefix marks this controller's names in the directory.
 const OwnerPrefix = "SlackNotification/"
 
-// patience is how long a wait may be before it is told in the status. What is
+// quietFor is how long a wait may be before it is told in the status. What is
 // over sooner would cost more writes than it is worth.
-const patience = 3 * time.Second
+const quietFor = 3 * time.Second
 
-// resolve finds the conversation of each recipient that is to be tried now.
-func (r *Reconciler) resolve(ctx context.Context, w *work) error {
-	for i := range w.recipients {
-		rcpt := &w.recipients[i]
-		if !r.ripe(w, rcpt) {
-			continue
-		}
-		rcpt.brief = false
-		if rcpt.editable() {
-			rcpt.conversation = rcpt.delivery.ConversationID
-			continue
-		}
-		if rcpt.key == defaultKey {
-			r.resolveDefault(w, rcpt)
-		} else if w.conn.API == nil {
-			w.blocked(blockStall, v1alpha1.ReasonRecipientsNotSupported,
-				"the SlackChannel uses an incoming webhook, which posts to its own channel alone: remove spec.recipients, or refer to a SlackChannel with webAPI")
-		} else if err := r.resolveOne(ctx, w, rcpt); err != nil {
-			r.unresolved(w, rcpt, err)
-		}
-		if w.stop {
-			return nil
-		}
-		r.follow(w, rcpt)
-	}
-	return nil
+// target is where a recipient's message goes.
+type target struct {
+	// conversation to post to: C…, D…, a webhook's key, or a user's ID (U…) for a
+	// direct message that is not known to be open.
+	conversation string
+	// user is the ID of a person; empty for a channel.
+	user string
+	// thread is the ts to reply to; empty when it is no reply.
+	thread string
 }
 
-// ripe reports whether the recipient is to be tried now.
-func (r *Reconciler) ripe(w *work, rcpt *recipient) bool {
-	switch {
-	case rcpt.delivery.State == v1alpha1.DeliveryDelivered, rcpt.delivery.State == v1alpha1.DeliveryUnknown, rcpt.final:
-		return false
-	case rcpt.dormant && rcpt.stamp == "":
-		rcpt.stamp = w.stamp
+// lane is what Slack counts messages of: the person, or the conversation.
+func (t *target) lane() string {
+	if t.user != "" {
+		return t.user
 	}
-	if rcpt.stamp != w.stamp && rcpt.delivery.Reason != v1alpha1.ReasonRateLimited {
-		rcpt.dormant, rcpt.failures, rcpt.notBefore = false, 0, time.Time{}
+	return t.conversation
+}
+
+// locate finds where the recipient's message goes; false when that is not known
+// now, which the delivery has been told.
+func (r *Reconciler) locate(ctx context.Context, p *pass, rcpt *recipient) bool {
+	if rcpt.target != nil {
 		return true
 	}
-	if w.now.Before(rcpt.notBefore) {
-		w.wait(rcpt.notBefore)
+	t, event := r.resolve(ctx, p, rcpt)
+	if event == nil {
+		event = p.threadOf(rcpt, t)
+	}
+	if event == nil {
+		event = p.shared(rcpt, t)
+	}
+	if event != nil {
+		p.apply(r, rcpt, event)
 		return false
 	}
-	rcpt.dormant = false
+	rcpt.target = t
+	rcpt.UserID = t.user
+	if !isUserID(t.conversation) && !p.way.webhook() {
+		rcpt.Conversation = t.conversation
+	}
 	return true
 }
 
-func (r *Reconciler) resolveDefault(w *work, rcpt *recipient) {
-	switch {
-	case w.conn.API == nil:
-		rcpt.conversation = w.conn.WebhookKey
-	case w.channel.Status.Channel != nil:
-		rcpt.conversation = w.channel.Status.Channel.ID
-		rcpt.delivery.ConversationID = rcpt.conversation
-	default:
-		w.blocked(blockStall, v1alpha1.ReasonChannelRequired,
-			"the SlackChannel has no channel of its own: name spec.recipients, or set spec.webAPI.channel in the SlackChannel")
+// apply tells a delivery what happened.
+func (p *pass) apply(r *Reconciler, rcpt *recipient, e delivery.Event) {
+	var c delivery.Can
+	if p.way != nil {
+		c = r.can(p.way, rcpt)
 	}
+	rcpt.Apply(e, p.want, c, r.Clock.Now())
 }
 
-func (r *Reconciler) resolveOne(ctx context.Context, w *work, rcpt *recipient) error {
-	owner := OwnerPrefix + w.name.String()
-	if rcpt.Channel != "" {
-		found, err := r.Directory.FindConversation(ctx, w.workspace, rcpt.Channel, owner)
+func isUserID(s string) bool { return strings.HasPrefix(s, "U") || strings.HasPrefix(s, "W") }
+
+// resolve turns a recipient into a conversation.
+func (r *Reconciler) resolve(ctx context.Context, p *pass, rcpt *recipient) (*target, delivery.Event) {
+	owner := OwnerPrefix + p.name.String()
+	switch {
+	case rcpt.key == defaultKey && p.way.own != "":
+		return &target{conversation: p.way.own}, nil
+	case rcpt.key == defaultKey:
+		p.blocked(p.withoutChannel())
+		return nil, delivery.Held{Note: delivery.Note{Reason: p.block.Reason, Message: p.block.Message}}
+	case p.way.webhook():
+		p.blocked(conditions.Summary{Kind: conditions.KindStalled, Reason: v1alpha1.ReasonRecipientsNotSupported, Message: fmt.Sprintf(
+			"SlackChannel %s uses an incoming webhook, which posts to its own channel alone: refer to a SlackChannel with webAPI, or remove spec.recipients (the message then goes to that channel, for all in it to see)", p.way.key)})
+		return nil, delivery.Held{Note: delivery.Note{Reason: p.block.Reason, Message: p.block.Message}}
+	case rcpt.Channel != "":
+		found, err := r.Directory.FindConversation(ctx, p.way.workspace, rcpt.Channel, owner)
 		if err != nil {
-			return err
+			return nil, r.unresolved(p, rcpt, err)
 		}
-		rcpt.conversation, rcpt.delivery.ConversationID = found.ID, found.ID
+		if !found.Member && !found.DM && !found.Private {
+			p.apply(r, rcpt, delivery.NotMember{})
+		}
+		return &target{conversation: found.ID}, nil
+	}
+	user, err := r.Directory.FindUser(ctx, p.way.workspace, directory.Query{User: rcpt.User, Email: rcpt.Email}, owner)
+	if err != nil {
+		return nil, r.unresolved(p, rcpt, err)
+	}
+	t := &target{conversation: user.ID, user: user.ID}
+	if dm, ok := r.Directory.KnownDirectMessage(p.way.workspace, user.ID); ok {
+		t.conversation = dm
+	}
+	return t, nil
+}
+
+// withoutChannel says why the SlackChannel's own channel is not known.
+func (p *pass) withoutChannel() conditions.Summary {
+	if spec := p.way.channel.Spec.WebAPI; spec != nil && spec.Channel != "" {
+		return *notVerified(p.way.key)
+	}
+	return conditions.Summary{Kind: conditions.KindStalled, Reason: v1alpha1.ReasonChannelRequired, Message: fmt.Sprintf(
+		"SlackChannel %s has no channel of its own: name spec.recipients, or set spec.webAPI.channel in the SlackChannel; the message is sent as soon as one of these has changed", p.way.key)}
+}
+
+// shared looks whether another recipient is the same person or channel. The one
+// who has the message, else the first, gets it for both.
+func (p *pass) shared(rcpt *recipient, t *target) delivery.Event {
+	if rcpt.Posted != nil {
 		return nil
 	}
-	user, err := r.Directory.FindUser(ctx, w.workspace, directory.Query{User: rcpt.User, Email: rcpt.Email}, owner)
-	if err != nil {
-		return err
+	before := true
+	for _, other := range p.recipients {
+		if other == rcpt {
+			before = false
+			continue
+		}
+		if other.SameAs != "" || !other.goesTo(t) || other.Posted == nil && !before {
+			continue
+		}
+		switch {
+		case other.Posted != nil:
+			return delivery.SameAs{Recipient: other.key}
+		case other.Halt != nil:
+			return delivery.NeedsPerson{Reason: other.Halt.Reason, Message: fmt.Sprintf("the same person or channel as %s: %s", other.key, other.Halt.Message)}
+		default:
+			return delivery.Held{Note: delivery.Note{Reason: other.Note.Reason, Message: fmt.Sprintf("the same person or channel as %s, whose message is on its way", other.key), Quiet: other.Note.Quiet}}
+		}
 	}
-	rcpt.delivery.UserID = user.ID
-	// To post to the user's ID would do, but with a username or an icon the
-	// message would land in the user's own conversation with Slackbot.
-	dm, err := r.Directory.DirectMessage(ctx, w.workspace, user.ID, owner)
-	if err != nil {
-		return err
-	}
-	rcpt.conversation, rcpt.delivery.ConversationID = dm, dm
 	return nil
 }
 
-// unresolved notes why a recipient was not found.
-func (r *Reconciler) unresolved(w *work, rcpt *recipient, err error) {
+// goesTo reports whether a recipient is known to be at a target.
+func (r *recipient) goesTo(t *target) bool {
+	if r.target != nil {
+		return r.target.lane() == t.lane() || r.target.conversation == t.conversation
+	}
+	if r.Posted != nil && r.Posted.Conversation == t.conversation {
+		return true
+	}
+	return r.UserID != "" && r.UserID == t.user
+}
+
+// unresolved turns what the directory has answered into an event.
+func (r *Reconciler) unresolved(p *pass, rcpt *recipient, err error) delivery.Event {
 	now := r.Clock.Now()
 	var loading *directory.LoadingError
 	var wait *directory.WaitError
 	switch {
 	case errors.As(err, &loading) && loading.Cause != nil:
-		rcpt.set(v1alpha1.DeliveryRetrying, v1alpha1.ReasonSlackUnavailable, loading.Error())
-		w.wait(now.Add(time.Minute)) // in case that the wake-up gets lost
-		return
+		p.requeueBy(now.Add(time.Minute)) // in case that the wake-up gets lost
+		return delivery.Held{Note: delivery.Note{Reason: v1alpha1.ReasonSlackUnavailable, Message: loading.Error() + "; it is tried again by itself"}}
 	case errors.As(err, &loading):
-		rcpt.pend(v1alpha1.ReasonDirectoryLoading, loading.Error())
-		rcpt.brief = true
-		w.wait(now.Add(time.Minute))
-		return
+		p.requeueBy(now.Add(time.Minute))
+		return delivery.Held{Note: delivery.Note{Reason: v1alpha1.ReasonDirectoryLoading, Message: loading.Error(), Quiet: true}}
 	case errors.As(err, &wait):
-		rcpt.pend(v1alpha1.ReasonWaitingForTurn, wait.Error())
-		rcpt.brief = wait.At.Sub(now) < patience
-		w.wait(wait.At)
-		return
+		p.requeueBy(wait.At)
+		return delivery.Held{Note: delivery.Note{Reason: v1alpha1.ReasonWaitingForTurn, Message: wait.Error(), Quiet: wait.At.Sub(now) < quietFor}}
 	}
 	reason, message, ok := refusal(err)
 	if !ok {
-		r.fail(w, rcpt, slack.AsError(err))
-		return
+		e := slack.AsError(err)
+		r.learn(p.way, rcpt, e)
+		return delivery.Refused{Do: delivery.Nothing, Err: e}
 	}
-	rcpt.set(v1alpha1.DeliveryFailed, reason, message)
-	// The directory wakes it when the list has been read again.
-	rcpt.notBefore = time.Time{}
-	w.wait(now.Add(recheck(0)))
+	return delivery.NeedsPerson{Reason: reason, Message: message}
 }
 
 // refusal tells of the directory's answers that need a person.
@@ -157,18 +204,4 @@ func refusal(err error) (reason, message string, ok bool) {
 		return v1alpha1.ReasonChannelArchived, archived.Error(), true
 	}
 	return "", "", false
-}
-
-func (r *recipient) set(state v1alpha1.DeliveryState, reason, message string) {
-	r.delivery.State, r.delivery.Reason, r.delivery.Message = state, reason, message
-}
-
-// pend notes what a delivery waits for. One that was tried before stays
-// Retrying.
-func (r *recipient) pend(reason, message string) {
-	state := v1alpha1.DeliveryPending
-	if r.delivery.Attempts > 0 {
-		state = v1alpha1.DeliveryRetrying
-	}
-	r.set(state, reason, message)
 }

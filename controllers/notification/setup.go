@@ -3,11 +3,13 @@ package notification
 import (
 	"context"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -88,8 +90,8 @@ func relevant() predicate.Predicate {
 		if !ok1 || !ok2 {
 			return true
 		}
-		return was.Generation != is.Generation || !is.DeletionTimestamp.IsZero() ||
-			is.Status.FinishedAt != nil && (was.Status.FinishedAt == nil || was.Status.ObservedGeneration != is.Status.ObservedGeneration)
+		return was.Generation != is.Generation || !is.DeletionTimestamp.IsZero() || requested(is) ||
+			is.Status.FinishedAt != nil && (was.Status.FinishedAt == nil || was.Status.ObservedGeneration != is.Status.ObservedGeneration || was.Status.Phase != is.Status.Phase)
 	}}
 }
 
@@ -151,5 +153,44 @@ func (r *Reconciler) WakeOwner(owner string) bool {
 func (r *Reconciler) wakeName(s string) {
 	if namespace, name, ok := strings.Cut(s, "/"); ok {
 		r.Wake.Wake(types.NamespacedName{Namespace: namespace, Name: name})
+	}
+}
+
+// WakeChannel wakes the notifications that wait for a SlackChannel, of which
+// Slack has told something new.
+func (r *Reconciler) WakeChannel(ctx context.Context, key types.NamespacedName) {
+	for _, request := range r.list(ctx, client.MatchingFields{channelIndex: key.String()}) {
+		r.Wake.Wake(request.NamespacedName)
+	}
+}
+
+// Waker wakes notifications whose turn to be posted has come (manager.Runnable).
+type Waker struct {
+	Reconciler *Reconciler
+	Clock      clock.Clock
+}
+
+// Start runs until ctx ends.
+func (t *Waker) Start(ctx context.Context) error {
+	lanes := t.Reconciler.Lanes
+	for {
+		now := t.Clock.Now()
+		for _, grant := range lanes.Due(now) {
+			t.Reconciler.wakeName(grant.Ticket.Owner)
+		}
+		// An hour, for the case that nothing waits: Changed comes before.
+		wait := time.Hour
+		if at, ok := lanes.NextAt(); ok {
+			wait = max(at.Sub(now), 0)
+		}
+		timer := t.Clock.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-lanes.Changed():
+		case <-timer.C():
+		}
+		timer.Stop()
 	}
 }

@@ -1,20 +1,26 @@
 package notification
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/delivery"
 )
 
 // tally counts the deliveries by what is left to do.
 type tally struct {
-	all, delivered, failed, open, tried, retrying int
-	firstFailed, firstRetrying, firstOpen         *v1alpha1.Delivery
+	// reached had a message; delivered have the wanted one.
+	all, reached, delivered, failed, open, tried, retrying int
+	firstFailed, firstRetrying, firstOpen                  *v1alpha1.Delivery
 }
 
 func count(deliveries []v1alpha1.Delivery) tally {
@@ -23,6 +29,9 @@ func count(deliveries []v1alpha1.Delivery) tally {
 		d := &deliveries[i]
 		if d.Attempts > 0 {
 			t.tried++
+		}
+		if d.DeliveredAt != nil || d.State == v1alpha1.DeliveryDelivered {
+			t.reached++
 		}
 		switch d.State {
 		case v1alpha1.DeliveryDelivered:
@@ -50,12 +59,12 @@ func count(deliveries []v1alpha1.Delivery) tally {
 
 // compose writes the status that follows from the deliveries and the block. It
 // is a pure function of its arguments.
-func compose(n *v1alpha1.SlackNotification, deliveries []v1alpha1.Delivery, b *block, place string, now time.Time) {
+func compose(n *v1alpha1.SlackNotification, deliveries []v1alpha1.Delivery, b *conditions.Summary, place string, now time.Time) {
 	t := count(deliveries)
 	s := &n.Status
 	s.ObservedGeneration = n.Generation
 	s.Deliveries = deliveries
-	s.Summary = fmt.Sprintf("%d/%d", t.delivered, t.all)
+	s.Summary = fmt.Sprintf("%d/%d", t.reached, t.all)
 	s.Phase = phaseOf(t, b)
 	switch {
 	case t.open > 0:
@@ -66,17 +75,20 @@ func compose(n *v1alpha1.SlackNotification, deliveries []v1alpha1.Delivery, b *b
 	summarise(n, t, b, place)
 }
 
-func phaseOf(t tally, b *block) v1alpha1.Phase {
+func phaseOf(t tally, b *conditions.Summary) v1alpha1.Phase {
 	switch {
 	case t.delivered == t.all:
 		return v1alpha1.PhaseDelivered
-	case b != nil && b.reason == v1alpha1.ReasonSuspended && t.open > 0:
+	case b != nil && b.Reason == v1alpha1.ReasonSuspended && t.open > 0:
 		return v1alpha1.PhaseSuspended
-	case t.open == 0 && t.delivered > 0:
+	case t.open == 0 && t.reached == t.all:
+		// An edit has failed; everybody has the message as it was.
+		return v1alpha1.PhaseDelivered
+	case t.open == 0 && t.reached > 0:
 		return v1alpha1.PhasePartiallyDelivered
 	case t.open == 0:
 		return v1alpha1.PhaseFailed
-	case t.tried > 0 || t.delivered > 0:
+	case t.tried > 0 || t.reached > 0:
 		return v1alpha1.PhaseDelivering
 	default:
 		return v1alpha1.PhasePending
@@ -84,18 +96,18 @@ func phaseOf(t tally, b *block) v1alpha1.Phase {
 }
 
 // summarise sets Ready, Reconciling and Stalled.
-func summarise(n *v1alpha1.SlackNotification, t tally, b *block, place string) {
+func summarise(n *v1alpha1.SlackNotification, t tally, b *conditions.Summary, place string) {
 	switch {
 	case t.delivered == t.all && t.all == 1:
 		conditions.Ready(n, v1alpha1.ReasonDelivered, "delivered to "+place+remarks(n.Status.Deliveries, t))
 	case t.delivered == t.all:
 		conditions.Ready(n, v1alpha1.ReasonDelivered, fmt.Sprintf("delivered to all %d recipients", t.all)+remarks(n.Status.Deliveries, t))
 	case b != nil && t.open > 0:
-		blockCondition(n, b)
+		b.Apply(n)
 	case t.open == 0:
 		reason, text := t.firstFailed.Reason, failures(n.Status.Deliveries, t)
 		conditions.Stalled(n, reason, text)
-		if t.delivered > 0 {
+		if t.reached > 0 && t.reached < t.all {
 			conditions.Set(n, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonPartiallyDelivered, text)
 		}
 	case t.retrying > 0 && t.firstRetrying.Reason != v1alpha1.ReasonWaitingForTurn:
@@ -122,19 +134,6 @@ func remarks(deliveries []v1alpha1.Delivery, t tally) string {
 	return b.String()
 }
 
-func blockCondition(n *v1alpha1.SlackNotification, b *block) {
-	switch b.kind {
-	case blockProgress:
-		conditions.Progressing(n, b.reason, b.message)
-	case blockRetry:
-		conditions.Retrying(n, b.reason, b.message)
-	case blockStall:
-		conditions.Stalled(n, b.reason, b.message)
-	case blockHold:
-		conditions.Suspended(n, b.reason, b.message)
-	}
-}
-
 // label names the recipient where there are several.
 func label(t tally, d *v1alpha1.Delivery) string {
 	if t.all == 1 {
@@ -146,10 +145,17 @@ func label(t tally, d *v1alpha1.Delivery) string {
 // failuresShown in the message of a condition; the deliveries have them all.
 const failuresShown = 3
 
+func notReached(t tally) string {
+	if t.reached == t.all {
+		return "have an older content"
+	}
+	return "were not reached"
+}
+
 func failures(deliveries []v1alpha1.Delivery, t tally) string {
 	var parts []string
 	if t.all > 1 {
-		parts = append(parts, fmt.Sprintf("%d of %d recipients were not reached", t.failed, t.all))
+		parts = append(parts, fmt.Sprintf("%d of %d recipients %s", t.failed, t.all, notReached(t)))
 	}
 	shown := 0
 	for i := range deliveries {
@@ -164,4 +170,90 @@ func failures(deliveries []v1alpha1.Delivery, t tally) string {
 		parts = append(parts, label(t, d)+d.Message)
 	}
 	return strings.Join(parts, "; ")
+}
+
+// writeStatus ends a pass: it writes the status if it has changed, and says when
+// to look again.
+func (r *Reconciler) writeStatus(ctx context.Context, p *pass) (ctrl.Result, error) {
+	now := r.Clock.Now()
+	before := p.n.DeepCopy()
+	place := ""
+	if len(p.recipients) == 1 {
+		place = p.place(p.recipients[0])
+	}
+	compose(p.n, p.deliveries(), p.block, place, now)
+	p.annotate()
+	p.n.Status.LastHandledRequest = p.tracked.request
+	if at, ok := expiry(p.n); ok {
+		p.requeueBy(at)
+	}
+	result := p.result(now)
+	if at, ok := p.tooBrief(now); ok {
+		result.RequeueAfter = sooner(result.RequeueAfter, at.Sub(now))
+		return result, nil
+	}
+	if equality.Semantic.DeepEqual(*p.tracked.stored(before), p.n.Status) {
+		return result, nil
+	}
+	// A stop of the process must not keep what was done from being recorded.
+	err := r.Client.Status().Update(context.WithoutCancel(ctx), p.n)
+	switch {
+	case apierrors.IsNotFound(err):
+		return ctrl.Result{}, nil
+	case apierrors.IsConflict(err):
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil
+	case err != nil:
+		return ctrl.Result{}, fmt.Errorf("writing the status: %w", err)
+	}
+	p.tracked.wrote(p.n)
+	p.tracked.waiting = time.Time{}
+	conditions.Announce(r.Recorder, "Deliver", before, p.n)
+	return result, nil
+}
+
+// result says when to look again.
+func (p *pass) result(now time.Time) ctrl.Result {
+	if p.requeueAt.IsZero() {
+		return ctrl.Result{}
+	}
+	return ctrl.Result{RequeueAfter: max(p.requeueAt.Sub(now), time.Millisecond)}
+}
+
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b < a {
+		return max(b, time.Millisecond)
+	}
+	return a
+}
+
+// tooBrief reports that all that could be told is a wait that will be over in a
+// moment, and until when that may be kept back. A message that is delivered
+// without trouble so costs one write.
+func (p *pass) tooBrief(now time.Time) (time.Time, bool) {
+	if p.mustWrite || p.block != nil && p.block.Kind != conditions.KindProgressing {
+		p.tracked.waiting = time.Time{}
+		return time.Time{}, false
+	}
+	if p.block == nil && !p.onlyQuiet() {
+		return time.Time{}, false
+	}
+	if p.tracked.waiting.IsZero() {
+		p.tracked.waiting = now
+	}
+	until := p.tracked.waiting.Add(quietFor)
+	return until, now.Before(until)
+}
+
+// onlyQuiet reports whether something is open, and waits for a moment alone.
+func (p *pass) onlyQuiet() bool {
+	open := false
+	for _, rcpt := range p.recipients {
+		switch {
+		case rcpt.Open() && !rcpt.Note.Quiet, rcpt.Halt != nil && rcpt.Phase != delivery.Delivered:
+			return false
+		case rcpt.Open():
+			open = true
+		}
+	}
+	return open
 }

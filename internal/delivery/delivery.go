@@ -236,3 +236,6 @@ func (d *Delivery) MayBeOut() bool {
 
 // Reached reports whether the recipient has had a message of this delivery.
 func (d *Delivery) Reached() bool { return d.Posted != nil || d.SameAs != "" }
+
+// Leave gives up the deletion of the message, which stays in Slack for a reason.
+func (d *Delivery) Leave(why string) { d.remove(why) }

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
@@ -10,41 +11,41 @@ import (
 // verdict is what an error of a call means for a delivery.
 type verdict struct {
 	reason string
-	// advice says what to do, and what happens then. %s is the SlackChannel.
-	advice string
+	// then says what happens once somebody has followed the advice.
+	then string
 	// halt: a person must act. final: on the notification.
 	halt, final bool
 }
 
 const (
 	afterSecret  = "; it is sent as soon as the Secret has changed"
-	afterRecheck = "; it is tried again within the hour, or at once with the annotation slack.notify.dev/requestedAt"
+	afterRecheck = "; it is tried again within the hour, or at once with a new value of the annotation slack.notify.dev/requestedAt"
 	afterEdit    = "; it is sent as soon as this SlackNotification has changed"
 )
 
 var verdicts = map[slack.Class]verdict{
-	slack.ClassRateLimited:   {reason: v1alpha1.ReasonRateLimited, advice: "it is sent by itself when the time that Slack asked for has passed"},
+	slack.ClassRateLimited:   {reason: v1alpha1.ReasonRateLimited},
 	slack.ClassUnavailable:   {reason: v1alpha1.ReasonSlackUnavailable},
 	slack.ClassUnknown:       {reason: v1alpha1.ReasonSlackUnavailable},
 	slack.ClassInvalidCursor: {reason: v1alpha1.ReasonSlackUnavailable},
 	slack.ClassAmbiguous:     {reason: v1alpha1.ReasonSlackUnavailable},
 
-	slack.ClassInvalidCredentials: {reason: v1alpha1.ReasonInvalidToken, advice: "put a valid token in the Secret of SlackChannel %s" + afterSecret, halt: true},
-	slack.ClassAccessDenied:       {reason: v1alpha1.ReasonInvalidToken, advice: "ask an administrator of the workspace to let the app of SlackChannel %s in" + afterRecheck, halt: true},
-	slack.ClassWebhookRevoked:     {reason: v1alpha1.ReasonWebhookRevoked, advice: "create a new webhook and put its URL in the Secret of SlackChannel %s" + afterSecret, halt: true},
-	slack.ClassMissingScope:       {reason: v1alpha1.ReasonMissingScope, advice: "add the scope to the Slack app of SlackChannel %s and reinstall it (the token may change then)" + afterRecheck, halt: true},
-	slack.ClassChannelNotFound:    {reason: v1alpha1.ReasonChannelNotFound, advice: "check the channel, and invite the bot with /invite when it is private" + afterRecheck, halt: true},
-	slack.ClassNotInChannel:       {reason: v1alpha1.ReasonNotInChannel, advice: "invite the bot to the channel with /invite" + afterRecheck, halt: true},
-	slack.ClassChannelArchived:    {reason: v1alpha1.ReasonChannelArchived, advice: "unarchive the channel, or name another one" + afterRecheck, halt: true},
-	slack.ClassPostingRestricted:  {reason: v1alpha1.ReasonPostingRestricted, advice: "ask an administrator of the workspace to let the app post there" + afterRecheck, halt: true},
-	slack.ClassUserNotFound:       {reason: v1alpha1.ReasonUserNotFound, advice: "give the handle, the ID or the e-mail address of somebody in the workspace" + afterEdit, halt: true},
-	slack.ClassUserDeactivated:    {reason: v1alpha1.ReasonUserDeactivated, advice: "name somebody else" + afterEdit, halt: true},
-	slack.ClassUserNotMessageable: {reason: v1alpha1.ReasonUserNotMessageable, advice: "name somebody else, or a channel" + afterEdit, halt: true},
-	slack.ClassQuotaExceeded:      {reason: v1alpha1.ReasonQuotaExceeded, advice: "the workspace's plan takes no more messages" + afterRecheck, halt: true},
-	slack.ClassMessageRejected:    {reason: v1alpha1.ReasonMessageRejected, advice: "correct the content of this SlackNotification" + afterEdit, halt: true, final: true},
-	slack.ClassMessageNotFound:    {reason: v1alpha1.ReasonThreadNotFound, advice: "check spec.thread: the message to reply to is gone" + afterEdit, halt: true},
-	slack.ClassMessageClosed:      {reason: v1alpha1.ReasonPostingRestricted, advice: "ask an administrator of the workspace to let the app post there" + afterRecheck, halt: true},
-	slack.ClassInvalidCall:        {reason: v1alpha1.ReasonInternalError, advice: "this is a fault of the operator or of its set-up: please report it" + afterEdit, halt: true, final: true},
+	slack.ClassInvalidCredentials: {reason: v1alpha1.ReasonInvalidToken, then: afterSecret, halt: true},
+	slack.ClassAccessDenied:       {reason: v1alpha1.ReasonInvalidToken, then: afterRecheck, halt: true},
+	slack.ClassWebhookRevoked:     {reason: v1alpha1.ReasonWebhookRevoked, then: afterSecret, halt: true},
+	slack.ClassMissingScope:       {reason: v1alpha1.ReasonMissingScope, then: "; where the token changes by that, put the new one in the Secret" + afterRecheck, halt: true},
+	slack.ClassChannelNotFound:    {reason: v1alpha1.ReasonChannelNotFound, then: afterRecheck, halt: true},
+	slack.ClassNotInChannel:       {reason: v1alpha1.ReasonNotInChannel, then: afterRecheck, halt: true},
+	slack.ClassChannelArchived:    {reason: v1alpha1.ReasonChannelArchived, then: afterRecheck, halt: true},
+	slack.ClassPostingRestricted:  {reason: v1alpha1.ReasonPostingRestricted, then: afterRecheck, halt: true},
+	slack.ClassUserNotFound:       {reason: v1alpha1.ReasonUserNotFound, then: afterEdit, halt: true},
+	slack.ClassUserDeactivated:    {reason: v1alpha1.ReasonUserDeactivated, then: afterEdit, halt: true},
+	slack.ClassUserNotMessageable: {reason: v1alpha1.ReasonUserNotMessageable, then: afterEdit, halt: true},
+	slack.ClassQuotaExceeded:      {reason: v1alpha1.ReasonQuotaExceeded, then: afterRecheck, halt: true},
+	slack.ClassMessageRejected:    {reason: v1alpha1.ReasonMessageRejected, then: afterEdit, halt: true, final: true},
+	slack.ClassMessageNotFound:    {reason: v1alpha1.ReasonThreadNotFound, then: afterEdit, halt: true},
+	slack.ClassMessageClosed:      {reason: v1alpha1.ReasonPostingRestricted, then: afterRecheck, halt: true},
+	slack.ClassInvalidCall:        {reason: v1alpha1.ReasonInternalError, then: afterEdit, halt: true, final: true},
 }
 
 // verdictOf returns the verdict on a class. What is not known passes by itself:
@@ -58,13 +59,10 @@ func verdictOf(class slack.Class) verdict {
 
 // text says what is wrong, what to do, and what happens then.
 func (v verdict) text(e *slack.Error, w Want) string {
-	advice := v.advice
-	if e.Class == slack.ClassMissingScope && e.Needed != "" {
-		return fmt.Sprintf("Slack answered missing_scope to %s: add the bot scope %s to the Slack app of SlackChannel %s and reinstall it (the token may change then)%s",
-			e.Method, e.Needed, w.Via, afterRecheck)
+	advice := e.Advice()
+	if advice == "" {
+		return e.Error()
 	}
-	if e.Class == slack.ClassInvalidCredentials || e.Class == slack.ClassAccessDenied || e.Class == slack.ClassWebhookRevoked || e.Class == slack.ClassMissingScope {
-		advice = fmt.Sprintf(advice, w.Via)
-	}
-	return fmt.Sprintf("%v; %s", e, advice)
+	advice = strings.Replace(advice, "the SlackChannel", "SlackChannel "+w.Via, 1)
+	return fmt.Sprintf("%v: %s%s", e, advice, v.then)
 }

@@ -99,7 +99,7 @@ func (d *Delivery) fail(e Refused, w Want, now time.Time) {
 		// Slack works; there is nothing to back off from.
 		d.Retry.Failures, d.Retry.Limited = 0, true
 		d.Retry.At = now.Add(max(e.Err.RetryAfter, 0))
-		d.Note = Note{v.reason, fmt.Sprintf("%s%v; %s", e.prefix(), e.Err, v.advice), false}
+		d.Note = Note{v.reason, fmt.Sprintf("%s%v; it is sent by itself when the time that Slack asked for has passed", e.prefix(), e.Err), false}
 	case !v.halt:
 		d.Retry.At = now.Add(pause(d.Retry.Failures, e.Err.RetryAfter))
 		d.Note = Note{v.reason, fmt.Sprintf("%s%v; %s", e.prefix(), e.Err, d.retrying()), false}
@@ -126,13 +126,13 @@ func (e Refused) prefix() string {
 }
 
 // NeedsPerson means that the step can't be made before a person has acted, as
-// when nobody goes by the recipient's name.
+// when nobody goes by the recipient's name. It is tried again whenever it is
+// looked at: what has changed by then wakes it.
 type NeedsPerson struct{ Reason, Message string }
 
-func (e NeedsPerson) apply(d *Delivery, _ Want, _ Can, now time.Time) {
-	d.failures(now)
+func (e NeedsPerson) apply(d *Delivery, _ Want, _ Can, _ time.Time) {
 	d.Halt = &Halt{Reason: e.Reason, Message: e.Message}
-	d.Retry.At = now.Add(recheck(1))
+	d.Retry.At = time.Time{}
 }
 
 // retrying says that nothing needs to be done, and since when it is so. The

@@ -33,7 +33,7 @@ type Channels struct {
 // is one, what to say in the object's status; an error is one of the API server.
 func (f Channels) Get(ctx context.Context, ref v1alpha1.ChannelReference, namespace string) (*v1alpha1.SlackChannel, *conditions.Summary, error) {
 	key := Channel(ref, namespace)
-	if len(f.Watched) > 0 && !slices.Contains(f.Watched, key.Namespace) {
+	if !f.Sees(key.Namespace) {
 		return nil, stalled(v1alpha1.ReasonSlackChannelNotFound, fmt.Sprintf(
 			"this operator does not watch namespace %q, and so can't see SlackChannel %q there: name a SlackChannel of another namespace in spec.channelRef, or add the namespace to the operator's flag --watch-namespaces", key.Namespace, key.Name)), nil
 	}
@@ -53,6 +53,11 @@ func (f Channels) Get(ctx context.Context, ref v1alpha1.ChannelReference, namesp
 			"SlackChannel %s does not let namespace %q refer to it: ask its owner to add the namespace to spec.allowedNamespaces", key, namespace)), nil
 	}
 	return c, nil, nil
+}
+
+// Sees reports whether the operator watches a namespace.
+func (f Channels) Sees(namespace string) bool {
+	return len(f.Watched) == 0 || slices.Contains(f.Watched, namespace)
 }
 
 func stalled(reason, message string) *conditions.Summary {

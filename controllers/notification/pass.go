@@ -1,0 +1,312 @@
+package notification
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/delivery"
+	"github.com/slack-notifier/slack-notifier/internal/message"
+)
+
+// pass is one pass over one notification.
+type pass struct {
+	n *v1alpha1.SlackNotification
+	// now is when the pass began.
+	now     time.Time
+	name    types.NamespacedName
+	tracked *tracked
+	// recipients in the order of the spec.
+	recipients []*recipient
+	want       delivery.Want
+	// block is why nothing can be sent at all; nil when something can.
+	block *conditions.Summary
+	// mustWrite: an attempt was made, which is always worth a write.
+	mustWrite bool
+	// requeueAt is when to look again at the latest; zero when nothing waits for a time.
+	requeueAt time.Time
+
+	parent parent
+	// way is the way to Slack through the SlackChannel that the spec names; nil when
+	// there is none now.
+	way *way
+	// others are the ways through other SlackChannels that something went through.
+	others  map[string]reached
+	content *content
+}
+
+// recipient is one of the spec's, with its delivery.
+type recipient struct {
+	v1alpha1.Recipient
+	key string
+	*delivery.Delivery
+	// target is where it goes, once that is known in this pass.
+	target *target
+}
+
+// defaultKey stands for the SlackChannel's own channel.
+const defaultKey = "default"
+
+func keyOf(r v1alpha1.Recipient) string {
+	switch {
+	case r.User != "":
+		return "user:" + r.User
+	case r.Email != "":
+		return "email:" + r.Email
+	case r.Channel != "":
+		return "channel:" + r.Channel
+	default:
+		return defaultKey
+	}
+}
+
+// recipientOf is the inverse of keyOf.
+func recipientOf(key string) v1alpha1.Recipient {
+	kind, name, _ := strings.Cut(key, ":")
+	switch kind {
+	case "user":
+		return v1alpha1.Recipient{User: name}
+	case "email":
+		return v1alpha1.Recipient{Email: name}
+	case "channel":
+		return v1alpha1.Recipient{Channel: name}
+	default:
+		return v1alpha1.Recipient{}
+	}
+}
+
+// isPerson reports whether the recipient is a person, and no channel.
+func (r *recipient) isPerson() bool { return r.User != "" || r.Email != "" }
+
+// begin brings together what the object says and what this process knows.
+func (r *Reconciler) begin(n *v1alpha1.SlackNotification, up parent, channelUID types.UID) *pass {
+	p := &pass{n: n, now: r.Clock.Now(), name: client.ObjectKeyFromObject(n), parent: up, others: map[string]reached{}}
+	t, fresh, leader := r.ledger.find(p.name, n.UID)
+	p.tracked = t
+	stored := map[string]*v1alpha1.Delivery{}
+	for i := range n.Status.Deliveries {
+		stored[n.Status.Deliveries[i].Recipient] = &n.Status.Deliveries[i]
+	}
+	p.want = r.wanted(n, channelUID, leader, p.now)
+	p.want.Changed = !fresh && t.generation != n.Generation || fresh && n.Status.ObservedGeneration != n.Generation
+	t.generation = n.Generation
+
+	keep := map[string]*delivery.Delivery{}
+	for _, one := range p.wantedRecipients(stored) {
+		key := keyOf(one)
+		d := t.deliveries[key]
+		if d == nil || takenOver(d, stored[key], t, n) {
+			restored := delivery.Restore(key, stored[key], p.want, r.ownership(n, key, leader), p.now)
+			d = &restored
+			if d.Posted != nil {
+				d.Posted.Ours = r.ledger.posted.has(n.UID, d.Posted.Conversation, d.Posted.Timestamp)
+			}
+		}
+		keep[key] = d
+		p.recipients = append(p.recipients, &recipient{Recipient: one, key: key, Delivery: d})
+	}
+	p.mendShared(t, stored)
+	r.Lanes.Keep(p.now, p.name.String(), p.tickets())
+	t.deliveries = keep
+	for _, rcpt := range p.recipients {
+		rcpt.Want(p.want, p.now)
+	}
+	p.handleRequest(fresh)
+	return p
+}
+
+// wanted is what the spec asks for.
+func (r *Reconciler) wanted(n *v1alpha1.SlackNotification, channelUID types.UID, leader leadership, now time.Time) delivery.Want {
+	since := leader.at
+	if since.IsZero() {
+		since = now
+	}
+	want := delivery.Want{
+		Hash: message.Hash(n.Spec.Content), Update: n.Spec.UpdatePolicy, OnUnknown: n.Spec.OnUnknownOutcome, Via: channelKey(n).String(), ViaUID: channelUID,
+		Remove: !n.DeletionTimestamp.IsZero(), Settled: since.Add(r.settleTime()), Settle: r.settleTime(), Created: n.CreationTimestamp.Time,
+		Keyed: n.Spec.IdempotencyKey != "",
+	}
+	if at, ok := deadline(n); ok {
+		want.Deadline, want.DeadlineSeconds = at, *n.Spec.ActiveDeadlineSeconds
+	}
+	return want
+}
+
+func (r *Reconciler) ownership(n *v1alpha1.SlackNotification, key string, leader leadership) delivery.Ownership {
+	o := delivery.Ownership{
+		Made: leader.made(n), Observed: n.Status.ObservedGeneration == n.Generation || n.Generation == 1,
+		Skipped: n.Generation-n.Status.ObservedGeneration > 1 && n.Status.ObservedGeneration > 0,
+		Intends: key != defaultKey || r.Sharded,
+	}
+	if r.Sharded && n.Generation == 1 {
+		// Each post is announced, so what is not announced was not sent by the shard
+		// that the object belonged to before.
+		o.Made = o.Made || n.Status.ObservedGeneration < 0 && leader.made(n)
+	}
+	if n.Spec.NotBefore != nil && n.Generation == 1 {
+		o.NotBefore = n.Spec.NotBefore.Time
+	}
+	return o
+}
+
+// takenOver reports whether another process has recorded a delivery that this one
+// does not know of, as when an object has come from another shard.
+func takenOver(d *delivery.Delivery, stored *v1alpha1.Delivery, t *tracked, n *v1alpha1.SlackNotification) bool {
+	return stored != nil && stored.DeliveredAt != nil && d.Posted == nil && d.SameAs == "" && t.stored(n) == &n.Status
+}
+
+// wantedRecipients are the spec's. A reply that names none inherits its parent's,
+// and keeps those that it has begun with.
+func (p *pass) wantedRecipients(stored map[string]*v1alpha1.Delivery) []v1alpha1.Recipient {
+	if len(p.n.Spec.Recipients) > 0 {
+		return p.n.Spec.Recipients
+	}
+	if p.n.Spec.Thread != nil && p.n.Spec.Thread.NotificationRef != nil {
+		if begun := p.begun(stored); len(begun) > 0 {
+			return begun
+		}
+		if len(p.parent.recipients) > 0 {
+			return p.parent.recipients
+		}
+	}
+	return []v1alpha1.Recipient{{}}
+}
+
+// begun are the recipients of a reply to whom something is, or may be, out.
+func (p *pass) begun(stored map[string]*v1alpha1.Delivery) []v1alpha1.Recipient {
+	out := false
+	var all []string
+	for key, d := range p.tracked.deliveries {
+		out = out || d.MayBeOut()
+		all = append(all, key)
+	}
+	for key, s := range stored {
+		out = out || s.DeliveredAt != nil || s.Unverified || s.Attempts > 0
+		if !slices.Contains(all, key) {
+			all = append(all, key)
+		}
+	}
+	if !out {
+		return nil
+	}
+	slices.Sort(all)
+	recipients := make([]v1alpha1.Recipient, len(all))
+	for i, key := range all {
+		recipients[i] = recipientOf(key)
+	}
+	return recipients
+}
+
+// mendShared names, after a restart, whose message a recipient shares, and hands
+// the message over when that one is not a recipient any more.
+func (p *pass) mendShared(t *tracked, stored map[string]*v1alpha1.Delivery) {
+	byKey := map[string]*recipient{}
+	for _, rcpt := range p.recipients {
+		byKey[rcpt.key] = rcpt
+	}
+	for _, rcpt := range p.recipients {
+		if rcpt.SameAs == "" || byKey[rcpt.SameAs] != nil {
+			continue
+		}
+		if first := p.sharer(rcpt, stored); first != nil {
+			rcpt.SameAs = first.key
+			continue
+		}
+		was := rcpt.SameAs
+		rcpt.SameAs = ""
+		if d := t.deliveries[was]; d != nil && d.Posted != nil {
+			taken := *d.Posted
+			rcpt.Posted, rcpt.After = &taken, d.After
+		} else if s := stored[was]; s != nil {
+			restored := delivery.Restore(rcpt.key, s, p.want, delivery.Ownership{Observed: true}, p.now)
+			*rcpt.Delivery = restored
+		} else {
+			rcpt.Phase = delivery.Unsent
+		}
+	}
+}
+
+// sharer finds the recipient whose message another one shares, by where it went.
+func (p *pass) sharer(rcpt *recipient, stored map[string]*v1alpha1.Delivery) *recipient {
+	for _, other := range p.recipients {
+		s := stored[other.key]
+		if other == rcpt || other.SameAs != "" || s == nil || s.State != v1alpha1.DeliveryDelivered && s.DeliveredAt == nil {
+			continue
+		}
+		if s.ConversationID != "" && s.ConversationID == rcpt.Conversation || s.UserID != "" && s.UserID == rcpt.UserID {
+			return other
+		}
+	}
+	return nil
+}
+
+// handleRequest starts at once what waits, when a person asks for it.
+func (p *pass) handleRequest(fresh bool) {
+	asked := p.n.Annotations[v1alpha1.AnnotationRequestedAt]
+	if fresh {
+		p.tracked.request = p.n.Status.LastHandledRequest
+	}
+	if asked == "" || asked == p.tracked.request {
+		return
+	}
+	p.tracked.request = asked
+	p.mustWrite = true
+	for _, rcpt := range p.recipients {
+		rcpt.Request(p.now)
+	}
+}
+
+// requeueBy has the notification looked at again at a time at the latest.
+func (p *pass) requeueBy(at time.Time) {
+	if !at.IsZero() && (p.requeueAt.IsZero() || at.Before(p.requeueAt)) {
+		p.requeueAt = at
+	}
+}
+
+// blocked records a reason that holds for the whole notification.
+func (p *pass) blocked(s conditions.Summary) {
+	p.block = &s
+	for _, rcpt := range p.recipients {
+		if rcpt.Open() {
+			rcpt.Note = delivery.Note{Reason: s.Reason, Message: s.Message}
+		}
+	}
+}
+
+// allDone reports whether nothing is left to send.
+func (p *pass) allDone() bool {
+	return !slices.ContainsFunc(p.recipients, func(r *recipient) bool { return r.Phase != delivery.Delivered })
+}
+
+// place names a recipient as people do.
+func (p *pass) place(rcpt *recipient) string {
+	if rcpt.key != defaultKey {
+		_, name, _ := strings.Cut(rcpt.key, ":")
+		return name
+	}
+	return p.way.place()
+}
+
+func (p *pass) ticket(rcpt *recipient) string { return string(p.n.UID) + "/" + rcpt.key }
+
+func (p *pass) tickets() []string {
+	out := make([]string, len(p.recipients))
+	for i, rcpt := range p.recipients {
+		out[i] = p.ticket(rcpt)
+	}
+	return out
+}
+
+// deliveries of all recipients, as the status shows them.
+func (p *pass) deliveries() []v1alpha1.Delivery {
+	out := make([]v1alpha1.Delivery, len(p.recipients))
+	for i, rcpt := range p.recipients {
+		out[i] = rcpt.Status()
+	}
+	return out
+}

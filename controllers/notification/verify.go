@@ -1,0 +1,237 @@
+package notification
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/delivery"
+	"github.com/slack-notifier/slack-notifier/internal/message"
+	"github.com/slack-notifier/slack-notifier/internal/pacing"
+	"github.com/slack-notifier/slack-notifier/internal/readback"
+	"github.com/slack-notifier/slack-notifier/internal/slack"
+)
+
+// DefaultSettleTime of Reconciler.SettleTime.
+const DefaultSettleTime = 3 * time.Second
+
+// keyLife is how long a message counts for the idempotency key that it carries.
+const keyLife = 7 * 24 * time.Hour
+
+func (r *Reconciler) settleTime() time.Duration {
+	if r.SettleTime > 0 {
+		return r.SettleTime
+	}
+	return DefaultSettleTime
+}
+
+// suspicion says why the message may be in Slack already.
+func suspicion(d *delivery.Delivery) string {
+	switch d.Doubt.Cause {
+	case delivery.Replacing:
+		return "the new content may have been posted before"
+	case delivery.Takeover:
+		return "it is older than this run of the operator and may have been sent before"
+	case delivery.KeyLookup:
+		return "a message with the same spec.idempotencyKey may be there"
+	default:
+		return "Slack may have taken the message at the last attempt"
+	}
+}
+
+// hold notes what a look into the conversation waits for.
+func (r *Reconciler) hold(p *pass, rcpt *recipient, text string, quiet bool, until time.Time) {
+	p.apply(r, rcpt, delivery.Held{Note: delivery.Note{Reason: v1alpha1.ReasonVerifyingOutcome, Message: suspicion(rcpt.Delivery) + text, Quiet: quiet}})
+	p.requeueBy(until)
+}
+
+// expect lets one reading serve all who will be in doubt about a conversation.
+func (r *Reconciler) expect(p *pass, w *way, rcpt *recipient) {
+	own := rcpt.Doubt.Cause != delivery.AnswerLost
+	r.hold(p, rcpt, ", so the conversation is read before anything is sent", own, rcpt.Doubt.Settles)
+	if in := rcpt.Doubt.Conversation; in != "" && !isUserID(in) {
+		r.Readback.Expect(r.Clock.Now(), r.question(p, w, rcpt, in, rcpt.Doubt.Thread))
+	}
+}
+
+// read looks for the message in its conversation; true when that is cleared up.
+func (r *Reconciler) read(ctx context.Context, p *pass, w *way, rcpt *recipient) bool {
+	conversation, thread, ok := r.whereToRead(ctx, p, w, rcpt)
+	if !ok {
+		return false
+	}
+	q := r.question(p, w, rcpt, conversation, thread)
+	a := r.Readback.Ask(ctx, r.Clock.Now, w.conn.API, q)
+	switch {
+	case a.Kind == readback.Found:
+		r.found(p, w, rcpt, conversation, a.Message)
+		return true
+	case a.Kind == readback.Absent && a.Stripped && rcpt.Doubt.Cause != delivery.KeyLookup:
+		p.apply(r, rcpt, delivery.Unreadable{Why: "Slack gives messages back without the metadata by which they are recognised"})
+		return true
+	case a.Kind == readback.Absent:
+		here := conversation
+		if rcpt.target != nil {
+			here = rcpt.target.conversation
+		}
+		p.apply(r, rcpt, delivery.Absent{Here: here})
+		return true
+	case a.Kind == readback.Refused && a.Err.Class == slack.ClassMessageNotFound && thread != "":
+		p.apply(r, rcpt, delivery.ThreadGone{})
+		return true
+	case a.Kind == readback.Refused:
+		p.refused(r, w, rcpt, delivery.Read, a.Err)
+		return rcpt.Halt == nil
+	case a.Err != nil:
+		r.hold(p, rcpt, fmt.Sprintf(", and the conversation could not be read: %v; it is tried again by itself", a.Err), false, a.At)
+	default:
+		r.hold(p, rcpt, ", so the conversation is being read", a.At.Sub(r.Clock.Now()) < quietFor, a.At)
+	}
+	return false
+}
+
+// whereToRead finds the conversation and thread that the message may be in.
+func (r *Reconciler) whereToRead(ctx context.Context, p *pass, w *way, rcpt *recipient) (conversation, thread string, ok bool) {
+	doubt := rcpt.Doubt
+	conversation, thread = doubt.Conversation, doubt.Thread
+	if conversation == "" || doubt.Cause != delivery.AnswerLost && p.n.Spec.Thread != nil && thread == "" || isUserID(conversation) && rcpt.UserID == "" {
+		if !r.locate(ctx, p, rcpt) {
+			if p.want.Remove && rcpt.Halt != nil {
+				p.apply(r, rcpt, delivery.Unreadable{Why: "where it went can't be found any more: " + rcpt.Halt.Message})
+			}
+			return "", "", false
+		}
+		if conversation == "" {
+			conversation = rcpt.target.conversation
+		}
+		if thread == "" && (conversation == rcpt.target.conversation || rcpt.target.user != "") {
+			thread = rcpt.target.thread
+		}
+		if doubt.Cause == delivery.Takeover && !isUserID(conversation) {
+			// It stays where it is now looked for, whatever becomes of the SlackChannel.
+			doubt.Conversation, doubt.Thread = conversation, thread
+		}
+	}
+	if doubt.OutsideThread {
+		thread = ""
+	}
+	if isUserID(conversation) {
+		if conversation, ok = r.openDirectMessage(ctx, p, w, rcpt, conversation); !ok {
+			return "", "", false
+		}
+	}
+	return conversation, thread, true
+}
+
+// openDirectMessage finds the conversation with a person, which only a reading or
+// a sender needs to know.
+func (r *Reconciler) openDirectMessage(ctx context.Context, p *pass, w *way, rcpt *recipient, user string) (string, bool) {
+	dm, err := r.Directory.DirectMessage(ctx, w.workspace, user, OwnerPrefix+p.name.String())
+	if err != nil {
+		p.apply(r, rcpt, r.unresolved(p, rcpt, err))
+		return "", false
+	}
+	return dm, true
+}
+
+// question asks for the message of a delivery in doubt.
+func (r *Reconciler) question(p *pass, w *way, rcpt *recipient, conversation, thread string) readback.Question {
+	doubt := rcpt.Doubt
+	q := readback.Question{
+		Place:      readback.Place{Workspace: w.workspace.TeamID, Bot: w.workspace.BotUserID, Conversation: conversation, Thread: thread},
+		Credential: w.credential, After: rcpt.After, Oldest: doubt.Since.Add(-skew), Settled: doubt.Settles,
+		Author: author(w), Owner: p.name, Group: p.n.Namespace, Priority: priorities[p.n.Spec.Severity],
+	}
+	if doubt.ByKey && !p.want.Remove {
+		q.Key = message.KeyHash(p.n.Namespace, p.n.Spec.IdempotencyKey)
+		if kept := p.now.Add(-keyLife); doubt.Cause == delivery.KeyLookup || kept.Before(q.Oldest) {
+			q.Oldest = kept
+		}
+		return q
+	}
+	q.Notification, q.Recipient = string(p.n.UID), message.RecipientHash(rcpt.key)
+	return q
+}
+
+func author(w *way) readback.Author {
+	return readback.Author{BotID: w.facts.Identity.BotID, UserID: w.facts.Identity.BotUserID}
+}
+
+// found notes that the message is in Slack.
+func (r *Reconciler) found(p *pass, w *way, rcpt *recipient, conversation string, m slack.StoredMessage) {
+	attempts := rcpt.Attempts
+	adopted := m.Metadata.Payload[message.PayloadNotification] != string(p.n.UID)
+	p.apply(r, rcpt, delivery.Found{
+		Conversation: conversation, Timestamp: m.Timestamp, Thread: m.ThreadTS, Hash: m.Metadata.Payload[message.PayloadContent],
+		Permalink: permalink(w, conversation, m.Timestamp, m.ThreadTS), Outside: p.n.Spec.Thread != nil && m.ThreadTS == "",
+		Via: w.key.String(), ViaUID: w.channel.UID, Adopted: adopted,
+	})
+	r.ledger.posted.add(p.n.UID, conversation, m.Timestamp)
+	p.finishAnew()
+	p.mustWrite = true
+	if !adopted || attempts > 0 {
+		r.delivered(p, w, rcpt)
+	}
+}
+
+// check asks Slack whether the message that the status names is this object's;
+// true when that is cleared up.
+func (r *Reconciler) check(ctx context.Context, p *pass, w *way, rcpt *recipient) bool {
+	posted := rcpt.Posted
+	at := readback.Place{Workspace: w.workspace.TeamID, Bot: w.workspace.BotUserID, Conversation: posted.Conversation, Thread: posted.Thread}
+	now := r.Clock.Now()
+	a := r.Readback.One(ctx, now, w.conn.API, at, w.credential, posted.Timestamp, p.holder(rcpt, "/check"))
+	switch a.Kind {
+	case readback.Found:
+		p.apply(r, rcpt, judge(p, w, a.Message))
+		if rcpt.Posted != nil && rcpt.Posted.Ours {
+			r.ledger.posted.add(p.n.UID, posted.Conversation, posted.Timestamp)
+		}
+		return true
+	case readback.Absent:
+		p.apply(r, rcpt, delivery.Gone{})
+		return true
+	case readback.Refused:
+		if a.Err.Class == slack.ClassMessageNotFound {
+			p.apply(r, rcpt, delivery.Gone{})
+			return true
+		}
+		p.refused(r, w, rcpt, delivery.Check, a.Err)
+		return rcpt.Halt == nil
+	}
+	text := "the message is out with an older content, and it is looked at before it is edited"
+	if a.Err != nil {
+		text += fmt.Sprintf(": %v; it is tried again by itself", a.Err)
+	}
+	p.apply(r, rcpt, delivery.Held{Note: delivery.Note{Reason: v1alpha1.ReasonEditPending, Message: text, Quiet: a.Err == nil && a.At.Sub(now) < quietFor}})
+	p.requeueBy(a.At)
+	return false
+}
+
+// judge decides by what a message carries, and by its author, whose it is.
+func judge(p *pass, w *way, m slack.StoredMessage) delivery.Event {
+	by := author(w)
+	foreign := m.BotID != "" && by.BotID != "" && m.BotID != by.BotID || m.UserID != "" && by.UserID != "" && m.UserID != by.UserID
+	switch {
+	case foreign:
+		return delivery.NotOurs{}
+	case m.Metadata == nil || m.Metadata.EventType != message.EventType:
+		if c := conditions.Find(w.channel, v1alpha1.ConditionExactlyOnce); c != nil && c.Reason == v1alpha1.ReasonMetadataNotReturned {
+			return delivery.Unconfirmable{}
+		}
+		return delivery.NotOurs{}
+	}
+	key := p.n.Spec.IdempotencyKey
+	if m.Metadata.Payload[message.PayloadNotification] == string(p.n.UID) ||
+		key != "" && m.Metadata.Payload[message.PayloadKey] == message.KeyHash(p.n.Namespace, key) {
+		return delivery.Confirmed{Hash: m.Metadata.Payload[message.PayloadContent]}
+	}
+	return delivery.NotOurs{}
+}
+
+// holder names a delivery's call to the Limiter.
+func (p *pass) holder(rcpt *recipient, purpose string) pacing.Holder {
+	return pacing.Holder{Name: p.ticket(rcpt) + purpose, Group: p.n.Namespace, Priority: priorities[p.n.Spec.Severity]}
+}
