@@ -163,7 +163,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 	}})
 	channelController = &channel.Reconciler{
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,
-		Directory: people, Limiter: limiter, Wake: channels, Clock: wall, Answered: lanes.Answered,
+		Directory: people, Limiter: limiter, Wake: channels, Clock: wall,
 	}
 	notificationController = &notification.Reconciler{
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,
@@ -215,8 +215,8 @@ func lead(ctx context.Context, mgr ctrl.Manager, r *notification.Reconciler, c c
 // pace returns what keeps to Slack's limits.
 func pace(o options, now time.Time) (*pacing.Limiter, *pacing.Lanes) {
 	if o.slackLimits {
-		return pacing.NewLimiter(now, pacing.LimiterOptions{}), pacing.NewLanes(now, pacing.LaneOptions{})
+		return pacing.NewLimiter(pacing.LimiterOptions{}), pacing.NewLanes(now, pacing.LaneOptions{})
 	}
-	return pacing.NewLimiter(now, pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}}),
+	return pacing.NewLimiter(pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}}),
 		pacing.NewLanes(now, pacing.LaneOptions{Interval: -1, Margin: -1, Budget: []pacing.Limit{}})
 }

@@ -113,9 +113,6 @@ func (r *Reconciler) authenticate(ctx context.Context, c *v1alpha1.SlackChannel,
 	}
 	identity, err := conn.API.AuthTest(ctx)
 	if err == nil {
-		if r.Answered != nil {
-			r.Answered(identity.TeamID)
-		}
 		if own != nil {
 			own.identity = &identity
 		}

@@ -2,6 +2,7 @@ package notification
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -15,6 +16,9 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
+
+// errTurnLost means that nothing was posted, and the queue wakes it again.
+var errTurnLost = errors.New("the turn to post was taken back")
 
 // parallelPosts of one notification.
 const parallelPosts = 8
@@ -59,6 +63,11 @@ func (r *Reconciler) deliver(ctx context.Context, w *work) error {
 	group.Wait()
 	for i, rcpt := range turn {
 		rcpt.intended = false
+		if errors.Is(results[i], errTurnLost) {
+			rcpt.pend(v1alpha1.ReasonWaitingForTurn, "Slack has asked to wait, so it waits for another turn")
+			w.wait(r.Clock.Now().Add(time.Minute))
+			continue
+		}
 		e := slack.AsError(results[i])
 		if e == nil {
 			r.delivered(w, rcpt)
@@ -157,13 +166,17 @@ func about(d time.Duration) string {
 func (r *Reconciler) post(ctx context.Context, w *work, rcpt *recipient) error {
 	id := w.ticket(rcpt)
 	now := r.Clock.Now()
+	if !r.Lanes.Begin(now, id) {
+		return errTurnLost
+	}
 	if !rcpt.intended {
 		rcpt.attempt(now)
 	}
 	rcpt.stamp = w.stamp
-	r.Lanes.Sent(now, id)
 	posted, err := w.conn.Poster.Post(context.WithoutCancel(ctx), rcpt.conversation, w.message(rcpt))
-	r.Lanes.Done(r.Clock.Now(), id)
+	e := slack.AsError(err)
+	// Unavailable without an answer means that nothing was written.
+	r.Lanes.Done(r.Clock.Now(), id, e == nil || e.Class != slack.ClassUnavailable || e.Code != "")
 	if err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func newRig(t *testing.T) *rig {
 func (g *rig) restart(leads time.Time) {
 	lanes := pacing.NewLanes(time.Now(), pacing.LaneOptions{Interval: -1, Margin: -1})
 	wake := &wakeup.Source{}
-	limiter := pacing.NewLimiter(time.Now(), pacing.LimiterOptions{})
+	limiter := pacing.NewLimiter(pacing.LimiterOptions{})
 	g.r = &Reconciler{
 		Client: g.store, Recorder: events.NewFakeRecorder(100), Health: &connection.Health{Channels: wake}, Limiter: limiter, Lanes: lanes,
 		Connections: &connection.Resolver{Versions: g.store, Secrets: g.store, Allow: g.allow, APIURL: g.sim.URL + "/api/"},
