@@ -359,6 +359,9 @@ func simulateCalls(t testing.TB, seed uint64) {
 	}
 	for range 100 {
 		c.run(10 * time.Second)
+		if m := c.limiter.methods[methodKey{"T1", "m"}]; m != nil {
+			checkQueue(t, &m.waiting)
+		}
 		switch random.IntN(12) {
 		case 0:
 			c.limiter.Penalize(c.now, "T1", "m", time.Duration(1+random.IntN(60))*time.Second)
@@ -387,6 +390,7 @@ func TestEverybodyHasASlotAndNoLimitIsHit(t *testing.T) {
 }
 
 func FuzzLimiter(f *testing.F) {
+	f.Add(uint64(463))
 	f.Add(uint64(1))
 	f.Fuzz(func(t *testing.T, seed uint64) { simulateCalls(t, seed) })
 }

@@ -178,9 +178,9 @@ func (q *queue[T]) nextLight(now time.Time) *flow[T] {
 
 // again notes that f had a turn.
 func (q *queue[T]) again(now time.Time, f *flow[T]) {
+	q.lighten(now)
 	q.leave(f)
 	if q.kept.quota > 0 {
-		q.lighten(now)
 		q.recent = append(q.recent, pastTurn{at: now, group: f.group})
 		if q.counts[f.group]++; q.counts[f.group] == q.kept.quota {
 			q.ofGroup(f.group, func(other *flow[T]) { q.light.remove(other) })

@@ -129,6 +129,7 @@ func (w *world) consistent() {
 		}
 	}
 	for key, one := range l.lanes {
+		checkQueue(w.t, &one.queue)
 		if one.queue.size != queuedIn[one] {
 			w.t.Fatalf("%v holds %d tickets, of which %d are known", key, one.queue.size, queuedIn[one])
 		}
@@ -149,9 +150,31 @@ func (w *world) consistent() {
 		}
 	}
 	for name, ws := range l.workspaces {
+		checkQueue(w.t, &ws.ready)
 		if ws.busy != busy[ws] || ws.used.open != busy[ws] {
 			w.t.Fatalf("%s counts %d and %d turns, want %d", name, ws.busy, ws.used.open, busy[ws])
 		}
+	}
+}
+
+// checkQueue holds the orders of a queue against its flows.
+func checkQueue[T any](t testing.TB, q *queue[T]) {
+	t.Helper()
+	size, light := 0, 0
+	flows := map[int]int{}
+	for key, f := range q.flows {
+		size += f.elements.len()
+		flows[key.priority]++
+		if q.counts[key.group] < q.kept.quota {
+			light++
+		}
+		if f.elements.len() == 0 || q.strict.rank(f) >= q.strict.len() {
+			t.Fatalf("flow %v has %d elements", key, f.elements.len())
+		}
+	}
+	if q.size != size || q.strict.len() != len(q.flows) || q.aged.len() != len(q.flows) || q.light.len() != light || len(q.levels) != len(flows) {
+		t.Fatalf("a queue of %d flows (%d light) with %d elements has %d in turn, %d by age, %d light, %d elements",
+			len(q.flows), light, size, q.strict.len(), q.aged.len(), q.light.len(), q.size)
 	}
 }
 

@@ -237,23 +237,27 @@ func (l *Lanes) available(w *workspace, now time.Time, limits []Limit) bool {
 	return ok && !at.After(now)
 }
 
-// plan notes when the workspace has something to do next.
-func (l *Lanes) plan(w *workspace) {
-	var next time.Time
-	ok := w.ready.size > 0
-	if !ok {
-		var one *lane
-		if one, ok = w.later.first(); ok {
-			next = one.ready
-		}
-	}
-	if ok {
+// upcoming is when the workspace has something to do next, if it has.
+func (l *Lanes) upcoming(w *workspace) (next time.Time, ok bool) {
+	if w.ready.size > 0 {
 		limits := l.kept.others
-		if w.ready.light.len() > 0 || w.ready.size == 0 {
+		if w.ready.light.len() > 0 {
 			limits = l.options.Budget
 		}
-		next, ok = l.free(w, next, limits)
+		next, ok = l.free(w, time.Time{}, limits)
 	}
+	// A lane whose time comes may have a turn on what is kept.
+	if one, waits := w.later.first(); waits {
+		if at, free := l.free(w, one.ready, l.options.Budget); free && (!ok || at.Before(next)) {
+			next, ok = at, true
+		}
+	}
+	return next, ok
+}
+
+// plan notes when the workspace has something to do next.
+func (l *Lanes) plan(w *workspace) {
+	next, ok := l.upcoming(w)
 	if ok == w.planned && (!ok || next.Equal(w.next)) {
 		return
 	}
