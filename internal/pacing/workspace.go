@@ -57,11 +57,11 @@ func (one *lane) push(now time.Time, it *item) {
 // pull takes a queued ticket out of its lane.
 func (one *lane) pull(now time.Time, it *item) {
 	one.queue.remove(it.flow(), it)
-	if one.candidates != nil {
+	switch {
+	case one.candidates != nil:
 		one.stand(now, it.flow())
-		return
-	}
-	if one.queue.size == 0 {
+		one.settle() // some flows may have had no candidate
+	case one.queue.size == 0:
 		one.lift()
 	}
 }
@@ -123,8 +123,12 @@ func (one *lane) stand(now time.Time, key flowKey) {
 	}
 }
 
-// promote moves the lanes whose time has come. It costs as many steps as flows
-// wait in them, of which there is one for each namespace and severity.
+// maxCandidates of a lane. More flows than that (hundreds of namespaces with
+// messages for one conversation) are spoken for by those that are next in it,
+// so that a turn does not cost a step for each of them.
+const maxCandidates = 64
+
+// promote moves the lanes whose time has come.
 func (w *workspace) promote(now time.Time) {
 	for {
 		one, ok := w.later.first()
@@ -132,9 +136,11 @@ func (w *workspace) promote(now time.Time) {
 			return
 		}
 		one.lift()
-		one.candidates = make(map[flowKey]*candidate, len(one.queue.flows))
+		one.candidates = make(map[flowKey]*candidate, min(len(one.queue.flows), maxCandidates))
 		for f := range one.queue.strict.all {
-			one.stand(now, f.flowKey)
+			if one.stand(now, f.flowKey); len(one.candidates) == maxCandidates {
+				break
+			}
 		}
 	}
 }
