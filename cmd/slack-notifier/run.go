@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -29,6 +30,8 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 	"github.com/slack-notifier/slack-notifier/internal/metrics"
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
+	"github.com/slack-notifier/slack-notifier/internal/readback"
+	"github.com/slack-notifier/slack-notifier/internal/reference"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
 
@@ -163,13 +166,17 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 	}})
 	channelController = &channel.Reconciler{
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,
-		Directory: people, Limiter: limiter, Wake: channels, Clock: wall, Answered: lanes.Answered,
+		Directory: people, Limiter: limiter, Wake: channels, Clock: wall,
 	}
 	notificationController = &notification.Reconciler{
-		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,
-		Directory: people, Limiter: limiter, Lanes: lanes, Metrics: meter, Wake: notifications, Clock: wall,
-		ClusterName: o.clusterName, SettleTime: o.settleTime,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("slack-notifier"),
+		Channels:    reference.Channels{Reader: mgr.GetClient(), Watched: o.watchNamespaces},
+		Connections: connections, Health: health, Directory: people, Limiter: limiter, Lanes: lanes,
+		Readback: readback.New(readback.Options{Limiter: limiter, Wake: notifications.Wake}),
+		Metrics:  meter, Wake: notifications, Clock: wall, ClusterName: o.clusterName, SettleTime: o.settleTime,
+		Sharded: o.watchLabelSelector != "",
 	}
+	health.Learned = func(key types.NamespacedName) { notificationController.WakeChannel(ctx, key) }
 	if err := channelController.SetupWithManager(ctx, mgr, c.shard); err != nil {
 		return fmt.Errorf("setting up the SlackChannel controller: %w", err)
 	}
@@ -180,7 +187,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 		Directory: people.Stats, Queues: lanes.Stats, Waiting: notificationController.Waiting, Now: wall.Now,
 	})
 	go lead(ctx, mgr, notificationController, wall)
-	for _, runnable := range []manager.Runnable{people, &notification.Turns{Reconciler: notificationController, Clock: wall}} {
+	for _, runnable := range []manager.Runnable{people, &notification.Waker{Reconciler: notificationController, Clock: wall}} {
 		if err := mgr.Add(runnable); err != nil {
 			return err
 		}
@@ -215,8 +222,8 @@ func lead(ctx context.Context, mgr ctrl.Manager, r *notification.Reconciler, c c
 // pace returns what keeps to Slack's limits.
 func pace(o options, now time.Time) (*pacing.Limiter, *pacing.Lanes) {
 	if o.slackLimits {
-		return pacing.NewLimiter(now, pacing.LimiterOptions{}), pacing.NewLanes(now, pacing.LaneOptions{})
+		return pacing.NewLimiter(pacing.LimiterOptions{}), pacing.NewLanes(now, pacing.LaneOptions{})
 	}
-	return pacing.NewLimiter(now, pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}}),
+	return pacing.NewLimiter(pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}}),
 		pacing.NewLanes(now, pacing.LaneOptions{Interval: -1, Margin: -1, Budget: []pacing.Limit{}})
 }

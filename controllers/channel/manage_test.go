@@ -199,7 +199,7 @@ func newCheck(api slack.API, members int) (*Reconciler, *check) {
 		c.Spec.Manage.Members = append(c.Spec.Manage.Members, v1alpha1.Member{User: fmt.Sprintf("U%03d", i)})
 	}
 	r := &Reconciler{Directory: byID{}, Clock: clocktesting.NewFakePassiveClock(time.Unix(1_700_000_000, 0)),
-		Limiter: pacing.NewLimiter(time.Unix(1_700_000_000, 0), pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}})}
+		Limiter: pacing.NewLimiter(pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}})}
 	identity := slack.Identity{TeamID: "T1", BotUserID: "UBOT"}
 	k := &check{c: c, conn: &connection.Connection{API: api}, managed: &managed{name: "x"}}
 	k.use(identity)
@@ -280,7 +280,7 @@ func TestDeletionIsHeldUpForAWhile(t *testing.T) {
 	recorder := events.NewFakeRecorder(10)
 	r := &Reconciler{Client: store, Clock: now, Recorder: recorder, Directory: byID{}, Health: &connection.Health{},
 		Connections: &connection.Resolver{Versions: store, Secrets: store, Allow: allow, APIURL: "http://127.0.0.1:1/api/"},
-		Limiter:     pacing.NewLimiter(deleted, pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}})}
+		Limiter:     pacing.NewLimiter(pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}})}
 	reconcile := func() time.Duration {
 		t.Helper()
 		stored := &v1alpha1.SlackChannel{}

@@ -66,8 +66,6 @@ type Reconciler struct {
 	Health      *connection.Health
 	Directory   Directory
 	Limiter     Limiter
-	// Answered, if set, is told of a workspace that has answered.
-	Answered func(workspaceID string)
 	// Wake is the source that wakes this controller.
 	Wake  *wakeup.Source
 	Clock clock.PassiveClock

@@ -84,7 +84,7 @@ func newRig(t *testing.T, verified bool) *rig {
 	g.r = &Reconciler{
 		Client: g.store, Recorder: events.NewFakeRecorder(100), Health: &connection.Health{Channels: wake}, Directory: g.dir,
 		Connections: &connection.Resolver{Versions: g.store, Secrets: g.store, Allow: allow, APIURL: sim.URL + "/api/"},
-		Limiter:     pacing.NewLimiter(time.Now(), pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}}),
+		Limiter:     pacing.NewLimiter(pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}}),
 		Wake:        wake, Clock: clock.RealClock{},
 	}
 	return g

@@ -136,9 +136,6 @@ func (r *Reconciler) authenticate(ctx context.Context, k *check) *outcome {
 	case wait > 0:
 		return k.waiting(turn(slack.MethodAuthTest), wait)
 	case e == nil:
-		if r.Answered != nil {
-			r.Answered(identity.TeamID)
-		}
 		if k.managed != nil {
 			k.managed.identity = &identity
 		}

@@ -154,7 +154,7 @@ func TestFailuresOfTheGroups(t *testing.T) {
 // All who wait for the groups share one slot.
 func TestGroupsWaitForTheirSlot(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	limiter := pacing.NewLimiter(start, pacing.LimiterOptions{Methods: map[string][]pacing.Limit{
+	limiter := pacing.NewLimiter(pacing.LimiterOptions{Methods: map[string][]pacing.Limit{
 		slack.MethodUserGroupsList: {{Events: 1, Per: time.Minute}},
 	}})
 	b := groupBench(t, func(o *Options) { o.Limiter = limiter; o.MissEvery = time.Second })

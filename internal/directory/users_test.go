@@ -276,7 +276,7 @@ func TestEmail(t *testing.T) {
 }
 
 func TestEmailWaitsForItsSlot(t *testing.T) {
-	limiter := pacing.NewLimiter(time.Now(), pacing.LimiterOptions{Methods: map[string][]pacing.Limit{
+	limiter := pacing.NewLimiter(pacing.LimiterOptions{Methods: map[string][]pacing.Limit{
 		slack.MethodLookupByEmail: {{Events: 1, Per: time.Minute}},
 	}})
 	b := newBench(t, newFake(), func(o *Options) { o.Limiter = limiter })

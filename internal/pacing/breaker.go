@@ -15,16 +15,12 @@ type breaker struct {
 // maxPause between two attempts to reach a workspace that does not answer.
 const maxPause = 30 * time.Second
 
-// Failed tells that a call got no answer from a workspace, as when it is down.
+// Failed tells that a post got no answer from a workspace, as when it is down.
 // It returns true when this makes the workspace count as down.
 func (l *Lanes) Failed(now time.Time, name string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	w := l.workspaces[name]
-	if w == nil {
-		w = &workspace{}
-		l.workspaces[name] = w
-	}
+	w := l.workspace(now, name)
 	b := &w.breaker
 	b.failures++
 	if !l.down(w) || now.Before(b.until) {
@@ -32,16 +28,19 @@ func (l *Lanes) Failed(now time.Time, name string) bool {
 	}
 	b.until = now.Add(min(maxPause, time.Second<<min(b.pauses, 5)))
 	b.pauses++
+	l.plan(w)
 	l.signal()
 	return b.pauses == 1
 }
 
-// Answered tells that a workspace has answered a call, whatever it said.
+// Answered tells that a workspace has answered a post, whatever it said. An
+// answer to another method is none: posting may be down alone.
 func (l *Lanes) Answered(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if w := l.workspaces[name]; w != nil && w.breaker.failures > 0 {
 		w.breaker = breaker{}
+		l.plan(w)
 		l.signal()
 	}
 }

@@ -1,16 +1,9 @@
 package pacing
 
 import (
-	"slices"
 	"sync"
 	"time"
 )
-
-// Limit allows Events in any period of Per.
-type Limit struct {
-	Events int
-	Per    time.Duration
-}
 
 // LimiterOptions of NewLimiter; the zero value is meant to be used.
 type LimiterOptions struct {
@@ -20,18 +13,46 @@ type LimiterOptions struct {
 	// Others are the limits of methods that Methods does not name; Tier2
 	// when nil, the strictest in use.
 	Others []Limit
-	// LapseAfter is how long a slot waits for its holder; 2 minutes when 0.
+	// Grace is how long a slot is kept free for the holder whose turn has
+	// come; 2 s when 0. A later one takes the next that is free, before all
+	// that wait.
+	Grace time.Duration
+	// LapseAfter is how long a holder whose turn has come is remembered; 2
+	// minutes when 0.
 	LapseAfter time.Duration
+	// PerGroup is how many holders of one group and priority may wait for a
+	// method; 100 when 0.
+	PerGroup int
+}
+
+func (o LimiterOptions) withDefaults() LimiterOptions {
+	if o.Methods == nil {
+		o.Methods = DefaultMethods()
+	}
+	if o.Others == nil {
+		o.Others = Tier2
+	}
+	if o.Grace == 0 {
+		o.Grace = 2 * time.Second
+	}
+	if o.LapseAfter == 0 {
+		o.LapseAfter = 2 * time.Minute
+	}
+	if o.PerGroup == 0 {
+		o.PerGroup = 100
+	}
+	return o
 }
 
 // Holder is who wants to make a call.
 type Holder struct {
 	// Name is unique among the holders of one workspace and method.
 	Name string
-	// Group shares the slots fairly with the other groups, for example a
-	// namespace.
+	// Group takes turns with the other groups of the same priority, for
+	// example a namespace.
 	Group string
-	// Priority: higher goes first.
+	// Priority: higher goes first, but for what has waited long; each level
+	// is worth a minute.
 	Priority int
 }
 
@@ -42,39 +63,18 @@ type Limiter struct {
 	options LimiterOptions
 	mu      sync.Mutex
 	methods map[methodKey]*method
+	swept   time.Time
 }
 
 type methodKey struct{ workspace, method string }
 
-// method is the state of one method in one workspace.
-type method struct {
-	limits  []Limit
-	used    window
-	blocked time.Time
-	// kept slots, in order of time.
-	kept []slot
-}
-
-type slot struct {
-	holder string
-	at     time.Time
-}
-
 // NewLimiter returns a Limiter that knows of no calls yet.
-func NewLimiter(_ time.Time, o LimiterOptions) *Limiter {
-	if o.Methods == nil {
-		o.Methods = DefaultMethods()
-	}
-	if o.Others == nil {
-		o.Others = Tier2
-	}
-	if o.LapseAfter == 0 {
-		o.LapseAfter = 2 * time.Minute
-	}
-	return &Limiter{options: o, methods: map[methodKey]*method{}}
+func NewLimiter(o LimiterOptions) *Limiter {
+	return &Limiter{options: o.withDefaults(), methods: map[methodKey]*method{}}
 }
 
-func (l *Limiter) method(workspace, name string) *method {
+func (l *Limiter) method(now time.Time, workspace, name string) *method {
+	l.sweep(now)
 	key := methodKey{workspace, name}
 	m := l.methods[key]
 	if m == nil {
@@ -82,84 +82,69 @@ func (l *Limiter) method(workspace, name string) *method {
 		if !ok {
 			limits = l.options.Others
 		}
-		m = &method{limits: limits}
+		m = newMethod(limits)
 		l.methods[key] = m
 	}
+	m.need(now)
 	return m
 }
 
-// Reserve asks for a slot to call method once. With ok, the slot is used up
-// and the call is to be made now. Otherwise the slot at is kept for the holder,
-// who is to ask again then, with the same name; asking earlier gives the same
-// slot, or a later one when Slack asked to wait meanwhile. Holders of one
-// workspace and method need distinct names. A slot that is not asked for
-// within LapseAfter is lost.
+// sweep forgets the methods that nobody uses or is to come back to.
+func (l *Limiter) sweep(now time.Time) {
+	if now.Before(l.swept.Add(sweepEvery)) {
+		return
+	}
+	l.swept = now
+	for key, m := range l.methods {
+		if now.Sub(m.needed) > idleAfter {
+			delete(l.methods, key)
+		}
+	}
+}
+
+// Reserve asks for a slot to call method once. With ok, the call is to be made
+// now, and Done is to be told of its end. Otherwise the holder keeps its place
+// and is to ask again at the time at, with the same name. By then others may
+// have come that go first (see queue: priorities, groups in turn, age), or Slack
+// may have asked to wait, and it is told another time. A holder that does not
+// come back keeps others waiting for Grace at the most.
+//
+// When PerGroup of its group wait with its priority already, a holder gets no
+// place, but is told about when there is one for it.
 func (l *Limiter) Reserve(now time.Time, workspace, method string, h Holder) (at time.Time, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m := l.method(workspace, method)
-	m.lapse(now, l.options.LapseAfter)
-	i := slices.IndexFunc(m.kept, func(s slot) bool { return s.holder == h.Name })
-	if i < 0 {
-		m.kept = append(m.kept, slot{holder: h.Name})
-		m.plan(now)
-		i = len(m.kept) - 1
-	}
-	at = m.kept[i].at
-	if at.After(now) {
-		return at, false
-	}
-	m.kept = slices.Delete(m.kept, i, i+1)
-	m.used.add(now, m.limits)
-	// A slot used later than it was for moves the ones behind it.
-	m.plan(now)
-	return now, true
+	m := l.method(now, workspace, method)
+	at, ok = m.reserve(now, h, l.options)
+	m.need(at)
+	return at, ok
 }
 
-// Cancel gives up the slot that holder waits for.
-func (l *Limiter) Cancel(now time.Time, workspace, method, holder string) {
+// Done tells that the call of a slot that holder got has ended. Slack counts a
+// call at some time between its beginning and its end; the limits count it from
+// its beginning and, when they are told, from its end. A caller that does not
+// tell may have Slack see more calls in a period than it allows, by those that
+// took long.
+func (l *Limiter) Done(now time.Time, workspace, method, holder string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m := l.method(workspace, method)
-	m.kept = slices.DeleteFunc(m.kept, func(s slot) bool { return s.holder == holder })
-	m.plan(now)
+	if m := l.methods[methodKey{workspace, method}]; m != nil {
+		m.done(now, holder)
+	}
 }
 
-// Penalize obeys a 429 answer: no slot of method in workspace, promised or
-// new, is before now+retryAfter. DefaultRetryAfter is taken when Slack did not
-// say how long.
+// Penalize obeys a 429 answer: there is no slot of method in workspace,
+// promised or new, before now+retryAfter. DefaultRetryAfter is taken when Slack
+// did not say how long.
 func (l *Limiter) Penalize(now time.Time, workspace, method string, retryAfter time.Duration) {
 	if retryAfter <= 0 {
 		retryAfter = DefaultRetryAfter
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m := l.method(workspace, method)
+	m := l.method(now, workspace, method)
 	if until := now.Add(retryAfter); until.After(m.blocked) {
 		m.blocked = until
-		m.plan(now)
-	}
-}
-
-// lapse drops the slots that nobody asked for.
-func (m *method) lapse(now time.Time, after time.Duration) {
-	m.kept = slices.DeleteFunc(m.kept, func(s slot) bool { return now.After(s.at.Add(after)) })
-}
-
-// plan gives the kept slots, in their order, the earliest times that keep to
-// the limits. A promise may move to a later time, and to an earlier one; a
-// slot whose time has come stays due.
-func (m *method) plan(now time.Time) {
-	planned := window{times: slices.Clone(m.used.times)}
-	for i := range m.kept {
-		from := m.kept[i].at
-		if from.IsZero() || from.After(now) {
-			from = now
-		}
-		if m.blocked.After(from) {
-			from = m.blocked
-		}
-		m.kept[i].at = planned.earliest(from, m.limits)
-		planned.add(m.kept[i].at, m.limits)
+		m.need(until)
 	}
 }

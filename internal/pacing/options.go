@@ -19,10 +19,11 @@ type Ticket struct {
 	ID string
 	// Owner is given back when the ticket's turn has come.
 	Owner string
-	// Priority: higher goes first.
+	// Priority: higher goes first, but for what has waited long; each level
+	// is worth a minute.
 	Priority int
-	// Group shares a lane fairly with the other groups of the same priority,
-	// for example a namespace.
+	// Group takes turns with the other groups of the same priority, in its
+	// lane and over the lanes of its workspace; for example a namespace.
 	Group string
 	// Since orders the tickets of one group and priority, for example the
 	// notification's creation; those with the same, as the zero time, keep
@@ -33,11 +34,12 @@ type Ticket struct {
 
 // Turn is the answer to Ask.
 type Turn struct {
-	// Granted means: post now, then call Sent and Done.
+	// Granted means: post now, between Begin and Done.
 	Granted bool
 	// At is about when the turn comes; the present when granted. It is right
-	// for the lane, given that nobody more important comes; it does not
-	// foresee that the workspace's budget gets scarce.
+	// for the lane, given that nobody more important comes and nobody less
+	// important has waited for long; it does not foresee that the workspace's
+	// budget gets scarce.
 	At time.Time
 	// Ahead is how many messages of the lane go before, the one that is being
 	// sent included.
@@ -59,11 +61,12 @@ type LaneOptions struct {
 	// "1 message per second per channel" (docs.slack.dev/apis/web-api/rate-limits).
 	// Negative: none.
 	Interval time.Duration
-	// Margin is added to the interval, so that the network's jitter does not
-	// make two messages arrive in less than that; 20 ms when 0, none when
-	// negative.
+	// Margin is added to the interval, for clocks that run at another speed
+	// than Slack's; 5 ms when 0, none when negative. The network's delays need
+	// none, since the interval counts from the answer.
 	Margin time.Duration
-	// Budget limits the posts of one workspace over all its lanes;
+	// Budget limits the posts of one workspace over all its lanes, each of
+	// which counts from its grant until Per after its answer;
 	// DefaultBudget() when nil, none when empty. Slack says only "several
 	// hundred messages per minute" (docs.slack.dev/reference/methods/chat.postMessage).
 	Budget []Limit
@@ -78,8 +81,8 @@ type LaneOptions struct {
 	// there for a while that doubles from 1 s to 30 s, and then one message
 	// at a time until one gets an answer; 5 when 0, never when negative.
 	BreakAfter int
-	// InFlightExpiry is how long a post may be under way without Done, as a
-	// backstop; 5 minutes when 0.
+	// InFlightExpiry is how long a turn that was taken may last without Done,
+	// as a backstop; 5 minutes when 0.
 	InFlightExpiry time.Duration
 }
 
@@ -92,7 +95,7 @@ func (o LaneOptions) withDefaults() LaneOptions {
 	}
 	switch {
 	case o.Margin == 0:
-		o.Margin = 20 * time.Millisecond
+		o.Margin = 5 * time.Millisecond
 	case o.Margin < 0:
 		o.Margin = 0
 	}

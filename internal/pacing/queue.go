@@ -1,167 +1,252 @@
 package pacing
 
-import (
-	"container/heap"
-	"slices"
-	"time"
-)
+import "time"
 
-type state int
-
+// The rule of who is next, for the messages of a conversation, the
+// conversations of a workspace, and the calls of a method.
+//
+// What waits is parted into flows, one for each priority and group. A turn goes
+// to the highest priority, and there to the flow whose last turn is longest
+// ago. Every fourth turn (agedTurn) goes by age instead: a minute of waiting for
+// a turn (levelAge) counts as much as one level of priority, and a flow that had
+// its turn begins to wait anew.
+//
+// So nobody starves. Let F flows be there beside the flow f of priority p, and q
+// be the highest priority. f has its turn at the latest
+//
+//   - after F turns, when nobody has a higher priority than p;
+//   - else after (q-p)·levelAge and agedTurn·(F+1) turns more. For of the turns
+//     that go by age from then on, each flow has one at most before f does: with
+//     it, it begins to wait at a time that no level makes up for.
+//
+// And the highest priority loses no more than every fourth turn to others,
+// however many flows have waited for however long.
+//
+// Limits of a minute are used up in seconds by who has much to send, and then
+// nobody has a turn for the rest of it. So a tenth of such a limit is kept for
+// the groups that have had less than a tenth of it in the last period (see
+// reserve); turns from it go by priority and then in turn, and count no turn
+// above.
 const (
-	queued state = iota
-	granted
-	inFlight
+	levelAge = time.Minute
+	agedTurn = 4
 )
 
-// item is a ticket in a lane.
-type item struct {
-	ticket Ticket
-	lane   *lane
-	state  state
-	seq    uint64
-	// index in its group's heap.
-	index int
-	// at is since when it is granted or in flight.
-	at time.Time
-	// sent is when it was written to Slack; zero before.
-	sent time.Time
-}
-
-// queue orders the tickets of a lane: higher priorities first, then the groups
-// in turn, then by age.
-type queue struct {
-	levels []*level
-	size   int
-}
-
-type level struct {
+type flowKey struct {
 	priority int
-	groups   map[string]*group
-	// ring of the groups that have tickets; the first is next.
-	ring []string
-	size int
+	group    string
 }
 
-// group is a heap by age.
-type group []*item
-
-func (g group) Len() int { return len(g) }
-func (g group) Less(i, j int) bool {
-	if !g[i].ticket.Since.Equal(g[j].ticket.Since) {
-		return g[i].ticket.Since.Before(g[j].ticket.Since)
-	}
-	return g[i].seq < g[j].seq
-}
-func (g group) Swap(i, j int) {
-	g[i], g[j] = g[j], g[i]
-	g[i].index, g[j].index = i, j
-}
-func (g *group) Push(x any) {
-	it := x.(*item) //nolint:forcetypeassert // container/heap hands back what it was given
-	it.index = len(*g)
-	*g = append(*g, it)
-}
-func (g *group) Pop() any {
-	old := *g
-	it := old[len(old)-1]
-	old[len(old)-1] = nil
-	*g = old[:len(old)-1]
-	return it
+// flow is what waits with one priority in one group.
+type flow[T any] struct {
+	flowKey
+	elements ordered[T]
+	// since is when it began to wait for its next turn; turn numbers these
+	// beginnings, since several may be at one time.
+	since time.Time
+	turn  uint64
+	// spread counts the callers that were turned away, see Limiter.
+	spread int
 }
 
-func (q *queue) push(it *item) {
-	i, ok := slices.BinarySearchFunc(q.levels, it.ticket.Priority, func(l *level, p int) int { return p - l.priority })
-	if !ok {
-		q.levels = slices.Insert(q.levels, i, &level{priority: it.ticket.Priority, groups: map[string]*group{}})
+// aged is since, put back by the priority's worth of waiting.
+func (f *flow[T]) aged() time.Time { return f.since.Add(-time.Duration(f.priority) * levelAge) }
+
+func (f *flow[T]) first() (x T) {
+	x, _ = f.elements.first()
+	return x
+}
+
+// level sums up the flows of one priority.
+type level struct{ flows, elements int }
+
+// queue keeps to the rule above. less orders the elements of one flow.
+type queue[T any] struct {
+	less   func(a, b T) bool
+	flows  map[flowKey]*flow[T]
+	levels map[int]*level
+	// strict has the flows by priority, aged by how long they have waited.
+	strict, aged ordered[*flow[T]]
+	turns, seq   uint64
+	size         int
+	// kept is for the light flows, those of groups with less than kept.quota
+	// turns in the last kept.per, which recent lists and counts by group.
+	kept   reserve
+	light  ordered[*flow[T]]
+	recent []pastTurn
+	counts map[string]int
+}
+
+type pastTurn struct {
+	at    time.Time
+	group string
+}
+
+func newQueue[T any](less func(a, b T) bool) queue[T] {
+	strict := func(a, b *flow[T]) bool {
+		if a.priority != b.priority {
+			return a.priority > b.priority
+		}
+		return a.turn < b.turn
 	}
-	l := q.levels[i]
-	g := l.groups[it.ticket.Group]
-	if g == nil {
-		g = &group{}
-		l.groups[it.ticket.Group] = g
-		l.ring = append(l.ring, it.ticket.Group)
+	return queue[T]{
+		less: less, flows: map[flowKey]*flow[T]{}, levels: map[int]*level{}, counts: map[string]int{},
+		strict: ordered[*flow[T]]{less: strict}, light: ordered[*flow[T]]{less: strict},
+		aged: ordered[*flow[T]]{less: func(a, b *flow[T]) bool {
+			if x, y := a.aged(), b.aged(); !x.Equal(y) {
+				return x.Before(y)
+			}
+			return a.turn < b.turn
+		}},
 	}
-	heap.Push(g, it)
-	l.size++
+}
+
+func (q *queue[T]) push(now time.Time, key flowKey, x T) {
+	f := q.flows[key]
+	if f == nil {
+		f = &flow[T]{flowKey: key, elements: ordered[T]{less: q.less}}
+		q.flows[key] = f
+		if q.levels[key.priority] == nil {
+			q.levels[key.priority] = &level{}
+		}
+		q.levels[key.priority].flows++
+		q.begin(now, f)
+	}
+	f.elements.insert(x)
+	q.levels[key.priority].elements++
 	q.size++
 }
 
-// head is the next ticket, or nil.
-func (q *queue) head() *item {
-	if len(q.levels) == 0 {
-		return nil
+// begin has f wait for its next turn from now on.
+func (q *queue[T]) begin(now time.Time, f *flow[T]) {
+	q.seq++
+	f.since, f.turn = now, q.seq
+	q.strict.insert(f)
+	q.aged.insert(f)
+	if q.counts[f.group] < q.kept.quota {
+		q.light.insert(f)
 	}
-	l := q.levels[0]
-	return (*l.groups[l.ring[0]])[0]
 }
 
-// pop takes the head out, and lets the next group have the next turn.
-func (q *queue) pop() *item {
-	it := q.head()
-	if it == nil {
-		return nil
-	}
-	l := q.levels[0]
-	name := l.ring[0]
-	q.remove(it)
-	if len(l.ring) > 1 && l.ring[0] == name {
-		l.ring = append(l.ring[1:], name)
-	}
-	return it
+// leave takes f out of all orders.
+func (q *queue[T]) leave(f *flow[T]) {
+	q.strict.remove(f)
+	q.aged.remove(f)
+	q.light.remove(f)
 }
 
-func (q *queue) remove(it *item) {
-	i, ok := slices.BinarySearchFunc(q.levels, it.ticket.Priority, func(l *level, p int) int { return p - l.priority })
-	if !ok {
+func (q *queue[T]) remove(key flowKey, x T) {
+	f := q.flows[key]
+	if f == nil || !f.elements.remove(x) {
 		return
 	}
-	l := q.levels[i]
-	g := l.groups[it.ticket.Group]
-	heap.Remove(g, it.index)
-	l.size--
 	q.size--
-	if g.Len() == 0 {
-		delete(l.groups, it.ticket.Group)
-		l.ring = slices.DeleteFunc(l.ring, func(name string) bool { return name == it.ticket.Group })
+	l := q.levels[key.priority]
+	l.elements--
+	if f.elements.len() > 0 {
+		return
 	}
-	if l.size == 0 {
-		q.levels = slices.Delete(q.levels, i, i+1)
+	q.leave(f)
+	delete(q.flows, key)
+	if l.flows--; l.flows == 0 {
+		delete(q.levels, key.priority)
 	}
 }
 
-// ahead counts the tickets that go before it, given that nobody else comes.
-func (q *queue) ahead(it *item) int {
-	n := 0
-	for _, l := range q.levels {
-		if l.priority > it.ticket.Priority {
-			n += l.size
+// next is the flow whose turn it is, or nil.
+func (q *queue[T]) next() *flow[T] {
+	order := &q.strict
+	if (q.turns+1)%agedTurn == 0 {
+		order = &q.aged
+	}
+	f, _ := order.first()
+	return f
+}
+
+// take uses up the turn of f, which next told.
+func (q *queue[T]) take(now time.Time, f *flow[T]) {
+	q.turns++
+	q.again(now, f)
+}
+
+// nextLight is the flow whose turn it is on what is kept for light ones, or nil.
+func (q *queue[T]) nextLight(now time.Time) *flow[T] {
+	q.lighten(now)
+	f, _ := q.light.first()
+	return f
+}
+
+// again notes that f had a turn.
+func (q *queue[T]) again(now time.Time, f *flow[T]) {
+	q.lighten(now)
+	q.leave(f)
+	if q.kept.quota > 0 {
+		q.recent = append(q.recent, pastTurn{at: now, group: f.group})
+		if q.counts[f.group]++; q.counts[f.group] == q.kept.quota {
+			q.ofGroup(f.group, func(other *flow[T]) { q.light.remove(other) })
+		}
+	}
+	q.begin(now, f)
+}
+
+// lighten forgets turns of more than a period ago.
+func (q *queue[T]) lighten(now time.Time) {
+	for len(q.recent) > 0 && !q.recent[0].at.Add(q.kept.per).After(now) {
+		group := q.recent[0].group
+		q.recent = q.recent[1:]
+		if q.counts[group]--; q.counts[group] == q.kept.quota-1 {
+			q.ofGroup(group, q.light.insert)
+		}
+		if q.counts[group] == 0 {
+			delete(q.counts, group)
+		}
+	}
+}
+
+// ofGroup calls do for the flows of a group that wait for a turn.
+func (q *queue[T]) ofGroup(group string, do func(*flow[T])) {
+	for priority := range q.levels {
+		if f := q.flows[flowKey{priority: priority, group: group}]; f != nil {
+			do(f)
+		}
+	}
+}
+
+// pop takes out the first element of f, whose turn it was.
+func (q *queue[T]) pop(f *flow[T]) T {
+	x := f.first()
+	q.remove(f.flowKey, x)
+	return x
+}
+
+// exactFlows is up to how many flows ahead looks at each.
+const exactFlows = 32
+
+// ahead counts the elements that go before the one that has rank others of f
+// before it, given that nobody else comes and none is overtaken by age. Among
+// very many flows it takes all to be as long as needed, and may count too many.
+func (q *queue[T]) ahead(f *flow[T], rank int) int {
+	n, higher := rank, 0
+	for priority, l := range q.levels {
+		if priority > f.priority {
+			n += l.elements
+			higher += l.flows
+		}
+	}
+	own := q.levels[f.priority]
+	if len(q.flows) > exactFlows {
+		earlier := q.strict.rank(f) - higher
+		return n + min(own.elements-f.elements.len(), rank*(own.flows-1)+earlier)
+	}
+	for _, other := range q.flows {
+		if other == f || other.priority != f.priority {
 			continue
 		}
-		if l.priority < it.ticket.Priority {
-			break
+		turns := rank
+		if other.turn < f.turn {
+			turns++
 		}
-		own := *l.groups[it.ticket.Group]
-		rank := 0
-		for _, other := range own {
-			if other != it && (other.ticket.Since.Before(it.ticket.Since) ||
-				other.ticket.Since.Equal(it.ticket.Since) && other.seq < it.seq) {
-				rank++
-			}
-		}
-		n += rank
-		before := true
-		for _, name := range l.ring {
-			if name == it.ticket.Group {
-				before = false
-				continue
-			}
-			turns := rank
-			if before {
-				turns++
-			}
-			n += min(turns, l.groups[name].Len())
-		}
+		n += min(turns, other.elements.len())
 	}
 	return n
 }

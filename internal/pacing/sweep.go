@@ -2,8 +2,13 @@ package pacing
 
 import "time"
 
-// sweepEvery is how often what is idle is forgotten.
-const sweepEvery = time.Minute
+const (
+	// sweepEvery is how often what is idle is forgotten.
+	sweepEvery = time.Minute
+	// idleAfter is how long a workspace, or a method of it, is remembered that
+	// nobody uses.
+	idleAfter = time.Hour
+)
 
 // sweep forgets lanes whose past does not matter any more.
 func (l *Lanes) sweep(now time.Time) {
@@ -20,16 +25,10 @@ func (l *Lanes) sweep(now time.Time) {
 		used[one.workspace] = struct{}{}
 	}
 	for name, w := range l.workspaces {
-		if _, ok := used[w]; !ok && w.breaker.failures == 0 && !w.blocked.After(now) && !w.used.earliest(now, l.options.Budget).After(now) && w.idleSince(now) {
+		if _, ok := used[w]; !ok && !w.blocked.After(now) && now.Sub(w.touched) > idleAfter {
 			delete(l.workspaces, name)
 		}
 	}
-}
-
-// idleSince reports that no post of the last hour could still count.
-func (w *workspace) idleSince(now time.Time) bool {
-	n := len(w.used.times)
-	return n == 0 || now.Sub(w.used.times[n-1]) > time.Hour
 }
 
 // Stats are numbers for metrics.
@@ -52,7 +51,7 @@ func (l *Lanes) Stats() Stats {
 			s.Queued++
 		case granted:
 			s.Granted++
-		case inFlight:
+		case taken, posting:
 			s.InFlight++
 		}
 	}

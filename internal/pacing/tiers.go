@@ -2,6 +2,12 @@ package pacing
 
 import "time"
 
+// Limit allows Events in any period of Per.
+type Limit struct {
+	Events int
+	Per    time.Duration
+}
+
 // The tiers of Slack's Web API (docs.slack.dev/apis/web-api/rate-limits), with
 // a second to spare for clocks and networks, and without the bursts whose size
 // Slack does not publish.
@@ -10,6 +16,34 @@ var (
 	Tier3 = []Limit{{Events: 50, Per: 61 * time.Second}, {Events: 3, Per: time.Second}}
 	Tier4 = []Limit{{Events: 100, Per: 61 * time.Second}, {Events: 5, Per: time.Second}}
 )
+
+// reserve is what is kept of limits for who has used little of them.
+type reserve struct {
+	// others are the limits without what is kept.
+	others []Limit
+	// quota of turns in per makes a group one that has used its share.
+	quota int
+	per   time.Duration
+}
+
+// minReserved is the shortest period of which something is kept: what is used
+// up of shorter ones comes back soon.
+const minReserved = 10 * time.Second
+
+// reserved keeps a tenth of each limit of a long period.
+func reserved(limits []Limit) reserve {
+	var r reserve
+	for _, l := range limits {
+		if kept := l.Events / 10; kept > 0 && l.Per >= minReserved {
+			l.Events -= kept
+			if l.Per > r.per {
+				r.quota, r.per = kept, l.Per
+			}
+		}
+		r.others = append(r.others, l)
+	}
+	return r
+}
 
 // DefaultMethods are the limits of the methods in use, as their pages under
 // docs.slack.dev/reference/methods give them. chat.postMessage has limits of
@@ -46,35 +80,4 @@ func DefaultMethods() map[string][]Limit {
 // messages per minute" (docs.slack.dev/reference/methods/chat.postMessage).
 func DefaultBudget() []Limit {
 	return []Limit{{Events: 300, Per: time.Minute}, {Events: 30, Per: time.Second}}
-}
-
-// window remembers when slots were given, so that the next one keeps to all
-// limits. The times never decrease.
-type window struct{ times []time.Time }
-
-// earliest is the first time, not before t, at which a slot keeps to limits.
-func (w *window) earliest(t time.Time, limits []Limit) time.Time {
-	for _, l := range limits {
-		if i := len(w.times) - l.Events; i >= 0 {
-			if free := w.times[i].Add(l.Per); free.After(t) {
-				t = free
-			}
-		}
-	}
-	return t
-}
-
-// add notes a slot and drops what no limit can see any more.
-func (w *window) add(t time.Time, limits []Limit) {
-	keep := 0
-	for _, l := range limits {
-		keep = max(keep, l.Events)
-	}
-	if n := len(w.times); n > 0 && t.Before(w.times[n-1]) {
-		t = w.times[n-1]
-	}
-	w.times = append(w.times, t)
-	if len(w.times) > 2*keep+16 {
-		w.times = append(w.times[:0:0], w.times[len(w.times)-keep:]...)
-	}
 }
