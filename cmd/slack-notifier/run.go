@@ -125,7 +125,7 @@ func cacheOptions(o options, c checked) cache.Options {
 	options := cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
-			&v1alpha1.SlackNotification{}: {Label: c.shard},
+			&v1alpha1.SlackNotification{}: {Label: c.shard, Transform: notification.Transform},
 			secrets:                       {Transform: onlyVersion},
 		},
 	}

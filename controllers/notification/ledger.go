@@ -5,8 +5,11 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/consistency"
@@ -27,7 +30,13 @@ type ledger struct {
 
 // tracked is one notification.
 type tracked struct {
-	uid        types.UID
+	uid types.UID
+	// made: the object was certainly created under this leadership, as it was when
+	// this process saw it first, which was at firstSeen.
+	made      bool
+	firstSeen time.Time
+	// handedOver: it may have been another shard's until it was first seen.
+	handedOver bool
 	generation int64
 	deliveries map[string]*delivery.Delivery
 	// waiting is since when there has been nothing but waiting.
@@ -98,30 +107,71 @@ func (l leadership) made(n *v1alpha1.SlackNotification) bool {
 	if l.at.IsZero() || n.CreationTimestamp.Time.Before(l.at.Add(-time.Second)) {
 		return false
 	}
-	if order, err := resourceversion.CompareResourceVersion(n.ResourceVersion, l.version); err != nil || order <= 0 {
+	if !l.newer(n) {
 		return false
 	}
 	return !n.CreationTimestamp.Time.Before(l.at.Add(skew)) || untouched(n)
 }
 
-// untouched reports whether the object is as it was created, as far as it shows.
-func untouched(n *v1alpha1.SlackNotification) bool {
-	return n.Generation == 1 && n.Status.ObservedGeneration < 0 && len(n.Finalizers) == 0
+// newer reports whether the object was written to under this leadership.
+func (l leadership) newer(n *v1alpha1.SlackNotification) bool {
+	order, err := resourceversion.CompareResourceVersion(n.ResourceVersion, l.version)
+	return err == nil && order > 0
 }
 
-// find returns what is known of an object; fresh when there was nothing yet.
-func (l *ledger) find(name types.NamespacedName, uid types.UID) (t *tracked, fresh bool, leader leadership) {
+// untouched reports whether the object is as it was created, as far as it shows.
+func untouched(n *v1alpha1.SlackNotification) bool {
+	_, touched := n.Annotations[touchedMark]
+	return !touched && n.Generation == 1 && n.Status.ObservedGeneration < 0
+}
+
+// touchedMark is an annotation that objects have in the cache alone.
+const touchedMark = "slack.notify.dev/touched"
+
+// Transform keeps of an object in the cache what is needed of it (the cache's
+// option). Who manages which fields is not, but whether anybody has written to
+// the object after its creation: the API server tells times in whole seconds.
+func Transform(o any) (any, error) {
+	n, ok := o.(*v1alpha1.SlackNotification)
+	if !ok {
+		return cache.TransformStripManagedFields()(o)
+	}
+	touched := len(n.ManagedFields) > 1
+	for i := range n.ManagedFields {
+		at := n.ManagedFields[i].Time
+		touched = touched || at == nil || !at.Time.Equal(n.CreationTimestamp.Time)
+	}
+	n.ManagedFields = nil
+	if touched {
+		metav1.SetMetaDataAnnotation(&n.ObjectMeta, touchedMark, "")
+	} else {
+		delete(n.Annotations, touchedMark)
+	}
+	return n, nil
+}
+
+// find returns what is known of an object, and whether it was not known before.
+// The controller calls it at first sight, before it changes anything itself.
+func (r *Reconciler) find(n *v1alpha1.SlackNotification) (t *tracked, fresh bool) {
+	l, name := &r.ledger, client.ObjectKeyFromObject(n)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t, ok := l.tracked[name]; ok && t.uid == uid {
-		return t, false, l.since
+	if t, ok := l.tracked[name]; ok && t.uid == n.UID {
+		return t, t.deliveries == nil
 	}
 	if l.tracked == nil {
 		l.tracked = map[types.NamespacedName]*tracked{}
 	}
-	t = &tracked{uid: uid, deliveries: map[string]*delivery.Delivery{}}
+	t = &tracked{uid: n.UID, firstSeen: r.Clock.Now(), made: l.since.made(n) && (!r.Sharded || untouched(n))}
+	t.handedOver = r.Sharded && !t.made && l.since.newer(n)
 	l.tracked[name] = t
-	return t, true, l.since
+	return t, true
+}
+
+func (l *ledger) leadership() leadership {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.since
 }
 
 // get returns what is known of a name; nil when nothing is.

@@ -12,6 +12,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/delivery"
 	"github.com/slack-notifier/slack-notifier/internal/message"
+	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 )
 
 // pass is one pass over one notification.
@@ -84,15 +85,15 @@ func recipientOf(key string) v1alpha1.Recipient {
 func (r *recipient) isPerson() bool { return r.User != "" || r.Email != "" }
 
 // begin brings together what the object says and what this process knows.
-func (r *Reconciler) begin(n *v1alpha1.SlackNotification, up parent, channelUID types.UID) *pass {
+func (r *Reconciler) begin(n *v1alpha1.SlackNotification, up parent, c *v1alpha1.SlackChannel) *pass {
 	p := &pass{n: n, now: r.Clock.Now(), name: client.ObjectKeyFromObject(n), parent: up, others: map[string]reached{}}
-	t, fresh, leader := r.ledger.find(p.name, n.UID)
+	t, fresh := r.find(n)
 	p.tracked = t
 	stored := map[string]*v1alpha1.Delivery{}
 	for i := range n.Status.Deliveries {
 		stored[n.Status.Deliveries[i].Recipient] = &n.Status.Deliveries[i]
 	}
-	p.want = r.wanted(n, channelUID, leader, p.now)
+	p.want = r.wanted(n, c, t, p.now)
 	p.want.Changed = !fresh && t.generation != n.Generation || fresh && n.Status.ObservedGeneration != n.Generation
 	t.generation = n.Generation
 
@@ -101,7 +102,7 @@ func (r *Reconciler) begin(n *v1alpha1.SlackNotification, up parent, channelUID 
 		key := keyOf(one)
 		d := t.deliveries[key]
 		if d == nil || takenOver(d, stored[key], t, n) {
-			restored := delivery.Restore(key, stored[key], p.want, r.ownership(n, key, leader), p.now)
+			restored := delivery.Restore(key, stored[key], p.want, r.ownership(n, key, t), p.now)
 			d = &restored
 			if d.Posted != nil {
 				d.Posted.Ours = r.ledger.posted.has(n.UID, d.Posted.Conversation, d.Posted.Timestamp)
@@ -121,13 +122,23 @@ func (r *Reconciler) begin(n *v1alpha1.SlackNotification, up parent, channelUID 
 }
 
 // wanted is what the spec asks for.
-func (r *Reconciler) wanted(n *v1alpha1.SlackNotification, channelUID types.UID, leader leadership, now time.Time) delivery.Want {
-	since := leader.at
+func (r *Reconciler) wanted(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, t *tracked, now time.Time) delivery.Want {
+	since := r.ledger.leadership().at
 	if since.IsZero() {
 		since = now
 	}
+	if t.handedOver {
+		// Another shard may be posting it at this moment.
+		timeout := egress.DefaultTimeout
+		if spec := c.Spec.Connection; spec != nil && spec.Timeout != nil {
+			timeout = spec.Timeout.Duration
+		}
+		if at := t.firstSeen.Add(timeout); at.After(since) {
+			since = at
+		}
+	}
 	want := delivery.Want{
-		Hash: message.Hash(n.Spec.Content), Update: n.Spec.UpdatePolicy, OnUnknown: n.Spec.OnUnknownOutcome, Via: channelKey(n).String(), ViaUID: channelUID,
+		Hash: message.Hash(n.Spec.Content), Update: n.Spec.UpdatePolicy, OnUnknown: n.Spec.OnUnknownOutcome, Via: channelKey(n).String(), ViaUID: c.UID,
 		Remove: !n.DeletionTimestamp.IsZero(), Settled: since.Add(r.settleTime()), Settle: r.settleTime(), Created: n.CreationTimestamp.Time,
 		Keyed: n.Spec.IdempotencyKey != "",
 	}
@@ -137,16 +148,11 @@ func (r *Reconciler) wanted(n *v1alpha1.SlackNotification, channelUID types.UID,
 	return want
 }
 
-func (r *Reconciler) ownership(n *v1alpha1.SlackNotification, key string, leader leadership) delivery.Ownership {
+func (r *Reconciler) ownership(n *v1alpha1.SlackNotification, key string, t *tracked) delivery.Ownership {
+	observed := n.Status.ObservedGeneration
 	o := delivery.Ownership{
-		Made: leader.made(n), Observed: n.Status.ObservedGeneration == n.Generation || n.Generation == 1,
-		Skipped: n.Generation-n.Status.ObservedGeneration > 1 && n.Status.ObservedGeneration > 0,
-		Intends: key != defaultKey || r.Sharded,
-	}
-	if r.Sharded && n.Generation == 1 {
-		// Each post is announced, so what is not announced was not sent by the shard
-		// that the object belonged to before.
-		o.Made = o.Made || n.Status.ObservedGeneration < 0 && leader.made(n)
+		Made: t.made, Observed: observed == n.Generation || n.Generation == 1, Skipped: observed > 0 && n.Generation-observed > 1,
+		Intends: key != defaultKey,
 	}
 	if n.Spec.NotBefore != nil && n.Generation == 1 {
 		o.NotBefore = n.Spec.NotBefore.Time

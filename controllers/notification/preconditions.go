@@ -61,6 +61,20 @@ func (r *Reconciler) scheduled(_ context.Context, p *pass) error {
 	return nil
 }
 
+// awaitTouch holds a new object of a shard for a moment. A change of its labels
+// hands it over to another shard, which tells by the second of the change that
+// this one may have sent it; a change within the second of the creation is waited
+// for, so that it is seen here before anything is sent.
+func (r *Reconciler) awaitTouch(_ context.Context, p *pass) error {
+	until := p.n.CreationTimestamp.Add(1500 * time.Millisecond)
+	if !r.Sharded || !p.tracked.made || !p.now.Before(until) || !p.now.Add(2*time.Second).After(until) {
+		return nil
+	}
+	p.blocked(conditions.Summary{Kind: conditions.KindProgressing, Reason: v1alpha1.ReasonPending, Message: "waits to be sent"})
+	p.requeueBy(until)
+	return nil
+}
+
 // way is the way to Slack through one SlackChannel.
 type way struct {
 	key     types.NamespacedName
@@ -173,7 +187,7 @@ func (w *way) place() string {
 
 // can says what the way allows for a recipient.
 func (r *Reconciler) can(w *way, rcpt *recipient) delivery.Can {
-	c := delivery.Can{Read: !w.webhook(), Edit: !w.webhook(), Credential: w.credential, Shared: r.Sharded}
+	c := delivery.Can{Read: !w.webhook(), Edit: !w.webhook(), Credential: w.credential}
 	if w.webhook() || rcpt.isPerson() {
 		return c
 	}

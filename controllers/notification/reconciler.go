@@ -98,6 +98,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if !n.DeletionTimestamp.IsZero() {
 		return r.finalize(ctx, n)
 	}
+	r.find(n)
 	if err := r.ensureFinalizer(ctx, n); apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	} else if err != nil {
@@ -114,6 +115,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		r.expireDeliveries,
 		r.suspended,
 		r.scheduled,
+		r.awaitTouch,
 		r.awaitParent,
 		r.useConnection,
 		r.act,
@@ -141,7 +143,7 @@ func (r *Reconciler) gather(ctx context.Context, n *v1alpha1.SlackNotification) 
 			return nil, err
 		}
 	}
-	return r.begin(n, up, c.UID), nil
+	return r.begin(n, up, c), nil
 }
 
 // releaseTurns frees the lanes of whoever can't use a turn that has come.
@@ -168,7 +170,7 @@ func (r *Reconciler) lost(ctx context.Context, req ctrl.Request) (ctrl.Result, e
 	} else if err != nil {
 		return ctrl.Result{}, err
 	}
-	p := r.begin(n, parent{}, "")
+	p := r.begin(n, parent{}, &v1alpha1.SlackChannel{})
 	compose(n, p.deliveries(), nil, "", p.now)
 	if err := r.Client.Status().Update(context.WithoutCancel(ctx), n); apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil

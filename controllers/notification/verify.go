@@ -49,8 +49,9 @@ func (r *Reconciler) hold(p *pass, rcpt *recipient, text string, quiet bool, unt
 
 // expect lets one reading serve all who will be in doubt about a conversation.
 func (r *Reconciler) expect(p *pass, w *way, rcpt *recipient) {
-	own := rcpt.Doubt.Cause != delivery.AnswerLost
-	r.hold(p, rcpt, ", so the conversation is read before anything is sent", own, rcpt.Doubt.Settles)
+	if own := rcpt.Doubt.Cause != delivery.AnswerLost; own || rcpt.Note.Reason == "" {
+		r.hold(p, rcpt, ", so the conversation is read before anything is sent", own, rcpt.Doubt.Settles)
+	}
 	if in := rcpt.Doubt.Conversation; in != "" && !isUserID(in) {
 		r.Readback.Expect(r.Clock.Now(), r.question(p, w, rcpt, in, rcpt.Doubt.Thread))
 	}

@@ -217,9 +217,6 @@ type Can struct {
 	// Proven means: it has been seen that the conversation is read back as written,
 	// so that a post need not be announced.
 	Proven bool
-	// Shared means: another process may take the object over at any moment, so that
-	// each post is announced.
-	Shared bool
 	// Credential names the credential and changes with it.
 	Credential string
 }

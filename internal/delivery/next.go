@@ -72,7 +72,7 @@ func (d *Delivery) Next(w Want, c Can, now time.Time) Step {
 		if d.Retry.MustJoin {
 			return Step{Do: Join}
 		}
-		return Step{Do: Post, Announce: (c.Shared || w.GiveUp() && !c.Proven) && !d.Announced}
+		return Step{Do: Post, Announce: w.GiveUp() && !c.Proven && !d.Announced}
 	}
 }
 
