@@ -197,6 +197,12 @@ const (
 	// remembered is how long what was read, and what nobody asks for any more,
 	// is kept.
 	remembered = 5 * time.Minute
+	// lasting is how long a reading is used, in a place that is asked about all
+	// the time. A key's message may have been deleted meanwhile.
+	lasting = 15 * time.Minute
+	// overlap is how long before a reading began a message must have been sent
+	// to be seen for sure: what the clocks may be apart, and as much again.
+	overlap = 10 * time.Minute
 	// refusedFor is how long Slack is not asked again after a refusal.
 	refusedFor = 30 * time.Second
 	// fallback is when to ask again in case that a wake-up gets lost.

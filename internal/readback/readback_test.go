@@ -391,6 +391,30 @@ func TestKeys(t *testing.T) {
 		}
 		r.wantsCalls(1, "newest first")
 	})
+	t.Run("days that were read are not read again for another", func(t *testing.T) {
+		r := newRig(t)
+		r.slack.post(bot, withKey("l"))
+		r.slack.chatter(1000, 8*time.Minute) // five and a half days
+		r.wants(r.until(ask(r)), Absent, "the first")
+		r.wantsCalls(101, "the first")
+		for i := range 20 {
+			r.slack.chatter(1, 30*time.Second)
+			q := ask(r)
+			q.Key, q.Owner.Name = fmt.Sprint("k", i), fmt.Sprint("k", i)
+			r.wants(r.until(q), Absent, "a later one")
+		}
+		if n := len(r.slack.calls); n > 101+2*20 {
+			t.Errorf("%d calls; wanted a page or two for each later one", n)
+		}
+		q := ask(r)
+		q.Key = "l"
+		r.wants(r.until(q), Found, "what the first reading saw")
+		r.passes(lasting - 10*time.Minute)
+		r.wants(r.until(ask(r)), Absent, "much later")
+		if n := len(r.slack.calls); n < 200 {
+			t.Errorf("%d calls; wanted all to be read again after a quarter of an hour", n)
+		}
+	})
 	t.Run("one of eight days ago is absent", func(t *testing.T) {
 		r := newRig(t)
 		r.slack.post(bot, withKey("k"))

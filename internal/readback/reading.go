@@ -84,7 +84,19 @@ func (r *reading) sawAll(settled, since time.Time, ts string) bool {
 	if r.began.Before(settled) || !r.fullSince.IsZero() && since.After(r.fullSince) {
 		return false
 	}
-	return r.done && timestamp(r.oldest) <= ts || r.inOrder && r.depth != "" && r.depth <= ts
+	return r.reached() <= ts
+}
+
+// reached returns the ts from which on it has all messages; later than any when
+// there is none.
+func (r *reading) reached() string {
+	switch {
+	case r.done:
+		return timestamp(r.oldest)
+	case r.inOrder && r.depth != "":
+		return r.depth
+	}
+	return "~"
 }
 
 // find returns the newest message that q can mean.

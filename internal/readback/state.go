@@ -107,7 +107,7 @@ func (s *state) prune(now time.Time) {
 	if !s.busy {
 		s.retire(func(rd *reading) bool { return !s.needed(rd) })
 	}
-	s.past = slices.DeleteFunc(s.past, func(rd *reading) bool { return now.Sub(rd.touched) >= remembered })
+	s.past = slices.DeleteFunc(s.past, func(rd *reading) bool { return now.Sub(rd.touched) >= lasting })
 }
 
 // register notes a question until a time.
@@ -150,14 +150,27 @@ func (s *state) answer(q Question, since time.Time) (Answer, bool) {
 		return a, true
 	}
 	// Nothing newer may be missed: no message at all, or the newest of a key.
-	i := slices.IndexFunc(readings, func(rd *reading) bool { return rd.sawAll(q.Settled, since, from) })
-	if i < 0 {
+	if !seen(readings, q, since, from) {
 		return Answer{}, false
 	}
-	if a.Kind == Absent && readings[i].stripped(q) {
-		a.Stripped = !slices.ContainsFunc(readings, func(rd *reading) bool { return rd.proves(q.Author) })
+	if a.Kind == Absent {
+		a.Stripped = slices.ContainsFunc(readings, func(rd *reading) bool { return rd.stripped(q) }) &&
+			!slices.ContainsFunc(readings, func(rd *reading) bool { return rd.proves(q.Author) })
 	}
 	return a, true
+}
+
+// seen reports whether a reading begun at q.Settled or later has every message
+// from a ts on. For a key, whose days would be read again for each question, an
+// earlier reading may have the part that was long over when it began.
+func seen(readings []*reading, q Question, since time.Time, from string) bool {
+	recent := func(from string) bool {
+		return slices.ContainsFunc(readings, func(rd *reading) bool { return rd.sawAll(q.Settled, since, from) })
+	}
+	return recent(from) || q.Key != "" && slices.ContainsFunc(readings, func(base *reading) bool {
+		until := timestamp(base.began.Add(-overlap))
+		return until > from && base.sawAll(time.Time{}, since, from) && recent(until)
+	})
 }
 
 // pick returns the reading whose next page is to be read: one that leads to an
@@ -209,10 +222,28 @@ func (s *state) retire(which func(*reading) bool) {
 		}
 		if rd.pages > 0 {
 			s.past = slices.Insert(s.past, 0, rd)
-			s.past = s.past[:min(len(s.past), mostPast)]
 		}
 		return true
 	})
+	for len(s.past) > mostPast {
+		// The one that goes furthest back cost most.
+		last := len(s.past) - 1
+		if deepest(s.past) == last {
+			last--
+		}
+		s.past = slices.Delete(s.past, last, last+1)
+	}
+}
+
+// deepest returns the index of the reading that goes furthest back.
+func deepest(readings []*reading) int {
+	deep := 0
+	for i, rd := range readings {
+		if rd.reached() < readings[deep].reached() {
+			deep = i
+		}
+	}
+	return deep
 }
 
 // answered notes what a page has brought to those who wait, and returns whom to
