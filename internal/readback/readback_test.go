@@ -1,6 +1,7 @@
 package readback
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -166,6 +167,13 @@ func TestAShortQuestionDoesNotReadAWholeThread(t *testing.T) {
 		t.Errorf("the short one was answered after %d pages, wanted its own beside five of the long one", n)
 	}
 	r.wants(r.until(long), Absent, "the long one")
+	// And when the short one comes first.
+	again := r.sends("again")
+	again.Place, long.Settled = short.Place, again.Settled
+	r.reader.Expect(r.now, long)
+	calls := len(r.slack.calls)
+	r.wants(r.until(again), Absent, "the short one")
+	r.wantsCalls(calls+1, "a thread's last five minutes")
 }
 
 func TestAThreadIsKnownToItsEndOnly(t *testing.T) {
@@ -242,58 +250,55 @@ func (r *rig) simulate(events []*event) {
 	r.t.Fatal("the questions came to no end")
 }
 
-func TestLaterDoubtsDoNotBeginALongReadingAnew(t *testing.T) {
-	// Five minutes are ten pages of a second each, and there is a doubt every
-	// five seconds; somebody wants 90 days, which is 200 pages.
-	r := newRig(t)
-	r.slack.chatter(1900, time.Hour)
-	r.slack.chatter(100, 3*time.Second)
+// doubts come each five seconds, while a page takes a second and the last five
+// minutes have a number of pages.
+func doubts(r *rig, pages, n int) []*event {
+	r.slack.chatter(10*pages, 5*time.Minute/time.Duration(10*pages))
 	r.slack.takes = time.Second
 	begin := r.now
-	long := r.sends("long")
-	long.Oldest, long.Settled = begin.Add(-90*24*time.Hour), begin
-	events := []*event{{q: long, at: begin}}
-	for i := range 100 {
+	var events []*event
+	for i := range n {
 		r.now = begin.Add(time.Duration(i) * 5 * time.Second)
 		q := r.sends(fmt.Sprint("n", i))
 		q.Oldest = begin.Add(-5 * time.Minute)
 		events = append(events, &event{q: q, at: q.Settled})
 	}
 	r.now = begin
-	r.simulate(events)
-	if took := events[0].took; took > 8*time.Minute {
-		t.Errorf("the long reading took %v amid doubts, wanted twice its 190 s and a bit", took)
-	}
-	var worst time.Duration
-	for _, e := range events[1:] {
-		worst = max(worst, e.took)
-	}
-	t.Logf("the long one took %v, the slowest of the doubts %v, %d pages", events[0].took, worst, len(r.slack.calls))
-	if worst > 8*time.Minute {
-		t.Errorf("a doubt took %v", worst)
+	return events
+}
+
+func slowest(events []*event) time.Duration {
+	return slices.MaxFunc(events, func(a, b *event) int { return cmp.Compare(a.took, b.took) }).took
+}
+
+func TestLaterDoubtsDoNotBeginALongReadingAnew(t *testing.T) {
+	for _, pages := range []int{1, 10, 40} {
+		t.Run(fmt.Sprint(pages, " pages each"), func(t *testing.T) {
+			r := newRig(t)
+			r.slack.chatter(1900, time.Hour)
+			events := doubts(r, pages, 300)
+			long := r.sendsSettled("long")
+			long.Oldest = r.now.Add(-90 * 24 * time.Hour)
+			events = append(events, &event{q: long, at: r.now})
+			r.simulate(events)
+			alone := time.Duration(190+pages) * time.Second
+			took := events[300].took
+			t.Logf("the long one took %v, the slowest of the doubts %v, %d pages", took, slowest(events[:300]), len(r.slack.calls))
+			if took > 2*alone+time.Minute {
+				t.Errorf("the long reading took %v amid doubts, wanted twice its %v and a bit", took, alone)
+			}
+			if worst := slowest(events[:300]); worst > 2*alone+2*time.Duration(pages)*time.Second+time.Minute {
+				t.Errorf("a doubt took %v, wanted at most the long one's time and twice its own", worst)
+			}
+		})
 	}
 }
 
 func TestADoubtEachFiveSecondsAgainstAReadingOfTen(t *testing.T) {
 	r := newRig(t)
-	r.slack.chatter(100, 3*time.Second)
-	r.slack.takes = time.Second
-	begin := r.now
-	var events []*event
-	for i := range 200 {
-		r.now = begin.Add(time.Duration(i) * 5 * time.Second)
-		q := r.sends(fmt.Sprint("n", i))
-		q.Oldest = begin.Add(-5 * time.Minute)
-		events = append(events, &event{q: q, at: q.Settled})
-	}
-	r.now = begin
+	events := doubts(r, 10, 200)
 	r.simulate(events)
-	var worst time.Duration
-	for _, e := range events {
-		worst = max(worst, e.took)
-	}
-	t.Logf("the slowest took %v; %d pages for %d doubts", worst, len(r.slack.calls), len(events))
-	if worst > time.Minute {
+	if worst := slowest(events); worst > time.Minute {
 		t.Errorf("a doubt took %v, wanted a few readings' time", worst)
 	}
 }
@@ -324,6 +329,16 @@ func TestOneAtATimeReads(t *testing.T) {
 	r.wants(r.ask(second), Found, "the second")
 	r.wantsCalls(2, "no page for the second")
 	r.wants(r.ask(third), Absent, "the third")
+}
+
+func TestANewAttemptIsNotAnsweredByTheLastOnes(t *testing.T) {
+	r := newRig(t)
+	first, second := r.sendsSettled("first"), r.sendsSettled("second")
+	r.slack.during = func() { r.slack.during = nil; r.wants(r.ask(second), Later, "while another reads") }
+	r.wants(r.ask(first), Absent, "who reads")
+	r.passes(time.Second)
+	r.slack.post(bot, of("second", "r"))
+	r.wants(r.ask(r.sendsSettled("second")), Found, "the message of a new attempt")
 }
 
 func TestTheEndOfTheContextIsNobodysTrouble(t *testing.T) {

@@ -16,10 +16,10 @@ type state struct {
 	// busy is true while somebody reads.
 	busy    bool
 	pending map[pendingID]*pending
-	// open are the readings under way, at most two. The first goes on to its end
-	// whatever is asked meanwhile; the second serves who came too late for it,
-	// is begun anew when it can't serve somebody either, and becomes the first in its turn.
-	// Their pages take turns, so both come on.
+	// open are the readings under way, at most two. The first goes on to its
+	// end, whatever is asked meanwhile. The second serves who came too late for
+	// it, is replaced when somebody comes too late for both, and becomes the
+	// first when that has ended. Their pages take turns.
 	open []*reading
 	turn int
 	// past are readings that nobody needs to go on, the newest first.
@@ -125,14 +125,25 @@ func (s *state) register(q Question, now, until time.Time) *pending {
 	return p
 }
 
-// asked reports whether somebody asks for an identity.
-func (s *state) asked(id identity) bool {
+// asked reports whether somebody asks for an identity, and can mean a message.
+func (s *state) asked(id identity, m slack.StoredMessage) bool {
 	for _, p := range s.pending {
-		if p.identity() == id {
+		if p.identity() == id && p.Author.wrote(m) {
 			return true
 		}
 	}
 	return false
+}
+
+// kept is how many messages all readings keep.
+func (r *Reader) kept() int {
+	n := 0
+	for _, s := range r.states {
+		for _, rd := range slices.Concat(s.open, s.past) {
+			n += rd.kept
+		}
+	}
+	return n
 }
 
 // answer tells what the readings say about a question that is known since a
