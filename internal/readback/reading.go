@@ -76,12 +76,6 @@ func (r *reading) suits(q Question) bool {
 // near reports whether two questions about a thread may share a reading.
 func near(oldest, other time.Time) bool { return other.Sub(oldest) <= time.Hour }
 
-// covers reports whether the reading has seen all that q, known since a time,
-// can mean.
-func (r *reading) covers(q Question, since time.Time) bool {
-	return r.sawAll(q.Settled, since, timestamp(q.Oldest))
-}
-
 // sawAll reports whether the reading has seen every message from a ts on that
 // was there at the time settled and can be meant by who is known since a time.
 func (r *reading) sawAll(settled, since time.Time, ts string) bool {
