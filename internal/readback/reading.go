@@ -97,11 +97,10 @@ func (r *reading) reached() string {
 	return "~"
 }
 
-// find returns the newest message that q can mean.
+// find returns the newest message that q can mean, however old.
 func (r *reading) find(q Question) (newest slack.StoredMessage, ok bool) {
-	oldest := timestamp(q.Oldest)
 	for _, m := range slices.Concat(r.found[q.identity()], r.squeezed[q.identity()]) {
-		if m.Timestamp > q.After && m.Timestamp >= oldest && m.Timestamp > newest.Timestamp && q.Author.wrote(m) {
+		if m.Timestamp > q.After && m.Timestamp > newest.Timestamp && q.Author.wrote(m) {
 			newest, ok = m, true
 		}
 	}
