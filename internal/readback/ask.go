@@ -167,8 +167,7 @@ func (r *Reader) took(now time.Time, q Question, rd *reading, list []slack.Store
 	r.mu.Lock()
 	s := r.state(q.Place, now)
 	s.failures, s.trouble = 0, nil
-	delete(s.refused, q.Credential)
-	endless := rd.take(list, next, now, s.asked)
+	endless := rd.take(list, next, now, mostKeptInAll-r.kept(), s.asked)
 	owners := s.answered()
 	p := s.register(q, now, now)
 	a, ok := s.known(p)

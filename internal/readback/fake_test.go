@@ -28,6 +28,7 @@ type fakeSlack struct {
 	rig *rig
 	// messages in order of time.
 	messages []slack.StoredMessage
+	last     time.Time
 	pageSize int
 	// oldestFirst is the order of a thread.
 	oldestFirst bool
@@ -66,7 +67,7 @@ func (f *fakeSlack) page(q slack.HistoryQuery) ([]slack.StoredMessage, string, e
 		slices.Reverse(list)
 	}
 	oldest := timestamp(q.Oldest)
-	cursor, _ := strings.CutPrefix(q.Cursor, "after:")
+	cursor := strings.TrimRight(strings.TrimPrefix(q.Cursor, "after:"), "x") // a cursor is good with more x
 	list = slices.DeleteFunc(list, func(m slack.StoredMessage) bool {
 		switch {
 		case q.Exactly != "":
@@ -88,10 +89,8 @@ func (f *fakeSlack) page(q slack.HistoryQuery) ([]slack.StoredMessage, string, e
 
 // post adds a message; the ts is the time, or just after the last one.
 func (f *fakeSlack) post(by Author, m *slack.Metadata) string {
-	at := f.rig.now
-	for n := len(f.messages); n > 0 && timestamp(at) <= f.messages[n-1].Timestamp; {
-		at = at.Add(time.Microsecond)
-	}
+	at := later(f.rig.now, f.last.Add(time.Microsecond))
+	f.last = at
 	stored := slack.StoredMessage{Timestamp: timestamp(at), BotID: by.BotID, UserID: by.UserID, Metadata: m}
 	f.messages = append(f.messages, stored)
 	return stored.Timestamp

@@ -7,6 +7,23 @@
 // makes no goroutine, has no clock and knows no controller: the caller hands in
 // the time and the client, and is woken when a reading of somebody else's has
 // an answer for it.
+//
+// The rules:
+//
+//   - Presence counts wherever it is seen. Absence counts only after a reading
+//     that was begun at Question.Settled or later, of pages that all came well, back
+//     to Question.Oldest. Slack gives a conversation newest first
+//     (docs.slack.dev/reference/methods/conversations.history), so a question
+//     is answered as soon as the pages are older than it, however far others
+//     want to read; a thread has to come to its end.
+//   - A question that comes too late for a reading does not begin it anew: a
+//     second one is opened, and their pages take turns.
+//   - A 429, a failure or a cursor that Slack has forgotten is no answer. What
+//     fails in passing is paused for all who ask; the reading goes on where it
+//     stood. Pages without end are an error.
+//   - A refusal is remembered for half a minute, for the place and credential.
+//   - What is kept has a bound. A reading that could not keep everything proves
+//     no absence for who asks after that.
 package readback
 
 import (
@@ -197,6 +214,12 @@ const (
 	// remembered is how long what was read, and what nobody asks for any more,
 	// is kept.
 	remembered = 5 * time.Minute
+	// lasting is how long a reading is used, in a place that is asked about all
+	// the time. A key's message may have been deleted meanwhile.
+	lasting = 15 * time.Minute
+	// overlap is how long before a reading began a message must have been sent
+	// to be seen for sure: what the clocks may be apart, and as much again.
+	overlap = 10 * time.Minute
 	// refusedFor is how long Slack is not asked again after a refusal.
 	refusedFor = 30 * time.Second
 	// fallback is when to ask again in case that a wake-up gets lost.
@@ -207,7 +230,11 @@ const (
 	mostPages = 5000
 	// mostKept messages of one reading; beyond it only those are kept that
 	// somebody asks for.
-	mostKept = 5000
+	mostKept = 10_000
+	// mostKeptInAll of all readings.
+	mostKeptInAll = 50_000
+	// mostAlike messages of one object or key are kept beyond mostKept.
+	mostAlike = 64
 	// mostPayload is the size of the metadata, in bytes, beyond which a message
 	// is none of this operator's.
 	mostPayload = 1024

@@ -3,7 +3,6 @@ package readback
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,6 +165,13 @@ func TestAShortQuestionDoesNotReadAWholeThread(t *testing.T) {
 		t.Errorf("the short one was answered after %d pages, wanted its own beside five of the long one", n)
 	}
 	r.wants(r.until(long), Absent, "the long one")
+	// And when the short one comes first.
+	again := r.sends("again")
+	again.Place, long.Settled = short.Place, again.Settled
+	r.reader.Expect(r.now, long)
+	calls := len(r.slack.calls)
+	r.wants(r.until(again), Absent, "the short one")
+	r.wantsCalls(calls+1, "a thread's last five minutes")
 }
 
 func TestAThreadIsKnownToItsEndOnly(t *testing.T) {
@@ -197,160 +203,6 @@ func TestPagesOutOfOrderProveNothingEarly(t *testing.T) {
 	r.slack.during = func() { r.slack.during = nil; r.ask(q) }
 	r.wants(r.until(long), Absent, "the one who reads")
 	r.wants(r.ask(q), Found, "a message below a page of old ones")
-}
-
-// event is a question that is asked again and again until it is answered.
-type event struct {
-	q     Question
-	at    time.Time
-	asked time.Time
-	took  time.Duration
-	done  bool
-}
-
-// simulate asks all of the questions at their times, and when they are woken.
-func (r *rig) simulate(events []*event) {
-	r.t.Helper()
-	for range 100_000 {
-		for _, name := range r.woken {
-			for _, e := range events {
-				if e.q.Owner.Name == name && !e.asked.IsZero() {
-					e.at = r.now
-				}
-			}
-		}
-		r.woken = nil
-		var next *event
-		for _, e := range events {
-			if !e.done && (next == nil || e.at.Before(next.at)) {
-				next = e
-			}
-		}
-		if next == nil {
-			return
-		}
-		r.now = later(r.now, next.at)
-		if next.asked.IsZero() {
-			next.asked = r.now
-		}
-		if a := r.ask(next.q); a.Kind != Later {
-			next.done, next.took = true, r.now.Sub(next.asked)
-		} else {
-			next.at = later(a.At, r.now.Add(time.Millisecond))
-		}
-	}
-	r.t.Fatal("the questions came to no end")
-}
-
-func TestLaterDoubtsDoNotBeginALongReadingAnew(t *testing.T) {
-	// Five minutes are ten pages of a second each, and there is a doubt every
-	// five seconds; somebody wants 90 days, which is 200 pages.
-	r := newRig(t)
-	r.slack.chatter(1900, time.Hour)
-	r.slack.chatter(100, 3*time.Second)
-	r.slack.takes = time.Second
-	begin := r.now
-	long := r.sends("long")
-	long.Oldest, long.Settled = begin.Add(-90*24*time.Hour), begin
-	events := []*event{{q: long, at: begin}}
-	for i := range 100 {
-		r.now = begin.Add(time.Duration(i) * 5 * time.Second)
-		q := r.sends(fmt.Sprint("n", i))
-		q.Oldest = begin.Add(-5 * time.Minute)
-		events = append(events, &event{q: q, at: q.Settled})
-	}
-	r.now = begin
-	r.simulate(events)
-	if took := events[0].took; took > 8*time.Minute {
-		t.Errorf("the long reading took %v amid doubts, wanted twice its 190 s and a bit", took)
-	}
-	var worst time.Duration
-	for _, e := range events[1:] {
-		worst = max(worst, e.took)
-	}
-	t.Logf("the long one took %v, the slowest of the doubts %v, %d pages", events[0].took, worst, len(r.slack.calls))
-	if worst > 8*time.Minute {
-		t.Errorf("a doubt took %v", worst)
-	}
-}
-
-func TestADoubtEachFiveSecondsAgainstAReadingOfTen(t *testing.T) {
-	r := newRig(t)
-	r.slack.chatter(100, 3*time.Second)
-	r.slack.takes = time.Second
-	begin := r.now
-	var events []*event
-	for i := range 200 {
-		r.now = begin.Add(time.Duration(i) * 5 * time.Second)
-		q := r.sends(fmt.Sprint("n", i))
-		q.Oldest = begin.Add(-5 * time.Minute)
-		events = append(events, &event{q: q, at: q.Settled})
-	}
-	r.now = begin
-	r.simulate(events)
-	var worst time.Duration
-	for _, e := range events {
-		worst = max(worst, e.took)
-	}
-	t.Logf("the slowest took %v; %d pages for %d doubts", worst, len(r.slack.calls), len(events))
-	if worst > time.Minute {
-		t.Errorf("a doubt took %v, wanted a few readings' time", worst)
-	}
-}
-
-func TestOneAtATimeReads(t *testing.T) {
-	r := newRig(t)
-	r.slack.post(bot, of("second", "r"))
-	r.slack.chatter(15, time.Millisecond)
-	first, second, third := r.sends("first"), r.sends("second"), r.sends("third")
-	third.Oldest = first.Oldest.Add(-time.Hour)
-	r.passes(3 * time.Second)
-	r.slack.during = func() {
-		r.slack.during = nil
-		for _, q := range []Question{second, third} {
-			a := r.ask(q)
-			r.wants(a, Later, "while another reads")
-			if wait := a.At.Sub(r.now); a.Err != nil || wait <= 0 || wait > time.Minute {
-				t.Errorf("asked back in %v with %v, wanted to be woken, or within a minute", wait, a.Err)
-			}
-		}
-	}
-	r.wants(r.ask(first), Absent, "who reads")
-	r.wantsCalls(2, "two pages")
-	slices.Sort(r.woken)
-	if got := strings.Join(r.woken, " "); got != "second third" {
-		t.Errorf("woken are %q, wanted the second for its message and the third to read on", got)
-	}
-	r.wants(r.ask(second), Found, "the second")
-	r.wantsCalls(2, "no page for the second")
-	r.wants(r.ask(third), Absent, "the third")
-}
-
-func TestTheEndOfTheContextIsNobodysTrouble(t *testing.T) {
-	for name, cancelledBefore := range map[string]bool{"before the call": true, "during the call": false} {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
-			ctx, cancel := context.WithCancel(context.Background())
-			defer cancel()
-			q, other := r.sends("n"), r.sends("other")
-			r.passes(3 * time.Second)
-			if cancelledBefore {
-				cancel()
-			} else {
-				r.slack.during = func() { r.ask(other); cancel() }
-			}
-			a := r.reader.Ask(ctx, r.clock, r.slack, q)
-			r.wants(a, Later, "when the context ends")
-			if a.Err != nil {
-				t.Errorf("the end of the context was told as %v", a.Err)
-			}
-			if !cancelledBefore && strings.Join(r.woken, " ") != "other" {
-				t.Errorf("woken are %v, wanted the other to read on", r.woken)
-			}
-			r.slack.during = nil
-			r.wants(r.ask(other), Absent, "the other, at once")
-		})
-	}
 }
 
 func TestASlotIsWaitedFor(t *testing.T) {
@@ -390,6 +242,30 @@ func TestKeys(t *testing.T) {
 			t.Errorf("found %s, wanted the newest of the bot's, %s", a.Message.Timestamp, newest)
 		}
 		r.wantsCalls(1, "newest first")
+	})
+	t.Run("days that were read are not read again for another", func(t *testing.T) {
+		r := newRig(t)
+		r.slack.post(bot, withKey("l"))
+		r.slack.chatter(1000, 8*time.Minute) // five and a half days
+		r.wants(r.until(ask(r)), Absent, "the first")
+		r.wantsCalls(101, "the first")
+		for i := range 20 {
+			r.slack.chatter(1, 30*time.Second)
+			q := ask(r)
+			q.Key, q.Owner.Name = fmt.Sprint("k", i), fmt.Sprint("k", i)
+			r.wants(r.until(q), Absent, "a later one")
+		}
+		if n := len(r.slack.calls); n > 101+2*20 {
+			t.Errorf("%d calls; wanted a page or two for each later one", n)
+		}
+		q := ask(r)
+		q.Key = "l"
+		r.wants(r.until(q), Found, "what the first reading saw")
+		r.passes(lasting - 10*time.Minute)
+		r.wants(r.until(ask(r)), Absent, "much later")
+		if n := len(r.slack.calls); n < 200 {
+			t.Errorf("%d calls; wanted all to be read again after a quarter of an hour", n)
+		}
 	})
 	t.Run("one of eight days ago is absent", func(t *testing.T) {
 		r := newRig(t)

@@ -2,6 +2,7 @@ package readback
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/slack-notifier/slack-notifier/internal/message"
@@ -42,10 +43,12 @@ type reading struct {
 	touched time.Time
 
 	found map[identity][]slack.StoredMessage
-	kept  int
-	// fullSince is when mostKept was reached; from then on only what somebody
-	// had asked for is kept.
+	// fullSince is when there was no more room; from then on only what somebody
+	// had asked for is kept, in squeezed.
 	fullSince time.Time
+	squeezed  map[identity][]slack.StoredMessage
+	// kept is how many messages are in both.
+	kept int
 	// bare has for each author the ts of the newest post without metadata, and
 	// proven who has one with metadata.
 	bare   map[Author]string
@@ -55,7 +58,8 @@ type reading struct {
 func newReading(now, oldest time.Time, thread bool) *reading {
 	return &reading{
 		began: now, oldest: oldest, inOrder: !thread, touched: now,
-		found: map[identity][]slack.StoredMessage{}, bare: map[Author]string{}, proven: map[Author]struct{}{},
+		found: map[identity][]slack.StoredMessage{}, squeezed: map[identity][]slack.StoredMessage{},
+		bare: map[Author]string{}, proven: map[Author]struct{}{},
 	}
 }
 
@@ -72,26 +76,31 @@ func (r *reading) suits(q Question) bool {
 // near reports whether two questions about a thread may share a reading.
 func near(oldest, other time.Time) bool { return other.Sub(oldest) <= time.Hour }
 
-// covers reports whether the reading has seen all that q, known since a time,
-// can mean.
-func (r *reading) covers(q Question, since time.Time) bool {
-	return r.sawAll(q.Settled, since, timestamp(q.Oldest))
-}
-
 // sawAll reports whether the reading has seen every message from a ts on that
 // was there at the time settled and can be meant by who is known since a time.
 func (r *reading) sawAll(settled, since time.Time, ts string) bool {
 	if r.began.Before(settled) || !r.fullSince.IsZero() && since.After(r.fullSince) {
 		return false
 	}
-	return r.done && timestamp(r.oldest) <= ts || r.inOrder && r.depth != "" && r.depth <= ts
+	return r.reached() <= ts
 }
 
-// find returns the newest message that q can mean.
+// reached returns the ts from which on it has all messages; later than any when
+// there is none.
+func (r *reading) reached() string {
+	switch {
+	case r.done:
+		return timestamp(r.oldest)
+	case r.inOrder && r.depth != "":
+		return r.depth
+	}
+	return "~"
+}
+
+// find returns the newest message that q can mean, however old.
 func (r *reading) find(q Question) (newest slack.StoredMessage, ok bool) {
-	oldest := timestamp(q.Oldest)
-	for _, m := range r.found[q.identity()] {
-		if m.Timestamp > q.After && m.Timestamp >= oldest && m.Timestamp > newest.Timestamp && q.Author.wrote(m) {
+	for _, m := range slices.Concat(r.found[q.identity()], r.squeezed[q.identity()]) {
+		if m.Timestamp > q.After && m.Timestamp > newest.Timestamp && q.Author.wrote(m) {
 			newest, ok = m, true
 		}
 	}
@@ -120,14 +129,29 @@ func (r *reading) proves(a Author) bool {
 	return false
 }
 
-// take adds a page. It returns an error when the pages have no end.
-func (r *reading) take(list []slack.StoredMessage, next string, now time.Time, asked func(identity) bool) error {
+// take adds a page, of which it keeps as many messages as there is room for, and
+// all that somebody asks for. It returns an error when the pages have no end.
+func (r *reading) take(list []slack.StoredMessage, next string, now time.Time, room int, asked func(identity, slack.StoredMessage) bool) error {
 	r.pages++
 	r.touched = now
 	r.descend(list)
+	most := min(mostKept, r.kept+room)
 	for _, m := range list {
-		if isTimestamp(m.Timestamp) {
-			r.keep(m, now, asked)
+		if !isTimestamp(m.Timestamp) {
+			continue
+		}
+		for _, id := range r.identify(m) {
+			if r.kept < most {
+				r.kept++
+				r.found[id] = append(r.found[id], m)
+				continue
+			}
+			if r.fullSince.IsZero() {
+				r.fullSince = now
+			}
+			if asked(id, m) {
+				r.squeeze(id, m)
+			}
 		}
 	}
 	r.cursor, r.done = next, next == ""
@@ -165,46 +189,54 @@ func (r *reading) descend(list []slack.StoredMessage) {
 	}
 }
 
-// keep notes a message, if it can be asked for, and what it tells of Slack.
-func (r *reading) keep(m slack.StoredMessage, now time.Time, asked func(identity) bool) {
-	by := Author{m.BotID, m.UserID}
-	ours := m.Metadata != nil && m.Metadata.EventType == message.EventType
-	switch {
-	case ours && len(m.Metadata.Payload) > 0:
-		if by.BotID != "" && len(r.proven) < mostAuthors {
-			r.proven[by] = struct{}{}
+// squeeze adds a message to a full reading. The newest are the ones that count.
+func (r *reading) squeeze(id identity, m slack.StoredMessage) {
+	list := r.squeezed[id]
+	if len(list) < mostAlike {
+		r.kept++
+		r.squeezed[id] = append(list, m)
+		return
+	}
+	oldest := 0
+	for i := range list {
+		if list[i].Timestamp < list[oldest].Timestamp {
+			oldest = i
 		}
-	case ours, m.Metadata == nil:
-		if _, known := r.bare[by]; by.BotID != "" && (known || len(r.bare) < mostAuthors) {
-			r.bare[by] = max(r.bare[by], m.Timestamp)
-		}
-		return
-	default:
-		return
 	}
-	if !fits(m.Metadata.Payload) {
-		return
-	}
-	payload := m.Metadata.Payload
-	if uid := payload[PayloadNotification]; uid != "" {
-		r.add(identity{notification: uid, recipient: payload[PayloadRecipient]}, m, now, asked)
-	}
-	if key := payload[PayloadKey]; key != "" {
-		r.add(identity{key: key}, m, now, asked)
+	if list[oldest].Timestamp < m.Timestamp {
+		list[oldest] = m
 	}
 }
 
-func (r *reading) add(id identity, m slack.StoredMessage, now time.Time, asked func(identity) bool) {
-	if r.kept >= mostKept {
-		if r.fullSince.IsZero() {
-			r.fullSince = now
+// identify returns by what a message can be asked for, and notes what it tells
+// of Slack.
+func (r *reading) identify(m slack.StoredMessage) []identity {
+	by := Author{m.BotID, m.UserID}
+	ours := m.Metadata != nil && m.Metadata.EventType == message.EventType
+	switch {
+	case m.Metadata == nil || ours && len(m.Metadata.Payload) == 0:
+		if _, known := r.bare[by]; by.BotID != "" && (known || len(r.bare) < mostAuthors) {
+			r.bare[by] = max(r.bare[by], m.Timestamp)
 		}
-		if !asked(id) || len(r.found[id]) >= mostKept {
-			return
-		}
+		return nil
+	case !ours:
+		return nil
 	}
-	r.kept++
-	r.found[id] = append(r.found[id], m)
+	if by.BotID != "" && len(r.proven) < mostAuthors {
+		r.proven[by] = struct{}{}
+	}
+	payload := m.Metadata.Payload
+	if !fits(payload) {
+		return nil
+	}
+	var ids []identity
+	if uid := payload[PayloadNotification]; uid != "" {
+		ids = append(ids, identity{notification: uid, recipient: payload[PayloadRecipient]})
+	}
+	if key := payload[PayloadKey]; key != "" {
+		ids = append(ids, identity{key: key})
+	}
+	return ids
 }
 
 func fits(payload map[string]string) bool {

@@ -16,10 +16,10 @@ type state struct {
 	// busy is true while somebody reads.
 	busy    bool
 	pending map[pendingID]*pending
-	// open are the readings under way, at most two. The first goes on to its end
-	// whatever is asked meanwhile; the second serves who came too late for it,
-	// is begun anew when it can't serve somebody either, and becomes the first in its turn.
-	// Their pages take turns, so both come on.
+	// open are the readings under way, at most two. The first goes on to its
+	// end, whatever is asked meanwhile. The second serves who came too late for
+	// it, is replaced when somebody comes too late for both, and becomes the
+	// first when that has ended. Their pages take turns.
 	open []*reading
 	turn int
 	// past are readings that nobody needs to go on, the newest first.
@@ -107,7 +107,7 @@ func (s *state) prune(now time.Time) {
 	if !s.busy {
 		s.retire(func(rd *reading) bool { return !s.needed(rd) })
 	}
-	s.past = slices.DeleteFunc(s.past, func(rd *reading) bool { return now.Sub(rd.touched) >= remembered })
+	s.past = slices.DeleteFunc(s.past, func(rd *reading) bool { return now.Sub(rd.touched) >= lasting })
 }
 
 // register notes a question until a time.
@@ -125,14 +125,25 @@ func (s *state) register(q Question, now, until time.Time) *pending {
 	return p
 }
 
-// asked reports whether somebody asks for an identity.
-func (s *state) asked(id identity) bool {
+// asked reports whether somebody asks for an identity, and can mean a message.
+func (s *state) asked(id identity, m slack.StoredMessage) bool {
 	for _, p := range s.pending {
-		if p.identity() == id {
+		if p.identity() == id && p.Author.wrote(m) {
 			return true
 		}
 	}
 	return false
+}
+
+// kept is how many messages all readings keep.
+func (r *Reader) kept() int {
+	n := 0
+	for _, s := range r.states {
+		for _, rd := range slices.Concat(s.open, s.past) {
+			n += rd.kept
+		}
+	}
+	return n
 }
 
 // answer tells what the readings say about a question that is known since a
@@ -150,14 +161,27 @@ func (s *state) answer(q Question, since time.Time) (Answer, bool) {
 		return a, true
 	}
 	// Nothing newer may be missed: no message at all, or the newest of a key.
-	i := slices.IndexFunc(readings, func(rd *reading) bool { return rd.sawAll(q.Settled, since, from) })
-	if i < 0 {
+	if !seen(readings, q, since, from) {
 		return Answer{}, false
 	}
-	if a.Kind == Absent && readings[i].stripped(q) {
-		a.Stripped = !slices.ContainsFunc(readings, func(rd *reading) bool { return rd.proves(q.Author) })
+	if a.Kind == Absent {
+		a.Stripped = slices.ContainsFunc(readings, func(rd *reading) bool { return rd.stripped(q) }) &&
+			!slices.ContainsFunc(readings, func(rd *reading) bool { return rd.proves(q.Author) })
 	}
 	return a, true
+}
+
+// seen reports whether a reading begun at q.Settled or later has every message
+// from a ts on. For a key, whose days would be read again for each question, an
+// earlier reading may have the part that was long over when it began.
+func seen(readings []*reading, q Question, since time.Time, from string) bool {
+	recent := func(from string) bool {
+		return slices.ContainsFunc(readings, func(rd *reading) bool { return rd.sawAll(q.Settled, since, from) })
+	}
+	return recent(from) || q.Key != "" && slices.ContainsFunc(readings, func(base *reading) bool {
+		until := timestamp(base.began.Add(-overlap))
+		return until > from && base.sawAll(time.Time{}, since, from) && recent(until)
+	})
 }
 
 // pick returns the reading whose next page is to be read: one that leads to an
@@ -209,10 +233,28 @@ func (s *state) retire(which func(*reading) bool) {
 		}
 		if rd.pages > 0 {
 			s.past = slices.Insert(s.past, 0, rd)
-			s.past = s.past[:min(len(s.past), mostPast)]
 		}
 		return true
 	})
+	for len(s.past) > mostPast {
+		// The one that goes furthest back cost most.
+		last := len(s.past) - 1
+		if deepest(s.past) == last {
+			last--
+		}
+		s.past = slices.Delete(s.past, last, last+1)
+	}
+}
+
+// deepest returns the index of the reading that goes furthest back.
+func deepest(readings []*reading) int {
+	deep := 0
+	for i, rd := range readings {
+		if rd.reached() < readings[deep].reached() {
+			deep = i
+		}
+	}
+	return deep
 }
 
 // answered notes what a page has brought to those who wait, and returns whom to

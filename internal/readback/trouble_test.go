@@ -127,10 +127,13 @@ func TestAnEmptyPageWithACursorGoesOn(t *testing.T) {
 }
 
 func TestPagesWithoutEnd(t *testing.T) {
-	for name, cursor := range map[string]func(i int) string{
-		"the same cursor": func(int) string { return "x" },
-		"a circle":        func(i int) string { return fmt.Sprint(i % 17) },
-		"always another":  func(i int) string { return fmt.Sprint(i) },
+	for name, row := range map[string]struct {
+		cursor func(i int) string
+		within int
+	}{
+		"the same cursor": {func(int) string { return "x" }, 3},
+		"a circle":        {func(i int) string { return fmt.Sprint(i % 17) }, 64},
+		"always another":  {func(i int) string { return fmt.Sprint(i) }, mostPages},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
@@ -138,7 +141,7 @@ func TestPagesWithoutEnd(t *testing.T) {
 			i := 0
 			endless := func(slack.HistoryQuery) ([]slack.StoredMessage, string, error) {
 				i++
-				return []slack.StoredMessage{found}, cursor(i), nil
+				return []slack.StoredMessage{found}, row.cursor(i), nil
 			}
 			for range 2*mostPages + 10 {
 				r.slack.script = append(r.slack.script, endless)
@@ -150,7 +153,7 @@ func TestPagesWithoutEnd(t *testing.T) {
 				a = r.ask(q)
 			}
 			r.wants(a, Later, "when the pages have no end")
-			if len(r.slack.calls) > mostPages || !a.At.After(r.now) || a.Err.Class != slack.ClassAmbiguous {
+			if len(r.slack.calls) > row.within || !a.At.After(r.now) || a.Err.Class != slack.ClassAmbiguous {
 				t.Errorf("%d pages were read, then asked back in %v with %v", len(r.slack.calls), a.At.Sub(r.now), a.Err)
 			}
 			r.wants(r.ask(r.sendsSettled("m")), Found, "what the pages had")
@@ -303,6 +306,30 @@ func TestMemoryIsBounded(t *testing.T) {
 		if len(r.slack.calls) == calls {
 			t.Error("the full reading answered what it had not kept")
 		}
+	})
+	t.Run("all places together", func(t *testing.T) {
+		r := newRig(t)
+		r.slack.pageSize = 1000
+		for i := range mostKept {
+			r.slack.post(bot, of(fmt.Sprint("m", i), "r"))
+		}
+		for i := range 20 {
+			q := r.sendsSettled(fmt.Sprint("m", i))
+			q.Place.Conversation = fmt.Sprint("C", i)
+			r.wants(r.until(q), Found, "whatever else is kept")
+		}
+		if n := r.reader.kept(); n > mostKeptInAll+20 {
+			t.Errorf("%d messages are kept, wanted at most %d", n, mostKeptInAll)
+		}
+	})
+	t.Run("a stranger's flood hides no message", func(t *testing.T) {
+		r := newRig(t)
+		r.slack.pageSize = 1000
+		r.slack.post(bot, of("n", "r"))
+		for range mostKept + 500 {
+			r.slack.post(stranger, of("n", "r"))
+		}
+		r.wants(r.until(r.sends("n")), Found, "the bot's own")
 	})
 	t.Run("authors", func(t *testing.T) {
 		r := newRig(t)
