@@ -41,7 +41,7 @@ func New(reg prometheus.Registerer) *Metrics {
 		}, []string{"adapter"}),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "slack_notifier_slack_calls_total",
-			Help: "Calls to Slack, by method and answer (ok, Slack's error code, http_<status>, no_answer).",
+			Help: "Calls to Slack, by method and answer (ok, Slack's error code, http_<status>, other, no_answer).",
 		}, []string{"method", "answer"}),
 		callTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "slack_notifier_slack_call_duration_seconds",

@@ -133,6 +133,7 @@ var codes = map[string]slack.Class{
 	"invalid_payload":                   slack.ClassMessageRejected,
 	"no_text":                           slack.ClassMessageRejected,
 	"too_many_attachments":              slack.ClassMessageRejected,
+	"invalid_attachments":               slack.ClassMessageRejected,
 	"invalid_blocks":                    slack.ClassMessageRejected,
 	"invalid_blocks_format":             slack.ClassMessageRejected,
 	"msg_too_long":                      slack.ClassMessageRejected,
