@@ -37,7 +37,8 @@ type nearest struct {
 }
 
 type nearName struct {
-	name     string
+	// of is the ID of what is called so.
+	name, of string
 	distance uint8
 }
 
@@ -61,8 +62,9 @@ func (n *nearest) possible() bool {
 	return len(n.want) > 1 && len(n.want) <= maxCompared && !slices.Contains(n.want, '@')
 }
 
-// look compares the next name in an order that is sorted without regard to case.
-func (n *nearest) look(name string) {
+// look compares the next name in an order that is sorted without regard to
+// case; of is the ID of what is called so.
+func (n *nearest) look(name, of string) {
 	// A letter has 1 to 4 bytes.
 	if len(name) > (len(n.want)+n.limit)*utf8.UTFMax || len(name) < len(n.want)-n.limit {
 		return
@@ -96,7 +98,7 @@ func (n *nearest) look(name string) {
 		return
 	}
 	if d := n.rows[at][len(n.want)]; d > 0 && int(d) <= n.limit {
-		n.add(nearName{name, d})
+		n.add(nearName{name, of, d})
 	}
 }
 
@@ -117,9 +119,18 @@ func (n *nearest) row(at int, r rune) int {
 	return int(least)
 }
 
+// add keeps a name if it is among the best, and the best one only of what has
+// several.
 func (n *nearest) add(found nearName) {
-	if slices.ContainsFunc(n.found, func(have nearName) bool { return have.name == found.name }) {
-		return
+	for i, have := range n.found {
+		if have.name != found.name && have.of != found.of {
+			continue
+		}
+		if found.distance >= have.distance {
+			return
+		}
+		n.found = slices.Delete(n.found, i, i+1)
+		break
 	}
 	n.found = append(n.found, found)
 	slices.SortStableFunc(n.found, func(a, b nearName) int {
@@ -148,7 +159,7 @@ func near[E entry](s *snapshot[E], want string, tell func(E) bool, keys ...int) 
 		key := s.keys[k]
 		for _, at := range s.orders[k] {
 			if e := s.entries[at]; tell(e) {
-				n.look(key(e))
+				n.look(key(e), e.id())
 			}
 		}
 	}
