@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -14,6 +15,12 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
+
+// No test is to fail because the machine is slow.
+func TestMain(m *testing.M) {
+	gomega.SetDefaultEventuallyTimeout(time.Minute)
+	os.Exit(m.Run())
+}
 
 // fakeAPI answers from tables, counts the calls, and can be held up or made to fail.
 type fakeAPI struct {
