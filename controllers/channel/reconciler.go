@@ -50,6 +50,7 @@ type Directory interface {
 	RenewConversations(ws directory.Workspace, since time.Time, owner string) error
 	Remember(ws directory.Workspace, c slack.Conversation)
 	Invalidate(teamID, conversationID string)
+	Forget(credential string)
 }
 
 // Limiter hands out slots for calls.
@@ -178,6 +179,9 @@ func (r *Reconciler) check(ctx context.Context, c *v1alpha1.SlackChannel) (outco
 		return outcome{}, err
 	}
 	known := r.recall(c, conn.Credential)
+	if known.credential != conn.Credential {
+		r.Directory.Forget(known.credential)
+	}
 	if conn.API == nil {
 		return r.checkWebhook(c, conn, known), nil
 	}
@@ -282,4 +286,5 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.mu.Unlock()
 	r.Connections.Forget(m.uid)
 	r.Health.Forget(name, m.uid)
+	r.Directory.Forget(m.credential)
 }

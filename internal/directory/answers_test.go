@@ -283,3 +283,15 @@ func TestWhatTheErrorsSay(t *testing.T) {
 		}
 	}
 }
+
+// A list that nobody waits for any more is not read on.
+func TestAReadingThatNobodyWaitsForEnds(t *testing.T) {
+	a, _ := twoTenants(t)
+	a.loads("hopper")
+	a.Eventually(a.clock.Waiters).Should(gomega.Equal(1))
+	a.clock.Step(time.Hour)
+	a.dir.sweep()
+	a.Expect(a.dir.Stats()).To(gomega.BeEmpty())
+	close(a.api.gate)
+	a.Consistently(func() int { return len(a.api.Cursors()) }, "50ms").Should(gomega.BeNumerically("<=", 1))
+}

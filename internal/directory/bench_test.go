@@ -121,7 +121,7 @@ func BenchmarkFindChannelOf100000(b *testing.B) {
 	api := newFake()
 	api.convs = rooms(large)
 	bench := newBench(b, api)
-	_, _ = bench.channel("team-000001-alerts")
+	_, _ = bench.channel("#none") // which takes the whole list
 	b.ReportAllocs()
 	b.ResetTimer()
 	for i := range b.N {
