@@ -127,15 +127,16 @@ func TestAReadingKeepsItsCredentials(t *testing.T) {
 		},
 		"a proxy that is down holds up nobody else": func(t *testing.T, a, b *tenant) {
 			a.api.Always(slack.MethodUsersList, &slack.Error{Class: slack.ClassUnavailable, Reason: "the proxy of a is down"})
-			close(a.api.gate)
-			close(b.api.gate)
 			a.loads("ada")
 			b.loads("ada")
+			close(a.api.gate)
+			close(b.api.gate)
 			a.Eventually(a.wakes("a/ada")).Should(gomega.Equal(1))
 			if _, err := a.find("ada"); err == nil || !errors.As(err, new(*LoadingError)) || !errors.As(err.(*LoadingError).Cause, new(*slack.Error)) { //nolint:errorlint // just checked
 				t.Errorf("a is told %v, want its own trouble", err)
 			}
 			b.loads("ada") // knows nothing of it
+			a.Expect(a.wakes("b/ada")()).To(gomega.BeZero(), "b is not woken by what concerns a")
 			a.ticking()
 			a.clock.Step(time.Second)
 			if _, err := b.settled("ada"); err != nil {
