@@ -46,6 +46,7 @@ func (d *Directory) FindGroup(ctx context.Context, ws Workspace, handle, owner s
 	}
 	d.mu.Lock()
 	l := d.groupList(ws)
+	makeRoom(l.missing, maxMissing)
 	l.missing[owner] = struct{}{}
 	groups := l.byName
 	d.mu.Unlock()
