@@ -86,6 +86,7 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.writes.Forget(name)
 	r.Connections.Forget(m.uid)
 	r.Health.Forget(name, m.uid)
+	r.Directory.Forget(m.credential)
 }
 
 // answered notes that a check has come to an answer.

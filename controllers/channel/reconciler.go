@@ -50,6 +50,7 @@ type Directory interface {
 	RenewConversations(ws directory.Workspace, since time.Time, owner string) error
 	Remember(ws directory.Workspace, c slack.Conversation)
 	Invalidate(teamID, conversationID string)
+	Forget(credential string)
 }
 
 // Limiter hands out slots for calls.
@@ -158,6 +159,9 @@ func (r *Reconciler) verify(ctx context.Context, c *v1alpha1.SlackChannel) (*out
 		return nil, err
 	}
 	known := r.recall(c, conn.Credential)
+	if known.credential != conn.Credential {
+		r.Directory.Forget(known.credential)
+	}
 	if conn.API == nil {
 		return r.verifyWebhook(c, conn, known), nil
 	}

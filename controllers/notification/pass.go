@@ -102,11 +102,12 @@ func (r *Reconciler) begin(n *v1alpha1.SlackNotification, up parent, c *v1alpha1
 		key := keyOf(one)
 		d := t.deliveries[key]
 		if d == nil || takenOver(d, stored[key], t, n) {
-			restored := delivery.Restore(key, stored[key], p.want, r.ownership(n, key, t), p.now)
-			d = &restored
-			if d.Posted != nil {
-				d.Posted.Ours = r.ledger.posted.has(n.UID, d.Posted.Conversation, d.Posted.Timestamp)
+			o := r.ownership(n, key, t)
+			if s := stored[key]; s != nil && s.DeliveredAt != nil {
+				o.Mine = r.ledger.posted.has(n.UID, s.ConversationID, s.Timestamp)
 			}
+			restored := delivery.Restore(key, stored[key], p.want, o, p.now)
+			d = &restored
 		}
 		keep[key] = d
 		p.recipients = append(p.recipients, &recipient{Recipient: one, key: key, Delivery: d})

@@ -136,7 +136,7 @@ func (p *pass) shared(rcpt *recipient, t *target) delivery.Event {
 		}
 		switch {
 		case other.Posted != nil:
-			return delivery.SameAs{Recipient: other.key}
+			return delivery.SameAs{Recipient: other.key, Conversation: other.Posted.Conversation, UserID: t.user}
 		case other.Halt != nil:
 			return delivery.NeedsPerson{Reason: other.Halt.Reason, Message: fmt.Sprintf("the same person or channel as %s: %s", other.key, other.Halt.Message)}
 		default:

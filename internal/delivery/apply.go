@@ -262,9 +262,14 @@ func (Gone) apply(d *Delivery, w Want, _ Can, _ time.Time) {
 
 // SameAs means that another recipient is the same person or channel, and has the
 // message.
-type SameAs struct{ Recipient string }
+type SameAs struct {
+	Recipient string
+	// Conversation and UserID of both.
+	Conversation, UserID string
+}
 
 func (e SameAs) apply(d *Delivery, _ Want, _ Can, _ time.Time) {
 	d.SameAs, d.Posted, d.Replaces = e.Recipient, nil, ""
+	d.Conversation, d.UserID = e.Conversation, e.UserID
 	d.deliver()
 }

@@ -45,7 +45,20 @@ type world struct {
 	allowed int
 	// risked: somebody chose Retry where nothing can be read.
 	risked bool
-	path   string
+	path   *trail
+}
+
+// trail is how a state was reached.
+type trail struct {
+	before *trail
+	step   string
+}
+
+func (p *trail) String() string {
+	if p == nil {
+		return ""
+	}
+	return p.before.String() + "\n\t" + p.step
 }
 
 type budget struct{ contents, policies, channels, crashes, lost, refusals, gone, deadlines, removals int }
@@ -124,7 +137,7 @@ func (w *world) clone(step string) *world {
 		out.d.Halt = &p
 	}
 	out.messages = append([]message(nil), w.messages...)
-	out.path += "\n\t" + step
+	out.path = &trail{w.path, step}
 	return &out
 }
 
@@ -416,9 +429,14 @@ func (w *world) check(t *testing.T) {
 }
 
 // ends holds that without faults everything comes to an end.
-func (w *world) ends(t *testing.T) {
+func (w *world) ends(t *testing.T, ended map[string]bool) {
 	n := w.clone("without faults from here")
 	n.left = budget{}
+	k := n.key()
+	if ended[k] {
+		return
+	}
+	ended[k] = true
 	for range 40 {
 		n.calm()
 		step := n.d.Next(n.want(), n.can(), noon)
@@ -437,11 +455,12 @@ func explore(t *testing.T, start *world) int {
 	t.Helper()
 	seen := map[string]struct{}{start.key(): {}}
 	queue := []*world{start}
+	ended := map[string]bool{}
 	for len(queue) > 0 {
 		w := queue[0]
 		queue = queue[1:]
 		w.check(t)
-		w.ends(t)
+		w.ends(t, ended)
 		for _, n := range append(w.people(), w.system(t)...) {
 			k := n.key()
 			if _, ok := seen[k]; !ok {

@@ -19,6 +19,9 @@ type Ownership struct {
 	Observed, Skipped bool
 	// Intends means: with GiveUp, each post is announced in the status.
 	Intends bool
+	// Mine means: this process has posted the message that is out, or has looked at
+	// it, so that nobody else can have edited it since.
+	Mine bool
 	// NotBefore is the earliest time that it can have been sent.
 	NotBefore time.Time
 }
@@ -73,7 +76,8 @@ func (d *Delivery) restorePosted(s *v1alpha1.Delivery, o Ownership, w Want) {
 	d.After = s.Timestamp
 	// Another process may have edited it since this was written. To edit once more
 	// than needed does no harm.
-	blurred := s.State != v1alpha1.DeliveryDelivered || o.Skipped || !o.Observed && w.Update == v1alpha1.UpdateEdit
+	blurred := s.State != v1alpha1.DeliveryDelivered || !o.Mine && (o.Skipped || !o.Observed && w.Update == v1alpha1.UpdateEdit)
+	d.Posted.Ours = o.Mine
 	if blurred && s.Timestamp != "" {
 		d.Posted.Hash = ""
 	}

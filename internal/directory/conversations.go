@@ -97,26 +97,21 @@ func (d *Directory) channelOfAnother(own botKey, id string) (channel, bool) {
 // *slack.Error as FindUser does, and for an archived channel both the channel
 // and *ArchivedError.
 func (d *Directory) FindConversation(ctx context.Context, ws Workspace, ref, owner string) (slack.Conversation, error) {
-	found, err := d.findConversation(ctx, ws, ref)
-	if err == nil && found.ID == "" {
-		found, err = d.findChannelName(ctx, ws, ref, owner)
+	var found slack.Conversation
+	var err error
+	r := parseConversation(ref)
+	if r.id == "" && r.maybe != "" && !d.isChannelName(ws, r) {
+		r.id = r.maybe
+	}
+	if r.id != "" {
+		found, err = d.info(ctx, ws, r.id)
+	} else {
+		found, err = d.findChannelName(ctx, ws, trim(ref), r.name, owner)
 	}
 	if err == nil && found.Archived {
 		return found, &ArchivedError{Conversation: found, In: place(ws)}
 	}
 	return found, err
-}
-
-// findConversation finds a conversation by ID; nobody when it is a name.
-func (d *Directory) findConversation(ctx context.Context, ws Workspace, ref string) (slack.Conversation, error) {
-	r := parseConversation(ref)
-	if r.id == "" && r.maybe != "" && !d.isChannelName(ws, r) {
-		r.id = r.maybe
-	}
-	if r.id == "" {
-		return slack.Conversation{}, nil
-	}
-	return d.info(ctx, ws, r.id)
 }
 
 // isChannelName reports whether what could be an ID is the name of a channel
@@ -141,8 +136,7 @@ func (d *Directory) isChannelName(ws Workspace, r reference) bool {
 
 // findChannelName finds a channel by name: in the list, and by a call where
 // Slack has contradicted that.
-func (d *Directory) findChannelName(ctx context.Context, ws Workspace, ref, owner string) (slack.Conversation, error) {
-	want := parseConversation(ref).name
+func (d *Directory) findChannelName(ctx context.Context, ws Workspace, ref, want, owner string) (slack.Conversation, error) {
 	// Each call that contradicts the list is noted, so that the name leads to
 	// another channel the next time; there are few that had a name.
 	for range 3 {

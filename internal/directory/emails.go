@@ -63,6 +63,6 @@ func (d *Directory) wakeByList(ws Workspace, owner string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if l := d.users[ws.TeamID]; l != nil && l.ready() {
-		l.missing[owner] = ws
+		l.remind(owner, ws)
 	}
 }

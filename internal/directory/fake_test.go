@@ -3,6 +3,8 @@ package directory
 import (
 	"context"
 	"fmt"
+	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +16,12 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
+// No test is to fail because the machine is slow.
+func TestMain(m *testing.M) {
+	gomega.SetDefaultEventuallyTimeout(time.Minute)
+	os.Exit(m.Run())
+}
+
 // fakeAPI answers from tables, counts the calls, and can be held up or made to fail.
 type fakeAPI struct {
 	slack.API
@@ -22,6 +30,7 @@ type fakeAPI struct {
 	calls   map[string]int
 	cursors []string
 	nextErr map[string][]error
+	always  map[string]*slack.Error
 	gate    chan struct{}
 
 	users   [][]slack.User
@@ -77,7 +86,27 @@ func (f *fakeAPI) called(ctx context.Context, method string) error {
 		f.nextErr[method] = queue[1:]
 		return queue[0]
 	}
+	if e := f.always[method]; e != nil {
+		return e
+	}
 	return nil
+}
+
+// Always makes a method fail; nil ends that.
+func (f *fakeAPI) Always(method string, e *slack.Error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.always = map[string]*slack.Error{method: e}
+	if e == nil {
+		f.always = nil
+	}
+}
+
+// Cursors that users.list was asked with, without an error.
+func (f *fakeAPI) Cursors() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.cursors)
 }
 
 func paged[T any](pages [][]T, cursor string) ([]T, string) {
@@ -151,13 +180,22 @@ func (f *fakeAPI) OpenDirectMessage(ctx context.Context, userID string) (string,
 	return "D" + userID[1:], nil
 }
 
-// openLimiter lets everything through, and notes the penalties.
+// openLimiter lets everything through, and notes the penalties and who asked.
 type openLimiter struct {
 	mu        sync.Mutex
 	penalties []time.Duration
+	holders   map[string][]pacing.Holder
 }
 
-func (l *openLimiter) Reserve(now time.Time, _, _ string, _ pacing.Holder) (time.Time, bool) {
+func (l *openLimiter) Reserve(now time.Time, _, method string, h pacing.Holder) (time.Time, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.holders == nil {
+		l.holders = map[string][]pacing.Holder{}
+	}
+	if !slices.Contains(l.holders[method], h) {
+		l.holders[method] = append(l.holders[method], h)
+	}
 	return now, true
 }
 

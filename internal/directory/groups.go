@@ -37,21 +37,16 @@ func (d *Directory) FindGroup(ctx context.Context, ws Workspace, handle, owner s
 	if r.id != "" {
 		want = strings.ToLower(r.id)
 	}
-	group, found, fresh := d.knownGroup(ws, want)
-	if !fresh {
-		err := d.readGroups(ctx, ws, owner)
-		if err != nil && !found {
-			return slack.UserGroup{}, err
-		}
-		if err == nil {
-			group, found, _ = d.knownGroup(ws, want)
-		} // else the old list goes on answering
-	}
+	group, found, err := d.knownGroup(ctx, ws, want, owner)
+	if err != nil && !found {
+		return slack.UserGroup{}, err
+	} // else an old list goes on answering
 	if found {
 		return group, nil
 	}
 	d.mu.Lock()
 	l := d.groupList(ws)
+	makeRoom(l.missing, maxMissing)
 	l.missing[owner] = struct{}{}
 	groups := l.byName
 	d.mu.Unlock()
@@ -66,7 +61,7 @@ func nearGroups(groups map[string]slack.UserGroup, want string) []string {
 	}
 	for name, g := range groups {
 		if name != strings.ToLower(g.ID) {
-			n.look(g.Handle)
+			n.look(g.Handle, g.ID)
 		}
 	}
 	return n.names()
@@ -83,18 +78,29 @@ func (d *Directory) groupList(ws Workspace) *groupList {
 	return l
 }
 
-// knownGroup answers from the cache; not fresh when the groups are to be read
-// for this name.
-func (d *Directory) knownGroup(ws Workspace, want string) (group slack.UserGroup, found, fresh bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	l := d.groupList(ws)
-	group, found = l.byName[want]
+// knownGroup looks in the groups that are known, which are read before that
+// when they are too old for this name.
+func (d *Directory) knownGroup(ctx context.Context, ws Workspace, want, owner string) (slack.UserGroup, bool, error) {
+	look := func() (group slack.UserGroup, found bool, at time.Time) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		l := d.groupList(ws)
+		group, found = l.byName[want]
+		return group, found, l.loadedAt
+	}
+	group, found, at := look()
 	keep := d.options.MissEvery
 	if found {
 		keep = d.options.RefreshEvery
 	}
-	return group, found, !l.loadedAt.IsZero() && d.clock.Since(l.loadedAt) < keep
+	if !at.IsZero() && d.clock.Since(at) < keep {
+		return group, found, nil
+	}
+	if err := d.readGroups(ctx, ws, at, owner); err != nil {
+		return group, found, err
+	}
+	group, found, _ = look()
+	return group, found, nil
 }
 
 // groupsRefused is why the groups can't be read with these credentials, nil
@@ -113,14 +119,20 @@ func (d *Directory) groupsRefused(ws Workspace) error {
 const groupsScope = "usergroups:read"
 
 // readGroups reads the groups, once for all who ask at the same time with the
-// same credentials.
-func (d *Directory) readGroups(ctx context.Context, ws Workspace, owner string) error {
+// same credentials, unless that was done since they were seen as of a time.
+func (d *Directory) readGroups(ctx context.Context, ws Workspace, seen time.Time, owner string) error {
 	if err := d.groupsRefused(ws); err != nil {
 		return err
 	}
 	_, err, _ := d.flight.Do("groups/"+ws.TeamID+"/"+ws.Namespace+"/"+ws.Credential, func() (any, error) {
 		if err := d.groupsRefused(ws); err != nil {
 			return nil, err
+		}
+		d.mu.Lock()
+		done := !d.groupList(ws).loadedAt.Equal(seen)
+		d.mu.Unlock()
+		if done {
+			return nil, nil
 		}
 		return nil, d.askGroups(ctx, ws, owner)
 	})

@@ -144,7 +144,7 @@ func TestFailuresOfTheGroups(t *testing.T) {
 	b.Expect(err).NotTo(gomega.HaveOccurred(), "what passes is tried again at once")
 
 	// An old list goes on answering while it can't be read again.
-	b.clock.Step(time.Hour)
+	b.clock.Step(50 * time.Minute)
 	b.api.NextErr(slack.MethodUserGroupsList, &slack.Error{Class: slack.ClassUnavailable})
 	g, err := b.group("oncall")
 	b.Expect(err).NotTo(gomega.HaveOccurred())

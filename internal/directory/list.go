@@ -87,8 +87,10 @@ type noted[E entry] struct {
 // Bounds of what is remembered for one list.
 const (
 	maxMissed = 10_000
-	maxNear   = 1_000
-	maxNewer  = 10_000
+	// maxMissing owners; who is not woken asks again by itself.
+	maxMissing = 100_000
+	maxNear    = 1_000
+	maxNewer   = 10_000
 )
 
 func newList[E entry](d *Directory, s source[E]) *list[E] {
@@ -128,7 +130,7 @@ func (l *list[E]) refusal(ws Workspace) error {
 // the first page with the name answers.
 func (l *list[E]) await(ws Workspace, owner, name string, anyPage bool) error {
 	if err := l.refusal(ws); err != nil {
-		l.missing[owner] = ws
+		l.remind(owner, ws)
 		return err
 	}
 	w := l.waiting[owner]
@@ -156,7 +158,7 @@ func (l *list[E]) miss(ws Workspace, name, owner string) error {
 	now, o := l.d.clock.Now(), l.d.options
 	first, again := l.missed[name]
 	if again && !l.from.Before(first) {
-		l.missing[owner] = ws
+		l.remind(owner, ws)
 		l.schedule(l.loadedAt.Add(o.RefreshEvery))
 		return nil
 	}
@@ -169,15 +171,23 @@ func (l *list[E]) miss(ws Workspace, name, owner string) error {
 	}
 	switch {
 	case l.refusal(ws) != nil:
-		l.missing[owner] = ws
+		l.remind(owner, ws)
 		l.schedule(now.Add(o.MissEvery))
 	case l.reading != nil || l.age() >= o.MissEvery:
 		return l.await(ws, owner, name, false)
 	default:
-		l.missing[owner] = ws
+		l.remind(owner, ws)
 		l.schedule(l.loadedAt.Add(o.MissEvery))
 	}
 	return nil
+}
+
+// remind has owner woken when the list has been read again.
+func (l *list[E]) remind(owner string, ws Workspace) {
+	if _, ok := l.missing[owner]; !ok {
+		makeRoom(l.missing, maxMissing)
+	}
+	l.missing[owner] = ws
 }
 
 // schedule has the list read again at a time, if nothing does so before.

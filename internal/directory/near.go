@@ -3,9 +3,9 @@ package directory
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 const (
@@ -37,7 +37,8 @@ type nearest struct {
 }
 
 type nearName struct {
-	name     string
+	// of is the ID of what is called so.
+	name, of string
 	distance uint8
 }
 
@@ -61,12 +62,10 @@ func (n *nearest) possible() bool {
 	return len(n.want) > 1 && len(n.want) <= maxCompared && !slices.Contains(n.want, '@')
 }
 
-// look compares the next name in an order that is sorted without regard to case.
-func (n *nearest) look(name string) {
-	// A letter has 1 to 4 bytes.
-	if len(name) > (len(n.want)+n.limit)*utf8.UTFMax || len(name) < len(n.want)-n.limit {
-		return
-	}
+// look compares the next name in an order that is sorted without regard to
+// case; of is the ID of what is called so. It reports whether any name that
+// begins with the letters that have rows can be near.
+func (n *nearest) look(name, of string) bool {
 	at := 0
 	shared := true
 	for _, r := range name {
@@ -77,27 +76,42 @@ func (n *nearest) look(name string) {
 		}
 		if shared {
 			if at == n.depth && n.dead {
-				return
+				return false
 			}
 			shared, n.depth, n.dead = false, at, false
 		}
 		if at == maxCompared || r == '@' {
-			n.depth = at
-			return
+			return true
 		}
 		at++
 		n.last[at-1], n.depth = r, at
 		if n.row(at, r) > n.limit {
 			n.dead = true
-			return
+			return false
 		}
 	}
-	if shared && at == n.depth && n.dead {
-		return
+	if at == n.depth && n.dead {
+		return false
 	}
-	if d := n.rows[at][len(n.want)]; d > 0 && int(d) <= n.limit {
-		n.add(nearName{name, d})
+	if d := n.rows[at][len(n.want)]; d > 0 && int(d) <= n.limit && of != "" {
+		n.add(nearName{name, of, d})
 	}
+	return true
+}
+
+// beginsLikeLast reports whether a name begins with the letters that have rows.
+func (n *nearest) beginsLikeLast(name string) bool {
+	at := 0
+	for _, r := range name {
+		if at == n.depth {
+			return true
+		}
+		if n.last[at] != unicode.ToLower(r) {
+			return false
+		}
+		at++
+	}
+	return at == n.depth
 }
 
 // row works out the distances of the first at letters of a name to all
@@ -117,9 +131,18 @@ func (n *nearest) row(at int, r rune) int {
 	return int(least)
 }
 
+// add keeps a name if it is among the best, and the best one only of what has
+// several.
 func (n *nearest) add(found nearName) {
-	if slices.ContainsFunc(n.found, func(have nearName) bool { return have.name == found.name }) {
-		return
+	for i, have := range n.found {
+		if have.name != found.name && have.of != found.of {
+			continue
+		}
+		if found.distance >= have.distance {
+			return
+		}
+		n.found = slices.Delete(n.found, i, i+1)
+		break
 	}
 	n.found = append(n.found, found)
 	slices.SortStableFunc(n.found, func(a, b nearName) int {
@@ -136,20 +159,40 @@ func (n *nearest) names() []string {
 	return out
 }
 
+// maxLooked is how many names are looked at before the search is given up.
+// Each costs some hundred nanoseconds where memory is slow.
+const maxLooked = 20_000
+
 // near returns up to two names, from the given keys of a list, that are like
-// one that was not found. Only entries that may be told of are looked at.
+// one that was not found. Only entries that may be told of are among them.
 func near[E entry](s *snapshot[E], want string, tell func(E) bool, keys ...int) []string {
 	n := newNearest(want)
 	if s == nil || !n.possible() {
 		return nil
 	}
+	left := maxLooked
 	for _, k := range keys {
 		n.depth, n.dead = 0, false
-		key := s.keys[k]
-		for _, at := range s.orders[k] {
-			if e := s.entries[at]; tell(e) {
-				n.look(key(e))
+		key, order := s.keys[k], s.orders[k]
+		for i := 0; i < len(order) && left > 0; left-- {
+			e := s.entries[order[i]]
+			of := ""
+			if tell(e) {
+				of = e.id()
 			}
+			i++
+			if n.look(key(e), of) {
+				continue
+			}
+			// Over all that begin like this one: in steps that double, and then
+			// by halves.
+			like := func(at int) bool { left--; return n.beginsLikeLast(key(s.entries[order[at]])) }
+			step := 1
+			for i+step <= len(order) && like(i+step-1) {
+				i += step
+				step *= 2
+			}
+			i += sort.Search(min(step-1, len(order)-i), func(at int) bool { return !like(i + at) })
 		}
 	}
 	return n.names()

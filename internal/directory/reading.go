@@ -93,7 +93,7 @@ func (l *list[E]) slot(r *reading[E]) bool {
 			return false
 		}
 		now := l.d.clock.Now()
-		at, ok := l.d.options.Limiter.Reserve(now, l.team, l.method, pacing.Holder{Name: l.holder, Group: ws.Namespace})
+		at, ok := l.d.options.Limiter.Reserve(now, l.team, l.method, pacing.Holder{Name: l.holder + "/" + ws.Namespace, Group: ws.Namespace})
 		if ok {
 			return true
 		}

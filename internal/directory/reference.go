@@ -38,11 +38,15 @@ func parseGroup(ref string) reference        { return parse(ref, "@", groupIDFor
 // parse takes the forms that people type and paste.
 func parse(ref, mark string, form *regexp.Regexp) reference {
 	ref = trim(ref)
-	if m := pasted.FindStringSubmatch(ref); m != nil && form.MatchString(m[2]) {
-		return reference{id: m[2]}
+	if strings.HasPrefix(ref, "<") {
+		if m := pasted.FindStringSubmatch(ref); m != nil && form.MatchString(m[2]) {
+			return reference{id: m[2]}
+		}
 	}
-	if m := link.FindStringSubmatch(ref); m != nil && form.MatchString(m[1]) {
-		return reference{id: m[1]}
+	if strings.Contains(ref, "/") {
+		if m := link.FindStringSubmatch(ref); m != nil && form.MatchString(m[1]) {
+			return reference{id: m[1]}
+		}
 	}
 	bare := ref
 	for strings.HasPrefix(bare, mark) {

@@ -55,7 +55,7 @@ func TestRenewConversations(t *testing.T) {
 	b.Expect(errors.As(err, new(*LoadingError))).To(gomega.BeTrue())
 	_, err = settle(b, renew)
 	b.Expect(err).NotTo(gomega.HaveOccurred())
-	b.Expect(b.wakes("owner")()).To(gomega.Equal(1))
+	b.Eventually(b.wakes("owner")).Should(gomega.Equal(1))
 	b.Expect(b.api.Calls(slack.MethodConversationsList)).To(gomega.Equal(4))
 
 	b.clock.Step(time.Second)

@@ -3,7 +3,6 @@ package directory
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -291,50 +290,4 @@ func TestEmailWaitsForItsSlot(t *testing.T) {
 	b.clock.Step(time.Minute)
 	_, err = b.email("b@example.com")
 	b.Expect(err).NotTo(gomega.HaveOccurred())
-}
-
-func people(n int) [][]slack.User {
-	var pages [][]slack.User
-	for i := range n {
-		if i%200 == 0 {
-			pages = append(pages, nil)
-		}
-		last := len(pages) - 1
-		pages[last] = append(pages[last], slack.User{
-			ID: fmt.Sprintf("U%010d", i), Name: fmt.Sprintf("person.%06d", i), DisplayName: fmt.Sprintf("Person %d", i),
-			RealName: fmt.Sprintf("Person Number %d", i), Email: fmt.Sprintf("person.%06d@example.com", i),
-		})
-	}
-	return pages
-}
-
-// Memory of the list of a large workspace, measured.
-func BenchmarkMemoryOfUsers(b *testing.B) {
-	const n = 100_000
-	for range b.N {
-		pages := people(n)
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		bench := newBench(b, newFake(pages...))
-		bench.loaded()
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MiB")
-		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/n, "B/user")
-		runtime.KeepAlive(pages)
-		runtime.KeepAlive(bench)
-	}
-}
-
-func BenchmarkFindUserOf100000(b *testing.B) {
-	bench := newBench(b, newFake(people(100_000)...))
-	bench.loaded()
-	b.ReportAllocs()
-	b.ResetTimer()
-	for i := range b.N {
-		if _, err := bench.find(fmt.Sprintf("person.%06d", i%100_000)); err != nil {
-			b.Fatal(err)
-		}
-	}
 }
