@@ -129,7 +129,7 @@ func (r *Reconciler) connect(ctx context.Context, w *work) error {
 func (r *Reconciler) adopt(w *work, conn *connection.Connection) {
 	c := w.channel
 	w.conn = conn
-	w.stamp = conn.Credential
+	w.stamp = conn.Version
 	if cond := conditions.Find(c, v1alpha1.ConditionReady); cond != nil {
 		w.stamp += "/" + cond.LastTransitionTime.UTC().Format("150405")
 	}

@@ -99,11 +99,15 @@ func TestCredentialFollowsTheValues(t *testing.T) {
 				s.Annotations = map[string]string{"rotated": "no"}
 				s.Data["unused"] = []byte("changed")
 			})
-			if got := c.resolve(channel); got != before {
-				t.Errorf("a label or another key made another connection: %q is now %q", before.Credential, got.Credential)
+			touched := c.resolve(channel)
+			if touched.Credential != before.Credential || touched.Poster != before.Poster {
+				t.Errorf("a label or another key made another connection: %q is now %q", before.Credential, touched.Credential)
+			}
+			if touched.Version == before.Version {
+				t.Error("the version is the same, though somebody has touched the Secret")
 			}
 			c.change(name, func(s *corev1.Secret) { s.Data[key] = []byte(value) })
-			if got := c.resolve(channel); got == before || got.Credential == before.Credential {
+			if got := c.resolve(channel); got.Poster == before.Poster || got.Credential == before.Credential {
 				t.Errorf("another value under the key %q is taken for the same credential", key)
 			}
 		})
