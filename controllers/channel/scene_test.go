@@ -162,7 +162,7 @@ func (g *scene) restart() {
 		g.t.Fatal(err)
 	}
 	limiter := pacing.NewLimiter(time.Now(), pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}})
-	people := directory.New(directory.Options{Limiter: limiter, MissEvery: time.Millisecond})
+	people := directory.New(directory.Options{Limiter: limiter})
 	go func() { _ = people.Start(g.t.Context()) }()
 	wake := &wakeup.Source{}
 	g.r = &Reconciler{
