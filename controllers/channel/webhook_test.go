@@ -78,7 +78,9 @@ func TestWebhookIsKnownByItsURL(t *testing.T) {
 
 	g.sent(revoked)
 	g.wants(v1alpha1.ReasonWebhookRevoked, "the next message has told")
-	g.changeSecret("hook", func(s *corev1.Secret) { s.Data["url"] = []byte("https://hooks.slack.com/services/T0/B0/plantedsecret2") })
+	g.changeSecret("hook", func(s *corev1.Secret) {
+		s.Data["url"] = []byte("https://hooks.slack.com/services/T0/B0/plantedsecret2")
+	})
 	g.wants(v1alpha1.ReasonWebhookNotVerified, "another webhook")
 }
 
