@@ -48,6 +48,24 @@ func TestTwoClustersOneManifest(t *testing.T) {
 	}
 }
 
+// A name that is taken is asked for at each check, and the status stays as it is.
+func TestNameTakenDoesNotChurn(t *testing.T) {
+	s := newWorkspace(t)
+	s.set("channels", slacksim.Channel{ID: "C0UNSEEN0", Name: "unseen", Private: true})
+	g := newScene(t, s, slackChannel("c", "unseen", managing(v1alpha1.Manage{})))
+	before := g.becomes("c", v1alpha1.ReasonNameTaken)
+	calls := s.calls("conversations.create")
+	for end := time.Now().Add(patience); s.calls("conversations.create") < calls+2; {
+		g.reconcile("c")
+		if time.Now().After(end) {
+			t.Fatal("whether the name is free now is not looked at again")
+		}
+	}
+	if after := g.stored("c"); after.ResourceVersion != before.ResourceVersion {
+		t.Errorf("the status was written again, as %+v", after.Status.Conditions)
+	}
+}
+
 // However a creation ends, the channel is this SlackChannel's: when the answer is
 // lost, and when the process does not live to see it.
 func TestCreationIsRecognised(t *testing.T) {
