@@ -186,7 +186,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 	ctrlmetrics.Registry.MustRegister(&metrics.Gauges{
 		Directory: people.Stats, Queues: lanes.Stats, Waiting: notificationController.Waiting, Now: wall.Now,
 	})
-	go lead(ctx, mgr, notificationController, wall)
+	go lead(ctx, mgr, notificationController, wall, o.watchNamespaces)
 	for _, runnable := range []manager.Runnable{people, &notification.Waker{Reconciler: notificationController, Clock: wall}} {
 		if err := mgr.Add(runnable); err != nil {
 			return err
@@ -197,7 +197,11 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 
 // lead tells the controller when this process begins to lead, and at which
 // resourceVersion; until it knows, all that it sees counts as older.
-func lead(ctx context.Context, mgr ctrl.Manager, r *notification.Reconciler, c clock.Clock) {
+//
+// The resourceVersion of a list is the revision of etcd at which it was read, and
+// not the version of an object in it: a list of one namespace, which is all that
+// an operator with RoleBindings may read, tells it for all.
+func lead(ctx context.Context, mgr ctrl.Manager, r *notification.Reconciler, c clock.Clock, watched []string) {
 	select {
 	case <-ctx.Done():
 		return
@@ -206,7 +210,11 @@ func lead(ctx context.Context, mgr ctrl.Manager, r *notification.Reconciler, c c
 	at := c.Now()
 	for ctx.Err() == nil {
 		list := &v1alpha1.SlackNotificationList{}
-		err := mgr.GetAPIReader().List(ctx, list, client.Limit(1))
+		options := []client.ListOption{client.Limit(1)}
+		if len(watched) > 0 {
+			options = append(options, client.InNamespace(watched[0]))
+		}
+		err := mgr.GetAPIReader().List(ctx, list, options...)
 		if err == nil {
 			r.Lead(at, list.ResourceVersion)
 			return

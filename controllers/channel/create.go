@@ -98,7 +98,10 @@ func (r *Reconciler) create(ctx context.Context, k *check, archived *slack.Conve
 		return o
 	}
 	if o := r.slot(k, slack.MethodConversationsCreate); o != nil {
-		return &outcome{after: o.after} // the announcement stays
+		if announcedCreation(k.c).name != "" {
+			o.summary = nil // the announcement stays
+		}
+		return o
 	}
 	attempt := creation{name: own.name, from: r.Clock.Now()}
 	made, err := k.conn.API.CreateConversation(ctx, own.name, k.c.Spec.Manage.Private)
@@ -113,7 +116,11 @@ func (r *Reconciler) create(ctx context.Context, k *check, archived *slack.Conve
 		return k.requeueNow("created")
 	case e.Class == slack.ClassNameTaken:
 		own.taken, own.since = true, r.Clock.Now()
-		return progressing(fmt.Sprintf("channel #%s: its name is taken, by whom is being looked up", own.name), requeueSoon)
+		const taken = "its name is taken, by whom is being looked up"
+		if announcedCreation(k.c).name == "" {
+			return k.requeueNow(taken)
+		}
+		return progressing(fmt.Sprintf("channel #%s: %s", own.name, taken), requeueSoon) // the announcement must go
 	case e.Class.Transient() && e.Class != slack.ClassRateLimited:
 		// It may have been created all the same: it is looked for first.
 		own.since, own.lost = r.Clock.Now(), attempt

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
@@ -61,12 +63,15 @@ const (
 	announcingAt = " is being created, as of "
 )
 
-// announceCreation writes into the status that a channel is about to be created,
-// once in a process: should this one not live to see the answer, the next one
-// knows of the attempt. It returns nil when that stands in the status.
+// announceCreation writes into the status that a channel is about to be created:
+// should this process not live to see the answer, the next one knows of the
+// attempt. It returns nil when that stands in the status, and when the creation
+// was refused or got lost before: to say so at each attempt would be a write and
+// an Event each time, for a crash at the very moment.
 func (r *Reconciler) announceCreation(k *check) *outcome {
-	if !k.managed.lost.from.IsZero() {
-		return nil // the channel is known to be in doubt, and looked for first
+	ready := conditions.Find(k.c, v1alpha1.ConditionReady)
+	if !k.managed.lost.from.IsZero() || k.holds && ready != nil && ready.Status == metav1.ConditionFalse {
+		return nil
 	}
 	if a := announcedCreation(k.c); a.name == k.managed.name && a.from.Add(clockMargin).After(r.Clock.Now()) {
 		return nil

@@ -3,6 +3,7 @@ package channel
 import (
 	"context"
 	"errors"
+	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -35,19 +36,25 @@ func (r *Reconciler) observe(ctx context.Context, c *v1alpha1.SlackChannel) (ctr
 	identity := facts.Identity
 	if !known {
 		got, wait, e := r.authTest(ctx, c, conn)
-		switch {
-		case wait > 0:
+		if wait > 0 {
 			return ctrl.Result{RequeueAfter: wait}, nil
-		case e != nil && e.Class.Transient():
-			m := r.remember(c, func(m *memory) { m.failures++ })
-			return ctrl.Result{RequeueAfter: max(e.RetryAfter, pauseAfter(m.failures))}, nil
-		case e != nil:
-			return ctrl.Result{RequeueAfter: r.nextCheck()}, nil
+		}
+		if e != nil {
+			return ctrl.Result{RequeueAfter: r.askAgain(c, e)}, nil
 		}
 		identity = got
 		r.answered(c)
 	}
 	return r.observeChannel(ctx, c, conn, identity)
+}
+
+// askAgain returns when to ask again after an error of auth.test.
+func (r *Reconciler) askAgain(c *v1alpha1.SlackChannel, e *slack.Error) time.Duration {
+	if !e.Class.Transient() {
+		return r.nextCheck()
+	}
+	m := r.remember(c, func(m *memory) { m.failures++ })
+	return max(e.RetryAfter, pauseAfter(m.failures))
 }
 
 // observeChannel finds the channel of a SlackChannel that is not reconciled here.

@@ -94,11 +94,16 @@ func unreachableSince(since time.Time) string {
 
 // missingScope says which scope to add, and what that takes.
 func (r *Reconciler) missingScope(k *check, e *slack.Error) string {
-	after := fmt.Sprintf("to the Slack app under OAuth & Permissions, reinstall the app in the workspace and, if it has another token then, put that into %s; %s", k.tokenPlace(), r.again())
-	if e.Needed == "" {
-		return fmt.Sprintf("%v: add the bot scope that this method needs %s", e, after)
+	return fmt.Sprintf("Slack answered missing_scope to %s: %s", e.Method, r.addScope(k, e))
+}
+
+func (r *Reconciler) addScope(k *check, e *slack.Error) string {
+	scope := "scope that this method needs"
+	if e.Needed != "" {
+		scope = scopes(e.Needed)
 	}
-	return fmt.Sprintf("Slack answered missing_scope to %s: add the bot %s %s", e.Method, scopes(e.Needed), after)
+	return fmt.Sprintf("add the bot %s to the Slack app under OAuth & Permissions, reinstall the app in the workspace and, if it has another token then, put that into %s; %s",
+		scope, k.tokenPlace(), r.again())
 }
 
 // scopesNamed in a message, one by one.
@@ -111,7 +116,7 @@ func scopes(list string) string {
 		return "scope " + strings.Join(names, "")
 	}
 	names = names[:min(len(names), scopesNamed)]
-	return fmt.Sprintf("scopes %s and %s (%d scopes)", strings.Join(names[:len(names)-1], ", "), names[len(names)-1], len(names))
+	return fmt.Sprintf("scopes %s and %s", strings.Join(names[:len(names)-1], ", "), names[len(names)-1])
 }
 
 // lookupOutcome turns what the directory has answered into an outcome.

@@ -45,19 +45,23 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, sha
 		return err
 	}
 	r.shard = shard
-	// A label may hand the SlackChannel over to another operator.
-	changed := predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}, requestChanged())
 	secrets := &metav1.PartialObjectMetadata{}
 	secrets.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("slackchannel").
-		For(&v1alpha1.SlackChannel{}, builder.WithPredicates(changed)).
+		For(&v1alpha1.SlackChannel{}, builder.WithPredicates(channelChanged())).
 		WatchesMetadata(secrets, handler.EnqueueRequestsFromMapFunc(r.channelsOfSecret),
 			builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
 		Watches(&v1alpha1.SlackChannel{}, handler.EnqueueRequestsFromMapFunc(r.claimantsOf), builder.WithPredicates(claimChanged())).
 		WatchesRawSource(r.Wake).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, RateLimiter: wakeup.RateLimiter()}).
 		Complete(r)
+}
+
+// channelChanged lets through what a SlackChannel is looked at for: its spec, a
+// request, and a label, which may hand it over to another operator.
+func channelChanged() predicate.Predicate {
+	return predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}, requestChanged())
 }
 
 func claimsOf(o client.Object) []string {

@@ -286,7 +286,7 @@ func (r *Reconciler) joinRefused(k *check, name string, e *slack.Error) *outcome
 	switch {
 	case e.Class == slack.ClassMissingScope:
 		return stalled(v1alpha1.ReasonMissingScope, fmt.Sprintf(
-			"the bot is not a member of channel %q and may not join it: have a member %s, or %s", name, invite, r.missingScope(k, e)))
+			"the bot is not a member of channel %q and may not join it (Slack answered missing_scope to %s): have a member %s, or %s", name, e.Method, invite, r.addScope(k, e)))
 	case !e.Class.Transient() && e.Class != slack.ClassInvalidCredentials && e.Class != slack.ClassChannelArchived:
 		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf(
 			"the bot is not a member of channel %q and could not join it: %v; have a member %s; %s", name, e, invite, r.again()))

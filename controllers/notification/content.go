@@ -117,7 +117,7 @@ func (r *Reconciler) mention(ctx context.Context, p *pass, name string) (string,
 			return "<!subteam^" + group.ID + ">", nil
 		case errors.As(groupErr, &wait), isCall(groupErr) && slack.ClassOf(groupErr).Transient():
 			return "", groupErr
-		case isCall(groupErr) && !isCall(err) && isRefusal(err):
+		case errors.As(groupErr, new(*directory.ScopeError)) && isRefusal(err):
 			// It is no user; whether it is a group can't be told.
 			return "", groupErr
 		}

@@ -40,6 +40,10 @@ type Connection struct {
 	// itself, means nothing to another process, and stays as it is when
 	// anything else about a Secret changes.
 	Credential string
+	// Version names the present versions of the spec and of the Secrets. It
+	// changes with anything about them, so that what has failed is tried again
+	// when somebody has touched the Secret.
+	Version string
 	// Changed is when the data of the Secrets was last written, in whole
 	// seconds; zero when they do not tell.
 	Changed time.Time
@@ -79,9 +83,7 @@ type Resolver struct {
 }
 
 type cached struct {
-	// stamp of the versions that the connection was last found to hold for.
-	stamp string
-	conn  *Connection
+	conn *Connection
 	// client is the key of the HTTP client in use.
 	client string
 }
@@ -89,39 +91,40 @@ type cached struct {
 // Resolve returns the connection of a SlackChannel, or a *Problem that a
 // person must mend, or another error when the API server does not answer.
 func (r *Resolver) Resolve(ctx context.Context, c *v1alpha1.SlackChannel) (*Connection, error) {
-	stamp, err := r.stamp(ctx, c)
+	version, err := r.version(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	r.mu.Lock()
 	have, ok := r.connections[c.UID]
 	r.mu.Unlock()
-	if ok && have.stamp == stamp {
+	if ok && have.conn.Version == version {
 		return have.conn, nil
 	}
 	p, err := r.parts(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	return r.keep(c, stamp, p)
+	return r.keep(c, version, p)
 }
 
-// keep returns the connection that is made of the parts: the present one when
-// it is made of the same.
-func (r *Resolver) keep(c *v1alpha1.SlackChannel, stamp string, p *parts) (*Connection, error) {
+// keep returns the connection that is made of the parts: by the present clients
+// when it is made of the same.
+func (r *Resolver) keep(c *v1alpha1.SlackChannel, version string, p *parts) (*Connection, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	have, ok := r.connections[c.UID]
 	if ok && have.conn.Credential == p.credential && have.client == p.client {
-		have.stamp = stamp
-		r.connections[c.UID] = have
-		return have.conn, nil
+		conn := *have.conn
+		conn.Version, conn.Changed = version, p.changed
+		r.connections[c.UID] = cached{conn: &conn, client: have.client}
+		return &conn, nil
 	}
 	httpClient, err := r.clients.acquire(p.client, p.options)
 	if err != nil {
 		return nil, &Problem{v1alpha1.ReasonInvalidConnection, fmt.Sprintf("spec.connection can't be used: %v; %s", err, seenAtOnce)}
 	}
-	conn := &Connection{Credential: p.credential, Changed: p.changed}
+	conn := &Connection{Credential: p.credential, Version: version, Changed: p.changed}
 	if c.Spec.Webhook != nil {
 		conn.Poster = webhook.New(webhook.Options{URL: p.url, Client: httpClient, Observe: r.Observe})
 		conn.WebhookKey = p.url.Key()
@@ -140,7 +143,7 @@ func (r *Resolver) keep(c *v1alpha1.SlackChannel, stamp string, p *parts) (*Conn
 	if r.connections == nil {
 		r.connections = map[types.UID]cached{}
 	}
-	r.connections[c.UID] = cached{stamp: stamp, conn: conn, client: p.client}
+	r.connections[c.UID] = cached{conn: conn, client: p.client}
 	return conn, nil
 }
 
@@ -154,8 +157,8 @@ func (r *Resolver) Forget(uid types.UID) {
 	}
 }
 
-// stamp names the present versions of all that a connection is made of.
-func (r *Resolver) stamp(ctx context.Context, c *v1alpha1.SlackChannel) (string, error) {
+// version names the present versions of all that a connection is made of.
+func (r *Resolver) version(ctx context.Context, c *v1alpha1.SlackChannel) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s/%d", c.UID, c.Generation)
 	for _, u := range uses(c) {
@@ -284,7 +287,7 @@ func (r *Resolver) fingerprint(values ...string) string {
 	})
 	sum := hmac.New(sha256.New, r.salt)
 	for _, v := range values {
-		fmt.Fprintf(sum, "%d:%s", len(v), v)
+		_, _ = fmt.Fprintf(sum, "%d:%s", len(v), v) // a hash takes all
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:16])
 }

@@ -163,7 +163,7 @@ func dataChanged(s *corev1.Secret) time.Time {
 
 func ownsData(entry metav1.ManagedFieldsEntry) bool {
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(entry.FieldsV1.Raw, &fields); err != nil {
+	if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields); err != nil {
 		return true // then it may
 	}
 	for _, name := range []string{"f:data", "f:stringData"} {

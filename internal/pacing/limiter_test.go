@@ -72,7 +72,9 @@ func newCallers(t testing.TB, o LimiterOptions) *callers {
 	}
 }
 
-func (c *callers) come(at time.Time, h Holder) { heap.Push(&c.agenda, visit{at: at, holder: h, asked: at}) }
+func (c *callers) come(at time.Time, h Holder) {
+	heap.Push(&c.agenda, visit{at: at, holder: h, asked: at})
+}
 
 // run lets d pass; it returns earlier when nothing is left to do.
 func (c *callers) run(d time.Duration) {

@@ -188,7 +188,12 @@ func (env *Env) SpawnSlack(flags ...string) (string, *exec.Cmd, error) {
 
 // StartOperator runs an operator with its own ServiceAccount's rights.
 func (env *Env) StartOperator(ctx context.Context, name string, flags ...string) (*Operator, error) {
-	config, err := env.Cluster.UserConfig(operatorUser, "system:serviceaccounts", "system:serviceaccounts:"+OperatorNamespace)
+	return env.StartOperatorAs(ctx, operatorUser, name, flags...)
+}
+
+// StartOperatorAs runs an operator with the rights of another user.
+func (env *Env) StartOperatorAs(ctx context.Context, user, name string, flags ...string) (*Operator, error) {
+	config, err := env.Cluster.UserConfig(user, "system:serviceaccounts", "system:serviceaccounts:"+OperatorNamespace)
 	if err != nil {
 		return nil, err
 	}
