@@ -107,6 +107,8 @@ func (s *Server) serveSim(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, s.snapshot(r.URL.Query().Get("channel")).Deleted)
 	case "delete", "close":
 		s.actOn(w, r, strings.TrimPrefix(r.URL.Path, "/_sim/"))
+	case "age":
+		s.serveAge(w, r)
 	case "calls":
 		s.serveCalls(w)
 	case "events":
