@@ -27,11 +27,11 @@ func TestDeadlineAmidADoubt(t *testing.T) {
 		w.fault(slacksim.Fault{Method: "chat.postMessage", Team: w.team, Kind: "close_after"})
 		n := w.notify("n", "c", deadline(2)) // before the outcome can be read
 		w.becomes(n, delivered())
-		w.Expect(w.alerts()).To(gomega.HaveLen(1))
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.HaveLen(1))
 		w.Expect(n.Status.Deliveries[0].Timestamp).To(gomega.Equal(w.alerts()[0].TS))
 		w.update(n, func() { n.Spec.ActiveDeadlineSeconds = ptr(int64(600)) })
 		w.becomes(n, delivered())
-		w.Expect(w.alerts()).To(gomega.HaveLen(1), "more time sends nothing twice")
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.HaveLen(1), "more time sends nothing twice")
 	})
 	t.Run("it is not there", func(t *testing.T) {
 		w := newWorld(t)
@@ -40,10 +40,10 @@ func TestDeadlineAmidADoubt(t *testing.T) {
 		n := w.notify("n", "c", deadline(2))
 		w.becomes(n, stalled("Failed", v1alpha1.ReasonDeadlineExceeded))
 		w.mend()
-		w.Expect(w.alerts()).To(gomega.BeEmpty())
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.BeEmpty())
 		w.update(n, func() { n.Spec.ActiveDeadlineSeconds = ptr(int64(600)) })
 		w.becomes(n, delivered())
-		w.Expect(w.alerts()).To(gomega.HaveLen(1), "with more time it is sent, once")
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.HaveLen(1), "with more time it is sent, once")
 	})
 	t.Run("it can't be seen for a while", func(t *testing.T) {
 		w := newWorld(t)
@@ -61,7 +61,7 @@ func TestDeadlineAmidADoubt(t *testing.T) {
 		w.becomes(n, delivered())
 		w.Expect(w.callsSince(since, "chat.postMessage")).To(gomega.BeEmpty())
 		w.vanish(n)
-		w.Expect(w.alerts()).To(gomega.BeEmpty(), "what was found is deleted with its object")
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.BeEmpty(), "what was found is deleted with its object")
 	})
 	t.Run("it can never be seen", func(t *testing.T) {
 		w := newWorld(t)
@@ -73,7 +73,7 @@ func TestDeadlineAmidADoubt(t *testing.T) {
 		w.past(n)
 		w.update(n, func() { n.Spec.ActiveDeadlineSeconds = ptr(int64(600)) })
 		w.becomes(n, stalled("Failed", v1alpha1.ReasonOutcomeUnknown))
-		w.Expect(w.alerts()).To(gomega.HaveLen(1))
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.HaveLen(1))
 	})
 }
 
@@ -84,7 +84,7 @@ func TestFarDeadline(t *testing.T) {
 	w.ready(w.webAPI("c", "#alerts"))
 	n := w.notify("n", "c", deadline(math.MaxInt64/int64(time.Second)))
 	w.becomes(n, delivered())
-	w.Expect(w.alerts()).To(gomega.HaveLen(1))
+	w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.HaveLen(1))
 }
 
 // The deadline is for the delivery. A later edit is made after it, unless the

@@ -50,7 +50,7 @@ func TestMadeAgain(t *testing.T) {
 		w.update(n, func() { n.Spec.DeletionPolicy = v1alpha1.DeletionDelete })
 		w.Eventually(func() []string { w.see(n); return n.Finalizers }).ShouldNot(gomega.BeEmpty())
 		w.vanish(n)
-		w.Expect(w.alerts()).To(gomega.BeEmpty())
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.BeEmpty())
 	})
 	t.Run("with another content", func(t *testing.T) {
 		w := newWorld(t)
@@ -73,7 +73,7 @@ func TestMadeAgain(t *testing.T) {
 		w.becomes(n, delivered())
 		n = w.again(n, func(n *v1alpha1.SlackNotification) { n.Name = "other" })
 		w.becomes(n, delivered())
-		w.Expect(w.alerts()).To(gomega.HaveLen(1))
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.HaveLen(1))
 	})
 	t.Run("while the operator was away", func(t *testing.T) {
 		w := newWorld(t)
@@ -86,7 +86,7 @@ func TestMadeAgain(t *testing.T) {
 		o = w.operator("key-" + w.ns)
 		defer o.Stop()
 		w.becomes(n, delivered())
-		w.Expect(w.alerts()).To(gomega.HaveLen(1))
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.HaveLen(1))
 	})
 	t.Run("amid a doubt", func(t *testing.T) {
 		w := newWorld(t)
@@ -96,7 +96,7 @@ func TestMadeAgain(t *testing.T) {
 		w.Eventually(w.alerts).Should(gomega.HaveLen(1))
 		n = w.again(n)
 		w.becomes(n, delivered())
-		w.Expect(w.alerts()).To(gomega.HaveLen(1))
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.HaveLen(1))
 	})
 	t.Run("with another key", func(t *testing.T) {
 		w := newWorld(t)
@@ -105,7 +105,7 @@ func TestMadeAgain(t *testing.T) {
 		w.becomes(n, delivered())
 		n = w.again(n, keyed("deploy-43"))
 		w.becomes(n, delivered())
-		w.Expect(w.alerts()).To(gomega.HaveLen(2))
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.HaveLen(2))
 	})
 	t.Run("with a thread below it", func(t *testing.T) {
 		w := newWorld(t)
@@ -116,7 +116,7 @@ func TestMadeAgain(t *testing.T) {
 		w.becomes(reply, delivered())
 		reply = w.again(reply)
 		w.becomes(reply, delivered())
-		w.Expect(w.alerts()).To(gomega.HaveLen(2))
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.HaveLen(2))
 	})
 }
 
@@ -179,7 +179,7 @@ func TestKeyOfAnotherBot(t *testing.T) {
 	w.ready(c)
 	n = w.again(n, func(n *v1alpha1.SlackNotification) { n.Spec.ChannelRef.Name = "other" })
 	w.becomes(n, delivered())
-	w.Expect(w.alerts()).To(gomega.HaveLen(2))
+	w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.HaveLen(2))
 }
 
 // A webhook can't be asked what it has taken, and the status says that the key

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/test/harness"
 )
 
 // A delivery says through which SlackChannel it went.
@@ -50,11 +51,17 @@ func TestClaimedMessageIsLeftAlone(t *testing.T) {
 	}{{"of this process", false}, {"of a process before it", true}} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
-			o := w.operator("claim-" + w.ns)
+			guest := w.guest()
+			start := func(name string) *harness.Operator {
+				o, err := env.StartOperator(w.ctx, name+w.ns, "--watch-label-selector=shard=own", "--watch-namespaces="+w.ns+","+guest)
+				w.Expect(err).NotTo(gomega.HaveOccurred())
+				return o
+			}
+			o := start("claim-")
 			w.ready(w.webAPI("c", "#alerts", shared, func(c *v1alpha1.SlackChannel) { own(c) }))
 			victim := w.notify("victim", "c", owned)
 			w.becomes(victim, delivered())
-			evil := w.notify("evil", "c", w.from(w.guest()), owned, deletes, func(n *v1alpha1.SlackNotification) { n.Spec.Suspend = true })
+			evil := w.notify("evil", "c", w.from(guest), owned, deletes, func(n *v1alpha1.SlackNotification) { n.Spec.Suspend = true })
 			w.becomes(evil, held("Suspended", v1alpha1.ReasonSuspended))
 			if c.restart {
 				o.Stop()
@@ -62,7 +69,7 @@ func TestClaimedMessageIsLeftAlone(t *testing.T) {
 			w.claim(evil, victim)
 			w.update(evil, func() { evil.Spec.Suspend, evil.Spec.Text = false, "all is well" })
 			if c.restart {
-				o = w.operator("claim-" + w.ns + "-2")
+				o = start("claim-again-")
 			}
 			defer func() { o.Stop() }()
 			w.settles(evil)
@@ -189,6 +196,6 @@ func TestSlackChannelMadeAgain(t *testing.T) {
 	since := time.Now()
 	w.vanish(n)
 	w.Expect(w.callsSince(since, "chat.delete")).To(gomega.BeEmpty())
-	w.Expect(w.alerts()).To(gomega.HaveLen(2))
+	w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.HaveLen(2))
 	w.Eventually(func() []string { return w.warningsIn(w.ns, "n") }).Should(gomega.ContainElement(v1alpha1.ReasonMessageNotDeleted))
 }

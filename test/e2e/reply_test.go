@@ -58,7 +58,7 @@ func TestReplyWithoutItsParent(t *testing.T) {
 				w.Expect(is.ConversationID).To(gomega.Equal(was.ConversationID))
 				w.Expect(is.Timestamp).To(gomega.Equal(was.Timestamp))
 				w.Expect(is.ThreadTimestamp).To(gomega.Equal(was.ThreadTimestamp))
-				w.Expect(w.alerts()).To(gomega.BeEmpty())
+				w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.BeEmpty())
 			})
 		}
 	})

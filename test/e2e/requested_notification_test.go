@@ -34,7 +34,7 @@ func TestRequestedNotification(t *testing.T) {
 		w.request(n, "twice")
 		w.becomes(n, delivered())
 		w.handled(n, "twice")
-		w.Expect(w.alerts()).To(gomega.HaveLen(1))
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.HaveLen(1))
 	})
 	t.Run("one of several recipients", func(t *testing.T) {
 		w := newWorld(t)
@@ -46,7 +46,7 @@ func TestRequestedNotification(t *testing.T) {
 		w.request(n, "once")
 		w.handled(n, "once")
 		w.Eventually(func() int { return len(w.callsSince(since, "chat.postMessage")) }).Should(gomega.Equal(1), "for the one that failed")
-		w.Expect(w.alerts()).To(gomega.HaveLen(1))
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.HaveLen(1))
 	})
 	t.Run("one that is delivered", func(t *testing.T) {
 		w := newWorld(t)
@@ -58,7 +58,7 @@ func TestRequestedNotification(t *testing.T) {
 		w.handled(n, "once")
 		w.Expect(w.see(n)).To(gomega.Equal(delivered()))
 		w.Expect(w.callsSince(since, "chat.postMessage", "chat.update")).To(gomega.BeEmpty())
-		w.Expect(w.alerts()).To(gomega.HaveLen(1))
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.HaveLen(1))
 	})
 	t.Run("one whose outcome is unknown", func(t *testing.T) {
 		w := newWorld(t)
@@ -69,7 +69,7 @@ func TestRequestedNotification(t *testing.T) {
 		w.request(n, "once")
 		w.handled(n, "once")
 		w.Expect(w.see(n)).To(gomega.Equal(stalled("Failed", v1alpha1.ReasonOutcomeUnknown)))
-		w.Expect(w.alerts()).To(gomega.HaveLen(1), "to look is not to send")
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.HaveLen(1), "to look is not to send")
 	})
 	t.Run("one that waits for its SlackChannel", func(t *testing.T) {
 		w := newWorld(t)
@@ -85,7 +85,7 @@ func TestRequestedNotification(t *testing.T) {
 		w.becomes(n, held("Suspended", v1alpha1.ReasonSuspended))
 		w.request(n, "once")
 		w.handled(n, "once")
-		w.Expect(w.alerts()).To(gomega.BeEmpty())
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.BeEmpty())
 	})
 	t.Run("one that waits for its back-off", func(t *testing.T) {
 		w := newWorld(t)
@@ -99,6 +99,6 @@ func TestRequestedNotification(t *testing.T) {
 		w.Eventually(func() int32 { w.see(n); return n.Status.Deliveries[0].Attempts }).Should(gomega.BeNumerically(">", was))
 		w.mend()
 		w.becomes(n, delivered())
-		w.Expect(w.alerts()).To(gomega.HaveLen(1))
+		w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.HaveLen(1))
 	})
 }
