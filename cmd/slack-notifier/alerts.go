@@ -6,7 +6,6 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/slack-notifier/slack-notifier/controllers/alert"
@@ -34,7 +33,7 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*i
 	if err := alert.Index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
-	wall := clock.RealClock{}
+	wall := wallClock()
 	store := &incident.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: wall}
 	r := &alert.Reconciler{
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Wake: &wakeup.Source{}, Clock: wall,

@@ -148,7 +148,7 @@ func onlyVersion(o any) (any, error) {
 
 // wire connects the parts.
 func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
-	wall := clock.RealClock{}
+	wall := wallClock()
 	meter := metrics.New(ctrlmetrics.Registry)
 	channels, notifications := &wakeup.Source{}, &wakeup.Source{}
 	connections := &connection.Resolver{

@@ -111,6 +111,8 @@ func (s *Server) serveSim(w http.ResponseWriter, r *http.Request) {
 		s.move(w, r, strings.TrimPrefix(r.URL.Path, "/_sim/"))
 	case "network":
 		s.serveNetwork(w, r)
+	case "age":
+		s.serveAge(w, r)
 	case "calls":
 		s.serveCalls(w)
 	case "events":

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,6 +37,12 @@ type scene struct {
 	// webhook scenes send by webhooks.
 	webhook bool
 	policy  v1alpha1.UnknownOutcomePolicy
+	// scopes of the tokens; all when empty.
+	scopes []string
+	// shape changes a notification before it is created.
+	shape func(i int, n *v1alpha1.SlackNotification)
+	// program is another build of the operator.
+	program *harness.Program
 
 	begin time.Time
 	kills int
@@ -59,7 +66,7 @@ func stage(t *testing.T, name, title string, teams int, changes ...func(*scene))
 		bot := "U" + id + "BOT"
 		s.sim("users?team="+team, slacksim.User{ID: bot, Name: "slack-notifier", Bot: true})
 		token := "xoxb-" + id + "-plantedsecret"
-		s.sim("tokens?team="+team, slacksim.Token{Token: token, Team: team, BotUser: bot, Scopes: slacksim.AllScopes})
+		s.grant(team, token, "")
 		s.secret("token-"+strings.ToLower(id), "token", token)
 		for j := range 2 {
 			channel := fmt.Sprintf("C%sX%d", id, j)
@@ -134,9 +141,16 @@ func (s *scene) mend() {
 // operator starts one for the scene alone.
 func (s *scene) operator(flags ...string) *harness.Operator {
 	s.t.Helper()
-	o, err := env.StartOperator(s.t.Context(), s.name, append([]string{
+	flags = append([]string{
 		"--watch-label-selector=" + shardLabel + "=" + s.name, "--watch-namespaces=" + s.name, "--zap-log-level=info",
-	}, flags...)...)
+	}, flags...)
+	start := env.StartOperator
+	if s.program != nil {
+		start = func(ctx context.Context, name string, flags ...string) (*harness.Operator, error) {
+			return env.StartProgram(ctx, *s.program, name, flags...)
+		}
+	}
+	o, err := start(s.t.Context(), s.name, flags...)
 	s.must(err)
 	return o
 }
@@ -184,11 +198,14 @@ func (s *scene) send(n int) {
 
 // create retries while the API server is away.
 func (s *scene) create(ctx context.Context, i int) error {
-	n := &v1alpha1.SlackNotification{ObjectMeta: s.meta(fmt.Sprintf("n%05d", i)), Spec: v1alpha1.SlackNotificationSpec{
+	n := &v1alpha1.SlackNotification{ObjectMeta: s.meta(nth(i)), Spec: v1alpha1.SlackNotificationSpec{
 		ChannelRef:       v1alpha1.ChannelReference{Name: s.places[i%len(s.places)]},
 		Content:          v1alpha1.Content{Text: s.text(i)},
 		OnUnknownOutcome: s.policy,
 	}}
+	if s.shape != nil {
+		s.shape(i, n)
+	}
 	return insist(ctx, func() error { return client.IgnoreAlreadyExists(env.Client.Create(ctx, n.DeepCopy())) })
 }
 
@@ -208,10 +225,14 @@ func insist(ctx context.Context, do func() error) error {
 	}
 }
 
+// nth is the name of a notification.
+func nth(i int) string { return fmt.Sprintf("n%05d", i) }
+
+// text of a notification, which ends with its only full stop.
 func (s *scene) text(i int) string { return fmt.Sprintf("%s message %05d.", s.name, i) }
 
-// received counts the messages of the scene by text.
-func (s *scene) received() map[string]int {
+// received counts the messages of the scene by text, in one channel or in all.
+func (s *scene) received(channels ...string) map[string]int {
 	s.t.Helper()
 	data, err := harness.Fetch(env.Slack + "/_sim/messages")
 	s.must(err)
@@ -219,8 +240,9 @@ func (s *scene) received() map[string]int {
 	s.must(json.Unmarshal(data, &list))
 	out := map[string]int{}
 	for _, m := range list {
-		if strings.HasPrefix(m.Text, s.name+" message ") {
-			out[m.Text]++
+		if strings.HasPrefix(m.Text, s.name+" message ") && (len(channels) == 0 || slices.Contains(channels, m.Channel)) {
+			text, _, _ := strings.Cut(m.Text, ".")
+			out[text+"."]++
 		}
 	}
 	return out

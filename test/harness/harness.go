@@ -123,14 +123,17 @@ func (o *Operator) Autopsy(code int) error {
 	return nil
 }
 
-// build builds commands of this module, with the race detector if the tests
-// have it.
-func (env *Env) build(names ...string) error {
-	args := []string{"build"}
+// build builds commands of this module.
+func (env *Env) build(names ...string) error { return compile(env.Dir+"/", nil, names...) }
+
+// compile builds commands into a file or directory, with the race detector if
+// the tests have it.
+func compile(into string, flags []string, names ...string) error {
+	args := append([]string{"build"}, flags...)
 	if raceEnabled {
 		args = append(args, "-race")
 	}
-	args = append(args, "-o", env.Dir+"/")
+	args = append(args, "-o", into)
 	for _, name := range names {
 		args = append(args, "github.com/slack-notifier/slack-notifier/cmd/"+name)
 	}
@@ -188,11 +191,24 @@ func (env *Env) SpawnSlack(flags ...string) (string, *exec.Cmd, error) {
 
 // StartOperator runs an operator with its own ServiceAccount's rights.
 func (env *Env) StartOperator(ctx context.Context, name string, flags ...string) (*Operator, error) {
-	return env.StartOperatorAs(ctx, operatorUser, name, flags...)
+	return env.StartProgram(ctx, Program{Path: env.operatorPath()}, name, flags...)
 }
 
 // StartOperatorAs runs an operator with the rights of another user.
 func (env *Env) StartOperatorAs(ctx context.Context, user, name string, flags ...string) (*Operator, error) {
+	return env.StartProgram(ctx, Program{Path: env.operatorPath(), User: user}, name, flags...)
+}
+
+// operatorPath is the build of the operator as users have it.
+func (env *Env) operatorPath() string { return filepath.Join(env.Dir, "slack-notifier") }
+
+// StartProgram runs another build of the operator, or one with other rights, in
+// the same way.
+func (env *Env) StartProgram(ctx context.Context, program Program, name string, flags ...string) (*Operator, error) {
+	user := program.User
+	if user == "" {
+		user = operatorUser
+	}
 	config, err := env.Cluster.UserConfig(user, "system:serviceaccounts", "system:serviceaccounts:"+OperatorNamespace)
 	if err != nil {
 		return nil, err
@@ -212,12 +228,13 @@ func (env *Env) StartOperatorAs(ctx context.Context, user, name string, flags ..
 	if err != nil {
 		return nil, err
 	}
-	o.Cmd = exec.Command(filepath.Join(env.Dir, "slack-notifier"), append([]string{ //nolint:gosec // our own command
+	o.Cmd = exec.Command(program.Path, append([]string{ //nolint:gosec // our own command
 		"--kubeconfig=" + kubeconfig, "--slack-api-url=" + env.Slack + "/api", // the slash at its end is missing on purpose
 		"--allowed-hosts=" + strings.TrimPrefix(env.Slack, "http://"), "--zap-log-level=debug",
 		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[0]), "--metrics-secure=false",
 		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", ports[1]),
 	}, flags...)...)
+	o.Cmd.Env = append(os.Environ(), program.Environ...)
 	o.Cmd.Stdout, o.Cmd.Stderr = log, log
 	if err := devcluster.Spawn(o.Cmd); err != nil {
 		return nil, err

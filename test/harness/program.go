@@ -1,0 +1,38 @@
+package harness
+
+import (
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Program is a build of the operator.
+type Program struct {
+	// Path of its file.
+	Path string
+	// Environ are variables beside those of the tests, as in "NAME=value".
+	Environ []string
+	// User whose rights it has; the operator's own ServiceAccount when empty.
+	User string
+}
+
+// wrongClocks are built once for all who ask.
+var wrongClocks struct {
+	mu   sync.Mutex
+	path string
+}
+
+// WrongClock builds an operator whose clock is ahead of all others by offset,
+// or behind them where it is negative (cmd/slack-notifier/clock_offset.go).
+func (env *Env) WrongClock(offset time.Duration) (Program, error) {
+	wrongClocks.mu.Lock()
+	defer wrongClocks.mu.Unlock()
+	if wrongClocks.path == "" {
+		path := filepath.Join(env.Dir, "slack-notifier-clockoffset")
+		if err := compile(path, []string{"-tags=clockoffset"}, "slack-notifier"); err != nil {
+			return Program{}, err
+		}
+		wrongClocks.path = path
+	}
+	return Program{Path: wrongClocks.path, Environ: []string{"SLACK_NOTIFIER_CLOCK_OFFSET=" + offset.String()}}, nil
+}
