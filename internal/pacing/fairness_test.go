@@ -185,6 +185,9 @@ func TestUnusedTurnsAreForgotten(t *testing.T) {
 		t.Fatal("two have the same turn")
 	}
 	l.ForgetUnused(now, "o")
+	if l.Begin(now, "unused") {
+		t.Error("a turn that was given back is used")
+	}
 	if due := l.Due(now); len(due) != 1 || due[0].Ticket.ID != "next" {
 		t.Errorf("granted %+v, want the next one of the lane that was not used", due)
 	}
