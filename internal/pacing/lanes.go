@@ -160,9 +160,9 @@ func (l *Lanes) Ask(now time.Time, key Lane, t Ticket) Turn {
 			l.grant(now, w)
 		}
 	}
-	defer l.signal()
 	l.plan(w)
 	if it.state == queued {
+		l.signal()
 		return l.estimate(now, it)
 	}
 	l.turn(it, taken)

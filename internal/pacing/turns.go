@@ -107,14 +107,14 @@ func (l *Lanes) ForgetUnused(now time.Time, owner string) {
 func (l *Lanes) forget(now time.Time, owner string, drop func(*item) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	any := false
+	dropped := false
 	for _, it := range l.owners[owner] {
 		if drop(it) {
 			l.drop(now, it, it.state == posting)
-			any = true
+			dropped = true
 		}
 	}
-	if any {
+	if dropped {
 		l.signal()
 	}
 }

@@ -10,12 +10,6 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/slacksim"
 )
 
-// request has an object looked at now.
-func (w *world) request(c *v1alpha1.SlackChannel, value string) {
-	w.t.Helper()
-	w.update(c, func() { c.Annotations = map[string]string{v1alpha1.AnnotationRequestedAt: value} })
-}
-
 func (w *world) handled(c *v1alpha1.SlackChannel) func() string {
 	return func() string { w.see(c); return c.Status.LastHandledRequest }
 }
