@@ -83,14 +83,13 @@ func (b Block) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]string{"type": b.Type})
 }
 
-// UnmarshalJSON keeps the block in Raw.
+// UnmarshalJSON keeps the block in Raw. What is no block at all is kept too, for
+// the API server to refuse by the schema.
 func (b *Block) UnmarshalJSON(data []byte) error {
 	var known struct {
 		Type string `json:"type"`
 	}
-	if err := json.Unmarshal(data, &known); err != nil {
-		return err
-	}
+	_ = json.Unmarshal(data, &known) //nolint:errcheck // the schema says what is wrong
 	b.Type, b.Raw = known.Type, slices.Clone(data)
 	return nil
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
+	"github.com/slack-notifier/slack-notifier/internal/ledger"
 	"github.com/slack-notifier/slack-notifier/internal/metrics"
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/readback"
@@ -125,7 +126,7 @@ func cacheOptions(o options, c checked) cache.Options {
 	options := cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
-			&v1alpha1.SlackNotification{}: {Label: c.shard, Transform: notification.Transform},
+			&v1alpha1.SlackNotification{}: {Label: c.shard, Transform: ledger.Transform},
 			secrets:                       {Transform: onlyVersion},
 		},
 	}

@@ -210,11 +210,11 @@ func (r *Reconciler) announce(ctx context.Context, p *pass, turn []*recipient) [
 	}
 	object := p.n.DeepCopy()
 	compose(object, p.deliveries(), nil, "", r.Clock.Now())
-	object.Status.LastHandledRequest = p.tracked.request
+	object.Status.LastHandledRequest = p.tracked.Request
 	err := r.Client.Status().Update(ctx, object)
 	if err == nil {
 		p.n.ResourceVersion, p.n.Status = object.ResourceVersion, object.Status
-		p.tracked.wrote(object)
+		p.tracked.Wrote(object)
 		return turn
 	}
 	// The object has changed, or can't be written now: nothing is sent.
@@ -301,7 +301,7 @@ func (r *Reconciler) posted(ctx context.Context, p *pass, rcpt *recipient, got s
 		Conversation: conversation, Timestamp: got.Timestamp, Thread: thread, Outside: outside,
 		Permalink: permalink(p.way, conversation, got.Timestamp, thread),
 	})
-	r.ledger.posted.add(p.n.UID, conversation, got.Timestamp)
+	r.ledger.Posted.Add(p.n.UID, conversation, got.Timestamp)
 	r.learn(p.way, rcpt, nil)
 	r.delivered(p, p.way, rcpt)
 	ctrl.LoggerFrom(ctx).Info("Delivered message", "recipient", rcpt.key, "conversation", conversation, "timestamp", got.Timestamp, "attempts", rcpt.Attempts)

@@ -71,7 +71,7 @@ func (r *Reconciler) mentions(ctx context.Context, p *pass, c *content, due []*r
 			c.note(err)
 		}
 	}
-	p.tracked.mentioning = time.Time{}
+	p.tracked.Mentioning = time.Time{}
 	return tokens, true
 }
 
@@ -142,10 +142,10 @@ func isCall(err error) bool {
 // awaitsMention notes the wait for a mention; false when it is not worth it.
 func (r *Reconciler) awaitsMention(p *pass, due []*recipient, err error) bool {
 	now := r.Clock.Now()
-	if p.tracked.mentioning.IsZero() {
-		p.tracked.mentioning = now
+	if p.tracked.Mentioning.IsZero() {
+		p.tracked.Mentioning = now
 	}
-	spent := now.Sub(p.tracked.mentioning)
+	spent := now.Sub(p.tracked.Mentioning)
 	var loading *directory.LoadingError
 	var wait *directory.WaitError
 	first := errors.As(err, &loading) && loading.Cause == nil && !loading.Again

@@ -9,13 +9,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
-	"github.com/slack-notifier/slack-notifier/internal/backoff"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/delivery"
 )
@@ -110,73 +109,6 @@ func (p *pass) openNote() delivery.Note {
 	return delivery.Note{}
 }
 
-// wayOf finds the way to Slack for a delivery's next step. What went through one
-// SlackChannel is read and deleted through that one alone.
-func (r *Reconciler) wayOf(ctx context.Context, p *pass, rcpt *recipient) (*way, bool) {
-	via, uid := p.viaOf(rcpt)
-	switch {
-	case p.want.Remove && !rcpt.MayBeOut():
-		rcpt.Next(p.want, delivery.Can{}, p.now)
-		return nil, false
-	case via == p.want.Via && p.way != nil && !p.want.Remove:
-		return p.way, true
-	}
-	got, why, err := r.reachVia(ctx, p, via, uid)
-	switch {
-	case err != nil:
-		p.apply(r, rcpt, delivery.Held{Note: delivery.Note{Reason: v1alpha1.ReasonSlackChannelNotReady, Message: "the SlackChannel can't be read: " + err.Error()}})
-		p.requeueBy(p.now.Add(backoff.Full(3, time.Second, time.Minute)))
-		return nil, false
-	case why != "" && p.want.Remove:
-		rcpt.Leave(why)
-		return nil, false
-	case why != "":
-		p.apply(r, rcpt, delivery.Unreadable{Why: "it can't be looked for: " + why})
-		return nil, false
-	case got.block != nil:
-		p.apply(r, rcpt, delivery.Held{Note: delivery.Note{Reason: got.block.Reason, Message: got.block.Message}})
-		p.requeueBy(p.now.Add(backoff.Full(3, time.Second, time.Minute)))
-		return nil, false
-	}
-	if p.want.Remove {
-		p.way = got.way
-	}
-	return got.way, true
-}
-
-// viaOf is the SlackChannel that a delivery's next step goes through.
-func (p *pass) viaOf(rcpt *recipient) (via string, uid types.UID) {
-	switch {
-	case rcpt.Phase == delivery.Verifying && rcpt.Doubt.Via != "":
-		return rcpt.Doubt.Via, rcpt.Doubt.ViaUID
-	case p.want.Remove && rcpt.Phase != delivery.Verifying && rcpt.Posted != nil && rcpt.Posted.Via != "":
-		return rcpt.Posted.Via, rcpt.Posted.ViaUID
-	}
-	return p.want.Via, ""
-}
-
-// reachVia finds the way through a SlackChannel that something went through; why
-// is not empty when there never will be one again.
-func (r *Reconciler) reachVia(ctx context.Context, p *pass, via string, uid types.UID) (got reached, why string, err error) {
-	got, ok := p.others[via]
-	if !ok {
-		namespace, name, _ := strings.Cut(via, "/")
-		got, err = r.reach(ctx, p, v1alpha1.ChannelReference{Namespace: namespace, Name: name})
-		if err != nil {
-			return got, "", err
-		}
-		p.others[via] = got
-	}
-	b := got.block
-	switch {
-	case b != nil && (b.Kind == conditions.KindStalled):
-		return got, b.Message, nil
-	case got.way != nil && uid != "" && got.way.channel.UID != uid:
-		return got, fmt.Sprintf("SlackChannel %s, which it went through, was deleted and made again since", via), nil
-	}
-	return got, "", nil
-}
-
 // removeFinalizer lets the object go; why, if not empty, says what stays in Slack.
 func (r *Reconciler) removeFinalizer(ctx context.Context, n *v1alpha1.SlackNotification, why string) (ctrl.Result, error) {
 	before := n.DeepCopy()
@@ -214,7 +146,7 @@ func (r *Reconciler) reportDeletion(ctx context.Context, p *pass) (ctrl.Result, 
 	}
 	before := p.n.DeepCopy()
 	conditions.Retrying(p.n, reason, text)
-	if equality.Semantic.DeepEqual(p.tracked.stored(before).Conditions, p.n.Status.Conditions) {
+	if equality.Semantic.DeepEqual(p.tracked.Stored(before).Conditions, p.n.Status.Conditions) {
 		return result, nil
 	}
 	err := r.Client.Status().Update(context.WithoutCancel(ctx), p.n)
@@ -225,6 +157,83 @@ func (r *Reconciler) reportDeletion(ctx context.Context, p *pass) (ctrl.Result, 
 	case err != nil:
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	p.tracked.wrote(p.n)
+	p.tracked.Wrote(p.n)
 	return result, nil
+}
+
+// expiry is when the object is to be deleted; false when it is to stay.
+func expiry(n *v1alpha1.SlackNotification) (time.Time, bool) {
+	if n.Spec.TTLSecondsAfterFinished == nil || n.Status.FinishedAt == nil || n.Status.ObservedGeneration != n.Generation {
+		return time.Time{}, false
+	}
+	return n.Status.FinishedAt.Add(time.Duration(*n.Spec.TTLSecondsAfterFinished) * time.Second), true
+}
+
+// expired reports whether the object is finished, delivered or not, and its time
+// to live is over.
+func expired(n *v1alpha1.SlackNotification, now time.Time) bool {
+	at, ok := expiry(n)
+	return ok && !now.Before(at)
+}
+
+// expire deletes the object when its time to live is over.
+func (r *Reconciler) expire(ctx context.Context, n *v1alpha1.SlackNotification) (ctrl.Result, error) {
+	r.forget(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(n)})
+	at, ok := expiry(n)
+	if !ok {
+		return ctrl.Result{}, nil
+	}
+	if left := at.Sub(r.Clock.Now()); left > 0 {
+		return ctrl.Result{RequeueAfter: left}, nil
+	}
+	if by := trackedBy(n); by != "" {
+		return r.keep(ctx, n, by)
+	}
+	// With the resourceVersion, an object that was changed meanwhile, and so
+	// has something new to deliver, stays.
+	err := r.Client.Delete(ctx, n, client.Preconditions{UID: &n.UID, ResourceVersion: &n.ResourceVersion})
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: time.Second}, nil
+	}
+	return ctrl.Result{}, client.IgnoreNotFound(err)
+}
+
+// gitOpsMarks are what GitOps tools mark the objects with that they apply, and
+// would make again.
+var gitOpsMarks = []struct {
+	tool, key  string
+	annotation bool
+}{
+	{"Flux", "kustomize.toolkit.fluxcd.io/name", false},
+	{"Flux", "helm.toolkit.fluxcd.io/name", false},
+	{"Argo CD", "argocd.argoproj.io/instance", false},
+	{"Argo CD", "argocd.argoproj.io/tracking-id", true},
+}
+
+// trackedBy names the tool that would make the object again; empty for none.
+func trackedBy(n *v1alpha1.SlackNotification) string {
+	for _, mark := range gitOpsMarks {
+		from := n.Labels
+		if mark.annotation {
+			from = n.Annotations
+		}
+		if from[mark.key] != "" {
+			return mark.tool + " (" + mark.key + ")"
+		}
+	}
+	return ""
+}
+
+// keep says why the object stays though its time to live is over.
+func (r *Reconciler) keep(ctx context.Context, n *v1alpha1.SlackNotification, by string) (ctrl.Result, error) {
+	if have := conditions.Find(n, v1alpha1.ConditionExpired); have != nil && have.ObservedGeneration == n.Generation {
+		return ctrl.Result{}, nil
+	}
+	conditions.Set(n, v1alpha1.ConditionExpired, metav1.ConditionFalse, v1alpha1.ReasonTrackedByGitOps,
+		"spec.ttlSecondsAfterFinished has passed, and the object stays because "+by+" tracks it and would make it again at once: remove it where it is kept, or remove spec.ttlSecondsAfterFinished")
+	err := r.Client.Status().Update(ctx, n)
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: time.Second}, nil
+	}
+	return ctrl.Result{}, client.IgnoreNotFound(err)
 }

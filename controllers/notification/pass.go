@@ -11,6 +11,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/delivery"
+	"github.com/slack-notifier/slack-notifier/internal/ledger"
 	"github.com/slack-notifier/slack-notifier/internal/message"
 	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 )
@@ -21,7 +22,7 @@ type pass struct {
 	// now is when the pass began.
 	now     time.Time
 	name    types.NamespacedName
-	tracked *tracked
+	tracked *ledger.Entry
 	// recipients in the order of the spec.
 	recipients []*recipient
 	want       delivery.Want
@@ -87,24 +88,24 @@ func (r *recipient) isPerson() bool { return r.User != "" || r.Email != "" }
 // begin brings together what the object says and what this process knows.
 func (r *Reconciler) begin(n *v1alpha1.SlackNotification, up parent, c *v1alpha1.SlackChannel) *pass {
 	p := &pass{n: n, now: r.Clock.Now(), name: client.ObjectKeyFromObject(n), parent: up, others: map[string]reached{}}
-	t, fresh := r.find(n)
+	t, fresh := r.ledger.Find(n, p.now)
 	p.tracked = t
 	stored := map[string]*v1alpha1.Delivery{}
 	for i := range n.Status.Deliveries {
 		stored[n.Status.Deliveries[i].Recipient] = &n.Status.Deliveries[i]
 	}
 	p.want = r.wanted(n, c, t, p.now)
-	p.want.Changed = !fresh && t.generation != n.Generation || fresh && n.Status.ObservedGeneration != n.Generation
-	t.generation = n.Generation
+	p.want.Changed = !fresh && t.Generation != n.Generation || fresh && n.Status.ObservedGeneration != n.Generation
+	t.Generation = n.Generation
 
 	keep := map[string]*delivery.Delivery{}
 	for _, one := range p.wantedRecipients(stored) {
 		key := keyOf(one)
-		d := t.deliveries[key]
+		d := t.Deliveries[key]
 		if d == nil || takenOver(d, stored[key], t, n) {
 			o := r.ownership(n, key, t)
 			if s := stored[key]; s != nil && s.DeliveredAt != nil {
-				o.Mine = r.ledger.posted.has(n.UID, s.ConversationID, s.Timestamp)
+				o.Mine = r.ledger.Posted.Has(n.UID, s.ConversationID, s.Timestamp)
 			}
 			restored := delivery.Restore(key, stored[key], p.want, o, p.now)
 			d = &restored
@@ -114,7 +115,7 @@ func (r *Reconciler) begin(n *v1alpha1.SlackNotification, up parent, c *v1alpha1
 	}
 	p.mendShared(t, stored)
 	r.Lanes.Keep(p.now, p.name.String(), p.tickets())
-	t.deliveries = keep
+	t.Deliveries = keep
 	for _, rcpt := range p.recipients {
 		rcpt.Want(p.want, p.now)
 	}
@@ -123,18 +124,18 @@ func (r *Reconciler) begin(n *v1alpha1.SlackNotification, up parent, c *v1alpha1
 }
 
 // wanted is what the spec asks for.
-func (r *Reconciler) wanted(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, t *tracked, now time.Time) delivery.Want {
-	since := r.ledger.leadership().at
+func (r *Reconciler) wanted(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, t *ledger.Entry, now time.Time) delivery.Want {
+	since := r.ledger.Leadership().At
 	if since.IsZero() {
 		since = now
 	}
-	if t.handedOver {
+	if t.HandedOver {
 		// Another shard may be posting it at this moment.
 		timeout := egress.DefaultTimeout
 		if spec := c.Spec.Connection; spec != nil && spec.Timeout != nil {
 			timeout = spec.Timeout.Duration
 		}
-		if at := t.firstSeen.Add(timeout); at.After(since) {
+		if at := t.FirstSeen.Add(timeout); at.After(since) {
 			since = at
 		}
 	}
@@ -149,10 +150,10 @@ func (r *Reconciler) wanted(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChan
 	return want
 }
 
-func (r *Reconciler) ownership(n *v1alpha1.SlackNotification, key string, t *tracked) delivery.Ownership {
+func (r *Reconciler) ownership(n *v1alpha1.SlackNotification, key string, t *ledger.Entry) delivery.Ownership {
 	observed := n.Status.ObservedGeneration
 	o := delivery.Ownership{
-		Made: t.made, Observed: observed == n.Generation || n.Generation == 1, Skipped: observed > 0 && n.Generation-observed > 1,
+		Made: t.Made, Observed: observed == n.Generation || n.Generation == 1, Skipped: observed > 0 && n.Generation-observed > 1,
 		Intends: key != defaultKey,
 	}
 	if n.Spec.NotBefore != nil && n.Generation == 1 {
@@ -163,8 +164,8 @@ func (r *Reconciler) ownership(n *v1alpha1.SlackNotification, key string, t *tra
 
 // takenOver reports whether another process has recorded a delivery that this one
 // does not know of, as when an object has come from another shard.
-func takenOver(d *delivery.Delivery, stored *v1alpha1.Delivery, t *tracked, n *v1alpha1.SlackNotification) bool {
-	return stored != nil && stored.DeliveredAt != nil && d.Posted == nil && d.SameAs == "" && t.stored(n) == &n.Status
+func takenOver(d *delivery.Delivery, stored *v1alpha1.Delivery, t *ledger.Entry, n *v1alpha1.SlackNotification) bool {
+	return stored != nil && stored.DeliveredAt != nil && d.Posted == nil && d.SameAs == "" && t.Stored(n) == &n.Status
 }
 
 // wantedRecipients are the spec's. A reply that names none inherits its parent's,
@@ -188,7 +189,7 @@ func (p *pass) wantedRecipients(stored map[string]*v1alpha1.Delivery) []v1alpha1
 func (p *pass) begun(stored map[string]*v1alpha1.Delivery) []v1alpha1.Recipient {
 	out := false
 	var all []string
-	for key, d := range p.tracked.deliveries {
+	for key, d := range p.tracked.Deliveries {
 		out = out || d.MayBeOut()
 		all = append(all, key)
 	}
@@ -211,7 +212,7 @@ func (p *pass) begun(stored map[string]*v1alpha1.Delivery) []v1alpha1.Recipient 
 
 // mendShared names, after a restart, whose message a recipient shares, and hands
 // the message over when that one is not a recipient any more.
-func (p *pass) mendShared(t *tracked, stored map[string]*v1alpha1.Delivery) {
+func (p *pass) mendShared(t *ledger.Entry, stored map[string]*v1alpha1.Delivery) {
 	byKey := map[string]*recipient{}
 	for _, rcpt := range p.recipients {
 		byKey[rcpt.key] = rcpt
@@ -226,7 +227,7 @@ func (p *pass) mendShared(t *tracked, stored map[string]*v1alpha1.Delivery) {
 		}
 		was := rcpt.SameAs
 		rcpt.SameAs = ""
-		if d := t.deliveries[was]; d != nil && d.Posted != nil {
+		if d := t.Deliveries[was]; d != nil && d.Posted != nil {
 			taken := *d.Posted
 			rcpt.Posted, rcpt.After = &taken, d.After
 		} else if s := stored[was]; s != nil {
@@ -256,12 +257,12 @@ func (p *pass) sharer(rcpt *recipient, stored map[string]*v1alpha1.Delivery) *re
 func (p *pass) handleRequest(fresh bool) {
 	asked := p.n.Annotations[v1alpha1.AnnotationRequestedAt]
 	if fresh {
-		p.tracked.request = p.n.Status.LastHandledRequest
+		p.tracked.Request = p.n.Status.LastHandledRequest
 	}
-	if asked == "" || asked == p.tracked.request {
+	if asked == "" || asked == p.tracked.Request {
 		return
 	}
-	p.tracked.request = asked
+	p.tracked.Request = asked
 	p.mustWrite = true
 	for _, rcpt := range p.recipients {
 		rcpt.Request(p.now)

@@ -9,10 +9,10 @@ package notification
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -22,6 +22,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
+	"github.com/slack-notifier/slack-notifier/internal/ledger"
 	"github.com/slack-notifier/slack-notifier/internal/metrics"
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/readback"
@@ -81,7 +82,19 @@ type Reconciler struct {
 	// and a change of labels hands an object over at any moment.
 	Sharded bool
 
-	ledger ledger
+	ledger ledger.Ledger
+}
+
+// Waiting counts the notifications that are not settled.
+func (r *Reconciler) Waiting() int { return r.ledger.Size() }
+
+// Lead tells that this process begins to lead now, when the API server is at a
+// resourceVersion. What is older may have been sent by another process, and is
+// looked for in Slack before it is sent.
+func (r *Reconciler) Lead(now time.Time, version string) {
+	r.ledger.Sharded = r.Sharded
+	r.ledger.Lead(ledger.Leadership{At: now, Version: version})
+	r.Lanes.Start(now)
 }
 
 // conflictRetry is when to look again after a write that met a newer object.
@@ -98,7 +111,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if !n.DeletionTimestamp.IsZero() {
 		return r.finalize(ctx, n)
 	}
-	r.find(n)
+	r.ledger.Find(n, r.Clock.Now())
 	if err := r.ensureFinalizer(ctx, n); apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	} else if err != nil {
@@ -158,13 +171,13 @@ func (r *Reconciler) releaseTurns(p *pass) {
 // lost records what is known of an object that the cache does not show any more.
 // It may be deleted; or another shard's by now, which must learn what was sent.
 func (r *Reconciler) lost(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	t := r.ledger.get(req.NamespacedName)
-	if t == nil || !r.Sharded || !t.unrecorded() {
+	t := r.ledger.Get(req.NamespacedName)
+	if t == nil || !r.Sharded || !t.Unrecorded() {
 		r.forget(req)
 		return ctrl.Result{}, nil
 	}
 	n := &v1alpha1.SlackNotification{}
-	if err := r.Live.Get(ctx, req.NamespacedName, n); apierrors.IsNotFound(err) || err == nil && n.UID != t.uid {
+	if err := r.Live.Get(ctx, req.NamespacedName, n); apierrors.IsNotFound(err) || err == nil && n.UID != t.UID {
 		r.forget(req)
 		return ctrl.Result{}, nil
 	} else if err != nil {
@@ -183,7 +196,7 @@ func (r *Reconciler) lost(ctx context.Context, req ctrl.Request) (ctrl.Result, e
 
 // forget drops what this process keeps of a notification.
 func (r *Reconciler) forget(req ctrl.Request) {
-	if r.ledger.drop(req.NamespacedName) {
+	if r.ledger.Drop(req.NamespacedName) {
 		r.Lanes.ForgetOwner(r.Clock.Now(), req.String())
 	}
 }
@@ -220,79 +233,57 @@ func deadline(n *v1alpha1.SlackNotification) (time.Time, bool) {
 	return n.CreationTimestamp.Add(time.Duration(seconds) * time.Second), true
 }
 
-// expiry is when the object is to be deleted; false when it is to stay.
-func expiry(n *v1alpha1.SlackNotification) (time.Time, bool) {
-	if n.Spec.TTLSecondsAfterFinished == nil || n.Status.FinishedAt == nil || n.Status.ObservedGeneration != n.Generation {
-		return time.Time{}, false
+// expireDeliveries gives up what was never delivered when the deadline has passed.
+func (r *Reconciler) expireDeliveries(_ context.Context, p *pass) error {
+	at := p.want.Deadline
+	if at.IsZero() {
+		return nil
 	}
-	return n.Status.FinishedAt.Add(time.Duration(*n.Spec.TTLSecondsAfterFinished) * time.Second), true
-}
-
-// expired reports whether the object is finished, delivered or not, and its time
-// to live is over.
-func expired(n *v1alpha1.SlackNotification, now time.Time) bool {
-	at, ok := expiry(n)
-	return ok && !now.Before(at)
-}
-
-// expire deletes the object when its time to live is over.
-func (r *Reconciler) expire(ctx context.Context, n *v1alpha1.SlackNotification) (ctrl.Result, error) {
-	r.forget(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(n)})
-	at, ok := expiry(n)
-	if !ok {
-		return ctrl.Result{}, nil
+	if p.now.Before(at) {
+		p.requeueBy(at)
+		return nil
 	}
-	if left := at.Sub(r.Clock.Now()); left > 0 {
-		return ctrl.Result{RequeueAfter: left}, nil
-	}
-	if by := trackedBy(n); by != "" {
-		return r.keep(ctx, n, by)
-	}
-	// With the resourceVersion, an object that was changed meanwhile, and so
-	// has something new to deliver, stays.
-	err := r.Client.Delete(ctx, n, client.Preconditions{UID: &n.UID, ResourceVersion: &n.ResourceVersion})
-	if apierrors.IsConflict(err) {
-		return ctrl.Result{RequeueAfter: time.Second}, nil
-	}
-	return ctrl.Result{}, client.IgnoreNotFound(err)
-}
-
-// gitOpsMarks are what GitOps tools mark the objects with that they apply, and
-// would make again.
-var gitOpsMarks = []struct {
-	tool, key  string
-	annotation bool
-}{
-	{"Flux", "kustomize.toolkit.fluxcd.io/name", false},
-	{"Flux", "helm.toolkit.fluxcd.io/name", false},
-	{"Argo CD", "argocd.argoproj.io/instance", false},
-	{"Argo CD", "argocd.argoproj.io/tracking-id", true},
-}
-
-// trackedBy names the tool that would make the object again; empty for none.
-func trackedBy(n *v1alpha1.SlackNotification) string {
-	for _, mark := range gitOpsMarks {
-		from := n.Labels
-		if mark.annotation {
-			from = n.Annotations
-		}
-		if from[mark.key] != "" {
-			return mark.tool + " (" + mark.key + ")"
+	for _, rcpt := range p.recipients {
+		if rcpt.Expire(p.want, p.now) {
+			p.mustWrite = true
+			r.Lanes.Forget(p.now, p.ticket(rcpt))
 		}
 	}
-	return ""
+	return nil
 }
 
-// keep says why the object stays though its time to live is over.
-func (r *Reconciler) keep(ctx context.Context, n *v1alpha1.SlackNotification, by string) (ctrl.Result, error) {
-	if have := conditions.Find(n, v1alpha1.ConditionExpired); have != nil && have.ObservedGeneration == n.Generation {
-		return ctrl.Result{}, nil
+// suspended holds what is open while spec.suspend is true.
+func (r *Reconciler) suspended(_ context.Context, p *pass) error {
+	if p.n.Spec.Suspend {
+		p.blocked(conditions.Summary{Kind: conditions.KindSuspended, Reason: v1alpha1.ReasonSuspended,
+			Message: "spec.suspend is true: what is not delivered yet is held, and is sent as soon as it is set to false"})
 	}
-	conditions.Set(n, v1alpha1.ConditionExpired, metav1.ConditionFalse, v1alpha1.ReasonTrackedByGitOps,
-		"spec.ttlSecondsAfterFinished has passed, and the object stays because "+by+" tracks it and would make it again at once: remove it where it is kept, or remove spec.ttlSecondsAfterFinished")
-	err := r.Client.Status().Update(ctx, n)
-	if apierrors.IsConflict(err) {
-		return ctrl.Result{RequeueAfter: time.Second}, nil
+	return nil
+}
+
+// scheduled holds what is to be sent later. The object's own time wakes it.
+func (r *Reconciler) scheduled(_ context.Context, p *pass) error {
+	at := p.n.Spec.NotBefore
+	if at == nil || at.Sub(p.now) <= 0 || p.allDone() {
+		return nil
 	}
-	return ctrl.Result{}, client.IgnoreNotFound(err)
+	p.blocked(conditions.Summary{Kind: conditions.KindProgressing, Reason: v1alpha1.ReasonScheduled,
+		Message: fmt.Sprintf("held until %s (spec.notBefore)", at.UTC().Format(time.RFC3339))})
+	p.requeueBy(at.Time)
+	p.mustWrite = at.Sub(p.now) > quietFor
+	return nil
+}
+
+// awaitTouch holds a new object of a shard for a moment. A change of its labels
+// hands it over to another shard, which tells by the second of the change that
+// this one may have sent it; a change within the second of the creation is waited
+// for, so that it is seen here before anything is sent.
+func (r *Reconciler) awaitTouch(_ context.Context, p *pass) error {
+	until := p.n.CreationTimestamp.Add(1500 * time.Millisecond)
+	if !r.Sharded || !p.tracked.Made || !p.now.Before(until) || !p.now.Add(2*time.Second).After(until) {
+		return nil
+	}
+	p.blocked(conditions.Summary{Kind: conditions.KindProgressing, Reason: v1alpha1.ReasonPending, Message: "waits to be sent"})
+	p.requeueBy(until)
+	return nil
 }

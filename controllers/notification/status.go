@@ -183,7 +183,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, p *pass) (ctrl.Result, err
 	}
 	compose(p.n, p.deliveries(), p.block, place, now)
 	p.annotate()
-	p.n.Status.LastHandledRequest = p.tracked.request
+	p.n.Status.LastHandledRequest = p.tracked.Request
 	if at, ok := expiry(p.n); ok {
 		p.requeueBy(at)
 	}
@@ -192,7 +192,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, p *pass) (ctrl.Result, err
 		result.RequeueAfter = sooner(result.RequeueAfter, at.Sub(now))
 		return result, nil
 	}
-	if equality.Semantic.DeepEqual(*p.tracked.stored(before), p.n.Status) {
+	if equality.Semantic.DeepEqual(*p.tracked.Stored(before), p.n.Status) {
 		return result, nil
 	}
 	// A stop of the process must not keep what was done from being recorded.
@@ -205,8 +205,8 @@ func (r *Reconciler) writeStatus(ctx context.Context, p *pass) (ctrl.Result, err
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("writing the status: %w", err)
 	}
-	p.tracked.wrote(p.n)
-	p.tracked.waiting = time.Time{}
+	p.tracked.Wrote(p.n)
+	p.tracked.Waiting = time.Time{}
 	conditions.Announce(r.Recorder, "Deliver", before, p.n)
 	return result, nil
 }
@@ -231,16 +231,16 @@ func sooner(a, b time.Duration) time.Duration {
 // without trouble so costs one write.
 func (p *pass) tooBrief(now time.Time) (time.Time, bool) {
 	if p.mustWrite || p.block != nil && p.block.Kind != conditions.KindProgressing {
-		p.tracked.waiting = time.Time{}
+		p.tracked.Waiting = time.Time{}
 		return time.Time{}, false
 	}
 	if p.block == nil && !p.onlyQuiet() {
 		return time.Time{}, false
 	}
-	if p.tracked.waiting.IsZero() {
-		p.tracked.waiting = now
+	if p.tracked.Waiting.IsZero() {
+		p.tracked.Waiting = now
 	}
-	until := p.tracked.waiting.Add(quietFor)
+	until := p.tracked.Waiting.Add(quietFor)
 	return until, now.Before(until)
 }
 

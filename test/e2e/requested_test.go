@@ -10,7 +10,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/slacksim"
 )
 
-func (w *world) handled(c *v1alpha1.SlackChannel) func() string {
+func (w *world) channelHandled(c *v1alpha1.SlackChannel) func() string {
 	return func() string { w.see(c); return c.Status.LastHandledRequest }
 }
 
@@ -39,7 +39,7 @@ func TestRequestedAtVerifiesASlackChannelNow(t *testing.T) {
 			w.becomes(c, one.was)
 			one.mend(w)
 			w.request(c, "now")
-			w.Eventually(w.handled(c)).Should(gomega.Equal("now"))
+			w.Eventually(w.channelHandled(c)).Should(gomega.Equal("now"))
 			w.ready(c)
 		})
 	}
@@ -55,7 +55,7 @@ func TestRequestedAtIsAnsweredWithTheSameResult(t *testing.T) {
 	for _, value := range []string{time.Now().Format(time.RFC3339Nano), "again"} {
 		calls := w.teamCalls("auth.test")
 		w.request(c, value)
-		w.Eventually(w.handled(c)).Should(gomega.Equal(value))
+		w.Eventually(w.channelHandled(c)).Should(gomega.Equal(value))
 		w.Expect(w.teamCalls("auth.test")).To(gomega.BeNumerically(">", calls), "Slack is asked")
 	}
 	before.Status.LastHandledRequest = c.Status.LastHandledRequest

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -20,61 +21,6 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/reference"
 )
 
-// expireDeliveries gives up what was never delivered when the deadline has passed.
-func (r *Reconciler) expireDeliveries(_ context.Context, p *pass) error {
-	at := p.want.Deadline
-	if at.IsZero() {
-		return nil
-	}
-	if p.now.Before(at) {
-		p.requeueBy(at)
-		return nil
-	}
-	for _, rcpt := range p.recipients {
-		if rcpt.Expire(p.want, p.now) {
-			p.mustWrite = true
-			r.Lanes.Forget(p.now, p.ticket(rcpt))
-		}
-	}
-	return nil
-}
-
-// suspended holds what is open while spec.suspend is true.
-func (r *Reconciler) suspended(_ context.Context, p *pass) error {
-	if p.n.Spec.Suspend {
-		p.blocked(conditions.Summary{Kind: conditions.KindSuspended, Reason: v1alpha1.ReasonSuspended,
-			Message: "spec.suspend is true: what is not delivered yet is held, and is sent as soon as it is set to false"})
-	}
-	return nil
-}
-
-// scheduled holds what is to be sent later. The object's own time wakes it.
-func (r *Reconciler) scheduled(_ context.Context, p *pass) error {
-	at := p.n.Spec.NotBefore
-	if at == nil || at.Sub(p.now) <= 0 || p.allDone() {
-		return nil
-	}
-	p.blocked(conditions.Summary{Kind: conditions.KindProgressing, Reason: v1alpha1.ReasonScheduled,
-		Message: fmt.Sprintf("held until %s (spec.notBefore)", at.UTC().Format(time.RFC3339))})
-	p.requeueBy(at.Time)
-	p.mustWrite = at.Sub(p.now) > quietFor
-	return nil
-}
-
-// awaitTouch holds a new object of a shard for a moment. A change of its labels
-// hands it over to another shard, which tells by the second of the change that
-// this one may have sent it; a change within the second of the creation is waited
-// for, so that it is seen here before anything is sent.
-func (r *Reconciler) awaitTouch(_ context.Context, p *pass) error {
-	until := p.n.CreationTimestamp.Add(1500 * time.Millisecond)
-	if !r.Sharded || !p.tracked.made || !p.now.Before(until) || !p.now.Add(2*time.Second).After(until) {
-		return nil
-	}
-	p.blocked(conditions.Summary{Kind: conditions.KindProgressing, Reason: v1alpha1.ReasonPending, Message: "waits to be sent"})
-	p.requeueBy(until)
-	return nil
-}
-
 // way is the way to Slack through one SlackChannel.
 type way struct {
 	key     types.NamespacedName
@@ -83,7 +29,8 @@ type way struct {
 	// facts are what Slack itself has told of the credential.
 	facts     connection.Facts
 	workspace directory.Workspace
-	// credential changes with whatever may make another attempt worth while.
+	// credential changes with whatever may make another attempt worth while: a new
+	// Secret, another spec, a SlackChannel that has become ready.
 	credential string
 	// own is the SlackChannel's own channel; empty where it has none. ownName is its
 	// name for people.
@@ -145,7 +92,7 @@ func (r *Reconciler) reach(ctx context.Context, p *pass, ref v1alpha1.ChannelRef
 }
 
 func newWay(key types.NamespacedName, c *v1alpha1.SlackChannel, conn *connection.Connection, facts connection.Facts, namespace string) *way {
-	w := &way{key: key, channel: c, conn: conn, facts: facts, credential: conn.Credential}
+	w := &way{key: key, channel: c, conn: conn, facts: facts, credential: conn.Version}
 	if cond := conditions.Find(c, v1alpha1.ConditionReady); cond != nil {
 		w.credential += "/" + cond.LastTransitionTime.UTC().Format(time.RFC3339)
 	}
@@ -226,4 +173,71 @@ func channelBlock(key types.NamespacedName, c *v1alpha1.SlackChannel) *condition
 		kind, then = conditions.KindStalled, "the message is sent as soon as the SlackChannel is ready"
 	}
 	return &conditions.Summary{Kind: kind, Reason: ready.Reason, Message: fmt.Sprintf("SlackChannel %s is not ready: %s; %s", key, ready.Message, then)}
+}
+
+// wayOf finds the way to Slack for a delivery's next step. What went through one
+// SlackChannel is read and deleted through that one alone.
+func (r *Reconciler) wayOf(ctx context.Context, p *pass, rcpt *recipient) (*way, bool) {
+	via, uid := p.viaOf(rcpt)
+	switch {
+	case p.want.Remove && !rcpt.MayBeOut():
+		rcpt.Next(p.want, delivery.Can{}, p.now)
+		return nil, false
+	case via == p.want.Via && p.way != nil && !p.want.Remove:
+		return p.way, true
+	}
+	got, why, err := r.reachVia(ctx, p, via, uid)
+	switch {
+	case err != nil:
+		p.apply(r, rcpt, delivery.Held{Note: delivery.Note{Reason: v1alpha1.ReasonSlackChannelNotReady, Message: "the SlackChannel can't be read: " + err.Error()}})
+		p.requeueBy(p.now.Add(backoff.Full(3, time.Second, time.Minute)))
+		return nil, false
+	case why != "" && p.want.Remove:
+		rcpt.Leave(why)
+		return nil, false
+	case why != "":
+		p.apply(r, rcpt, delivery.Unreadable{Why: "it can't be looked for: " + why})
+		return nil, false
+	case got.block != nil:
+		p.apply(r, rcpt, delivery.Held{Note: delivery.Note{Reason: got.block.Reason, Message: got.block.Message}})
+		p.requeueBy(p.now.Add(backoff.Full(3, time.Second, time.Minute)))
+		return nil, false
+	}
+	if p.want.Remove {
+		p.way = got.way
+	}
+	return got.way, true
+}
+
+// viaOf is the SlackChannel that a delivery's next step goes through.
+func (p *pass) viaOf(rcpt *recipient) (via string, uid types.UID) {
+	switch {
+	case rcpt.Phase == delivery.Verifying && rcpt.Doubt.Via != "":
+		return rcpt.Doubt.Via, rcpt.Doubt.ViaUID
+	case p.want.Remove && rcpt.Phase != delivery.Verifying && rcpt.Posted != nil && rcpt.Posted.Via != "":
+		return rcpt.Posted.Via, rcpt.Posted.ViaUID
+	}
+	return p.want.Via, ""
+}
+
+// reachVia finds the way through a SlackChannel that something went through; why
+// is not empty when there never will be one again.
+func (r *Reconciler) reachVia(ctx context.Context, p *pass, via string, uid types.UID) (got reached, why string, err error) {
+	got, ok := p.others[via]
+	if !ok {
+		namespace, name, _ := strings.Cut(via, "/")
+		got, err = r.reach(ctx, p, v1alpha1.ChannelReference{Namespace: namespace, Name: name})
+		if err != nil {
+			return got, "", err
+		}
+		p.others[via] = got
+	}
+	b := got.block
+	switch {
+	case b != nil && (b.Kind == conditions.KindStalled):
+		return got, b.Message, nil
+	case got.way != nil && uid != "" && got.way.channel.UID != uid:
+		return got, fmt.Sprintf("SlackChannel %s, which it went through, was deleted and made again since", via), nil
+	}
+	return got, "", nil
 }

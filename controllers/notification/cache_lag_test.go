@@ -1,0 +1,272 @@
+package notification
+
+import (
+	"context"
+	"encoding/json"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/connection"
+	"github.com/slack-notifier/slack-notifier/internal/directory"
+	"github.com/slack-notifier/slack-notifier/internal/metrics"
+	"github.com/slack-notifier/slack-notifier/internal/pacing"
+	"github.com/slack-notifier/slack-notifier/internal/readback"
+	"github.com/slack-notifier/slack-notifier/internal/reference"
+	"github.com/slack-notifier/slack-notifier/internal/slack"
+	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
+	"github.com/slack-notifier/slack-notifier/internal/slacksim"
+	"github.com/slack-notifier/slack-notifier/internal/wakeup"
+)
+
+// lagging is an API server whose cache can be held back, and which refuses
+// writes on demand. A real one can't be made to do either at a given moment.
+type lagging struct {
+	client.WithWatch
+	// old is what reads return, when set.
+	old *v1alpha1.SlackNotification
+	// refuse the next writes of a status with this.
+	refuse []error
+	writes int
+}
+
+func (l *lagging) funcs() interceptor.Funcs {
+	return interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			if n, ok := o.(*v1alpha1.SlackNotification); ok && l.old != nil {
+				l.old.DeepCopyInto(n)
+				return nil
+			}
+			return c.Get(ctx, key, o, opts...)
+		},
+		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
+			if len(l.refuse) > 0 {
+				err := l.refuse[0]
+				l.refuse = l.refuse[1:]
+				return err
+			}
+			l.writes++
+			return c.SubResource(sub).Update(ctx, o, opts...)
+		},
+	}
+}
+
+type rig struct {
+	t       *testing.T
+	store   *lagging
+	r       *Reconciler
+	sim     *httptest.Server
+	allow   egress.AllowList
+	request ctrl.Request
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	sim := httptest.NewServer(slacksim.New(slacksim.Config{NoLimits: true}))
+	t.Cleanup(sim.Close)
+	u, _ := url.Parse(sim.URL)
+	allow, err := egress.NewAllowList([]string{u.Host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scheme := runtime.NewScheme()
+	_ = clientgoscheme.AddToScheme(scheme)
+	_ = v1alpha1.AddToScheme(scheme)
+	channel := &v1alpha1.SlackChannel{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "c", Generation: 1, UID: "c"},
+		Spec: v1alpha1.SlackChannelSpec{WebAPI: &v1alpha1.WebAPI{TokenSecretRef: v1alpha1.SecretKeyReference{Name: "s"}, Channel: "alerts"}},
+		Status: v1alpha1.SlackChannelStatus{ObservedGeneration: 1, Workspace: &v1alpha1.Workspace{ID: slacksim.DemoTeam, URL: "https://acme.slack.com/"},
+			BotUserID: slacksim.DemoBotUser, Channel: &v1alpha1.ChannelInfo{ID: "C0ALERTS0", Name: "alerts"}}}
+	conditions.Ready(channel, v1alpha1.ReasonVerified, "well")
+	n := &v1alpha1.SlackNotification{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "n", UID: "n-uid", Generation: 1, CreationTimestamp: metav1.Now()},
+		Spec:       v1alpha1.SlackNotificationSpec{ChannelRef: v1alpha1.ChannelReference{Name: "c"}, Content: v1alpha1.Content{Text: "once"}},
+	}
+	store := &lagging{}
+	store.WithWatch = fake.NewClientBuilder().WithScheme(scheme).WithInterceptorFuncs(store.funcs()).
+		WithStatusSubresource(&v1alpha1.SlackNotification{}).
+		WithObjects(channel, n, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "s"}, Data: map[string][]byte{"token": []byte(slacksim.DemoToken)}}).Build()
+	g := &rig{t: t, store: store, sim: sim, allow: allow, request: ctrl.Request{NamespacedName: client.ObjectKeyFromObject(n)}}
+	g.restart(time.Now().Add(-time.Hour))
+	return g
+}
+
+// restart begins anew with nothing in memory.
+func (g *rig) restart(leads time.Time) {
+	lanes := pacing.NewLanes(time.Now(), pacing.LaneOptions{Interval: -1, Margin: -1})
+	wake := &wakeup.Source{}
+	limiter := pacing.NewLimiter(pacing.LimiterOptions{})
+	g.r = &Reconciler{
+		Client: g.store, Live: g.store, Recorder: events.NewFakeRecorder(100), Health: &connection.Health{Channels: wake}, Limiter: limiter, Lanes: lanes,
+		Channels: reference.Channels{Reader: g.store}, Readback: readback.New(readback.Options{Limiter: limiter}),
+		Connections: &connection.Resolver{Versions: g.store, Secrets: g.store, Allow: g.allow, APIURL: g.sim.URL + "/api/"},
+		Directory:   directory.New(directory.Options{Limiter: limiter}), Metrics: metrics.New(prometheus.NewRegistry()), Wake: wake, Clock: clock.RealClock{},
+		SettleTime: time.Millisecond,
+	}
+	g.r.Lead(leads, "0")
+	c := &v1alpha1.SlackChannel{}
+	if err := g.store.Get(g.t.Context(), client.ObjectKey{Namespace: "default", Name: "c"}, c); err != nil {
+		g.t.Fatal(err)
+	}
+	conn, err := g.r.Connections.Resolve(g.t.Context(), c)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.r.Health.Learn(client.ObjectKeyFromObject(c), c.UID, connection.Facts{Credential: conn.Credential, Identity: slack.Identity{
+		TeamID: slacksim.DemoTeam, BotUserID: slacksim.DemoBotUser, URL: "https://acme.slack.com/"}})
+}
+
+func (g *rig) reconcile() {
+	g.t.Helper()
+	if _, err := g.r.Reconcile(g.t.Context(), g.request); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+func (g *rig) posts() int {
+	g.t.Helper()
+	resp, err := g.sim.Client().Get(g.sim.URL + "/_sim/calls")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var calls slacksim.Calls
+	if err := json.NewDecoder(resp.Body).Decode(&calls); err != nil {
+		g.t.Fatal(err)
+	}
+	return calls.Count("chat.postMessage")
+}
+
+func (g *rig) now() *v1alpha1.SlackNotification {
+	g.t.Helper()
+	old := g.store.old
+	g.store.old = nil
+	defer func() { g.store.old = old }()
+	n := &v1alpha1.SlackNotification{}
+	if err := g.store.Get(g.t.Context(), g.request.NamespacedName, n); err != nil {
+		g.t.Fatal(err)
+	}
+	return n
+}
+
+// A cache that still shows the object as it was makes nothing be sent or
+// written again.
+func TestStaleCacheRepeatsNothing(t *testing.T) {
+	g := newRig(t)
+	before := g.now()
+	g.reconcile()
+	if n := g.now(); n.Status.Phase != v1alpha1.PhaseDelivered || g.posts() != 1 || g.store.writes != 1 {
+		t.Fatalf("%s, %d posts, %d writes", n.Status.Phase, g.posts(), g.store.writes)
+	}
+	g.store.old = before
+	for range 5 {
+		g.reconcile()
+	}
+	if g.posts() != 1 {
+		t.Errorf("%d posts", g.posts())
+	}
+	g.store.old = nil
+	g.reconcile()
+	if n := g.now(); n.Status.Phase != v1alpha1.PhaseDelivered || n.Status.Deliveries[0].Attempts != 1 {
+		t.Errorf("%+v", n.Status)
+	}
+}
+
+// A status that could not be written is written later, and nothing is sent again.
+func TestRefusedWriteRepeatsNothing(t *testing.T) {
+	g := newRig(t)
+	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "slacknotifications"}, "n", nil)
+	g.store.refuse = []error{conflict, conflict, conflict}
+	for range 4 {
+		g.reconcile()
+	}
+	if n := g.now(); n.Status.Phase != v1alpha1.PhaseDelivered || g.posts() != 1 {
+		t.Errorf("%s after %d posts", n.Status.Phase, g.posts())
+	}
+}
+
+// The same name with another UID is another notification.
+func TestRecreatedObjectIsSentAgain(t *testing.T) {
+	g := newRig(t)
+	g.reconcile()
+	again := g.now()
+	if err := g.store.Delete(t.Context(), again.DeepCopy()); err != nil {
+		t.Fatal(err)
+	}
+	again.UID, again.ResourceVersion, again.Status = "other-uid", "", v1alpha1.SlackNotificationStatus{}
+	if err := g.store.Create(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	g.reconcile()
+	if n := g.now(); n.Status.Phase != v1alpha1.PhaseDelivered || g.posts() != 2 {
+		t.Errorf("%s after %d posts", n.Status.Phase, g.posts())
+	}
+}
+
+// What is posted anew is looked for first, since the process before may have
+// posted it and died before it could say so.
+func TestCrashAmidARepost(t *testing.T) {
+	g := newRig(t)
+	g.reconcile()
+	n := g.now()
+	n.Generation, n.Spec.Text, n.Spec.UpdatePolicy = 2, "twice", v1alpha1.UpdateRepost
+	if err := g.store.Update(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	lost := apierrors.NewServiceUnavailable("the API server is away")
+	g.store.refuse = []error{lost, lost, lost, lost, lost, lost, lost, lost, lost, lost}
+	for i := 0; i < 10 && g.posts() < 2; i++ {
+		_, _ = g.r.Reconcile(t.Context(), g.request)
+	}
+	g.store.refuse = nil
+	if n := g.now(); g.posts() != 2 || n.Status.ObservedGeneration != 1 {
+		t.Fatalf("%d posts, and the status is of generation %d", g.posts(), n.Status.ObservedGeneration)
+	}
+	g.restart(time.Now().Add(-time.Minute))
+	for i := 0; i < 10 && g.now().Status.ObservedGeneration != 2; i++ {
+		g.reconcile()
+	}
+	if n := g.now(); n.Status.Phase != v1alpha1.PhaseDelivered || n.Status.ObservedGeneration != 2 || g.posts() != 2 {
+		t.Errorf("%s of generation %d after %d posts", n.Status.Phase, n.Status.ObservedGeneration, g.posts())
+	}
+}
+
+// A repost that was told of in the status and not made is made, and is no edit.
+func TestRestartAmidARepost(t *testing.T) {
+	g := newRig(t)
+	g.reconcile()
+	n := g.now()
+	n.Generation, n.Spec.Text, n.Spec.UpdatePolicy = 2, "twice", v1alpha1.UpdateRepost
+	if err := g.store.Update(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	n = g.now()
+	n.Status.ObservedGeneration, n.Status.Phase, n.Status.FinishedAt = 2, v1alpha1.PhaseDelivering, nil
+	n.Status.Deliveries[0].State, n.Status.Deliveries[0].Reason = v1alpha1.DeliveryRetrying, v1alpha1.ReasonVerifyingOutcome
+	if err := g.store.Status().Update(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	g.restart(time.Now().Add(-time.Minute))
+	for i := 0; i < 10 && g.now().Status.Phase != v1alpha1.PhaseDelivered; i++ {
+		g.reconcile()
+	}
+	if n := g.now(); n.Status.Phase != v1alpha1.PhaseDelivered || g.posts() != 2 {
+		t.Errorf("%s after %d posts", n.Status.Phase, g.posts())
+	}
+}
