@@ -352,8 +352,8 @@ func (r *Reconciler) notPosted(ctx context.Context, p *pass, rcpt *recipient, e 
 	where, thread := rcpt.target.conversation, rcpt.target.thread
 	rcpt.Apply(delivery.Refused{Do: delivery.Post, Err: e, Settle: r.settleTime(), Conversation: where, Thread: thread}, p.want, r.can(p.way, rcpt), now)
 	r.learn(p.way, rcpt, e)
-	if down := r.answered(p.way, e); down {
-		r.Health.Channels.Wake(p.way.key)
+	if e.Class != slack.ClassUnavailable && e.Class != slack.ClassAmbiguous {
+		r.Lanes.Answered(p.way.workspace.TeamID)
 	}
 	r.afterFailure(ctx, p, rcpt, e)
 }

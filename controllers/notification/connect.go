@@ -65,12 +65,19 @@ func (r *Reconciler) useConnection(ctx context.Context, p *pass) error {
 	return nil
 }
 
+// thenSent says what follows when what holds a notification is mended.
+const thenSent = "; the message is sent as soon as that is done"
+
 // reach finds the way to Slack through a SlackChannel.
 func (r *Reconciler) reach(ctx context.Context, p *pass, ref v1alpha1.ChannelReference) (reached, error) {
 	key := reference.Channel(ref, p.n.Namespace)
 	c, block, err := r.Channels.Get(ctx, ref, p.n.Namespace)
-	if err != nil || block != nil {
-		return reached{block: block}, err
+	if err != nil {
+		return reached{}, err
+	}
+	if block != nil {
+		block.Message += thenSent
+		return reached{block: block}, nil
 	}
 	if block := channelBlock(key, c); block != nil {
 		return reached{block: block}, nil
@@ -78,7 +85,7 @@ func (r *Reconciler) reach(ctx context.Context, p *pass, ref v1alpha1.ChannelRef
 	conn, err := r.Connections.Resolve(ctx, c)
 	var problem *connection.Problem
 	if errors.As(err, &problem) {
-		return reached{block: &conditions.Summary{Kind: conditions.KindStalled, Reason: problem.Reason, Message: fmt.Sprintf("SlackChannel %s: %s", key, problem.Message)}}, nil
+		return reached{block: &conditions.Summary{Kind: conditions.KindStalled, Reason: problem.Reason, Message: fmt.Sprintf("SlackChannel %s: %s", key, problem.Message+thenSent)}}, nil
 	}
 	if err != nil {
 		return reached{}, err

@@ -186,8 +186,11 @@ func (p *pass) messageTo(rcpt *recipient) slack.Message {
 	return m
 }
 
-// annotate sets the conditions beside Ready.
+// annotate sets the conditions beside Ready, and adds to it what is of no use.
 func (p *pass) annotate() {
+	if ready := conditions.Find(p.n, v1alpha1.ConditionReady); p.n.Spec.IdempotencyKey != "" && p.channel.Spec.Webhook != nil && ready != nil && ready.Status == metav1.ConditionTrue {
+		conditions.Ready(p.n, ready.Reason, ready.Message+"; spec.idempotencyKey is of no use here, since an incoming webhook can't be asked what it has taken")
+	}
 	if p.content != nil {
 		p.annotateContent()
 	}

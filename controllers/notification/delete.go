@@ -178,7 +178,8 @@ func expired(n *v1alpha1.SlackNotification, now time.Time) bool {
 
 // expire deletes the object when its time to live is over.
 func (r *Reconciler) expire(ctx context.Context, n *v1alpha1.SlackNotification) (ctrl.Result, error) {
-	r.forget(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(n)})
+	r.Lanes.ForgetOwner(r.Clock.Now(), client.ObjectKeyFromObject(n).String())
+	r.ledger.Settle(n)
 	at, ok := expiry(n)
 	if !ok {
 		return ctrl.Result{}, nil

@@ -34,6 +34,9 @@ type pass struct {
 	requeueAt time.Time
 
 	parent parent
+	// channel is the SlackChannel that the spec names, as the cache has it; empty
+	// when there is none.
+	channel *v1alpha1.SlackChannel
 	// way is the way to Slack through the SlackChannel that the spec names; nil when
 	// there is none now.
 	way *way
@@ -87,7 +90,7 @@ func (r *recipient) isPerson() bool { return r.User != "" || r.Email != "" }
 
 // begin brings together what the object says and what this process knows.
 func (r *Reconciler) begin(n *v1alpha1.SlackNotification, up parent, c *v1alpha1.SlackChannel) *pass {
-	p := &pass{n: n, now: r.Clock.Now(), name: client.ObjectKeyFromObject(n), parent: up, others: map[string]reached{}}
+	p := &pass{n: n, now: r.Clock.Now(), name: client.ObjectKeyFromObject(n), parent: up, channel: c, others: map[string]reached{}}
 	t, fresh := r.ledger.Find(n, p.now)
 	p.tracked = t
 	stored := map[string]*v1alpha1.Delivery{}
@@ -103,7 +106,7 @@ func (r *Reconciler) begin(n *v1alpha1.SlackNotification, up parent, c *v1alpha1
 		key := keyOf(one)
 		d := t.Deliveries[key]
 		if d == nil || takenOver(d, stored[key], t, n) {
-			o := r.ownership(n, key, t)
+			o := r.ownership(n, c, key, t)
 			if s := stored[key]; s != nil && s.DeliveredAt != nil {
 				o.Mine = r.ledger.Posted.Has(n.UID, s.ConversationID, s.Timestamp)
 			}
@@ -113,7 +116,7 @@ func (r *Reconciler) begin(n *v1alpha1.SlackNotification, up parent, c *v1alpha1
 		keep[key] = d
 		p.recipients = append(p.recipients, &recipient{Recipient: one, key: key, Delivery: d})
 	}
-	p.mendShared(t, stored)
+	r.mendShared(p, t, stored)
 	r.Lanes.Keep(p.now, p.name.String(), p.tickets())
 	t.Deliveries = keep
 	for _, rcpt := range p.recipients {
@@ -150,11 +153,11 @@ func (r *Reconciler) wanted(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChan
 	return want
 }
 
-func (r *Reconciler) ownership(n *v1alpha1.SlackNotification, key string, t *ledger.Entry) delivery.Ownership {
+func (r *Reconciler) ownership(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, key string, t *ledger.Entry) delivery.Ownership {
 	observed := n.Status.ObservedGeneration
 	o := delivery.Ownership{
 		Made: t.Made, Observed: observed == n.Generation || n.Generation == 1, Skipped: observed > 0 && n.Generation-observed > 1,
-		Intends: key != defaultKey,
+		Intends: key != defaultKey || c.Spec.Webhook != nil,
 	}
 	if n.Spec.NotBefore != nil && n.Generation == 1 {
 		o.NotBefore = n.Spec.NotBefore.Time
@@ -212,7 +215,7 @@ func (p *pass) begun(stored map[string]*v1alpha1.Delivery) []v1alpha1.Recipient 
 
 // mendShared names, after a restart, whose message a recipient shares, and hands
 // the message over when that one is not a recipient any more.
-func (p *pass) mendShared(t *ledger.Entry, stored map[string]*v1alpha1.Delivery) {
+func (r *Reconciler) mendShared(p *pass, t *ledger.Entry, stored map[string]*v1alpha1.Delivery) {
 	byKey := map[string]*recipient{}
 	for _, rcpt := range p.recipients {
 		byKey[rcpt.key] = rcpt
@@ -230,13 +233,25 @@ func (p *pass) mendShared(t *ledger.Entry, stored map[string]*v1alpha1.Delivery)
 		if d := t.Deliveries[was]; d != nil && d.Posted != nil {
 			taken := *d.Posted
 			rcpt.Posted, rcpt.After = &taken, d.After
-		} else if s := stored[was]; s != nil {
-			restored := delivery.Restore(rcpt.key, s, p.want, delivery.Ownership{Observed: true}, p.now)
-			*rcpt.Delivery = restored
+		} else if s := recordOf(rcpt, stored); s != nil {
+			o := r.ownership(p.n, p.channel, rcpt.key, t)
+			o.Mine = r.ledger.Posted.Has(p.n.UID, s.ConversationID, s.Timestamp)
+			*rcpt.Delivery = delivery.Restore(rcpt.key, s, p.want, o, p.now)
 		} else {
 			rcpt.Phase = delivery.Unsent
 		}
 	}
+}
+
+// recordOf finds, of the recipients that there were, the one whose message another
+// one shares.
+func recordOf(rcpt *recipient, stored map[string]*v1alpha1.Delivery) *v1alpha1.Delivery {
+	for key, s := range stored {
+		if key != rcpt.key && s.DeliveredAt != nil && (s.ConversationID != "" && s.ConversationID == rcpt.Conversation || s.UserID != "" && s.UserID == rcpt.UserID) {
+			return s
+		}
+	}
+	return nil
 }
 
 // sharer finds the recipient whose message another one shares, by where it went.
@@ -263,7 +278,6 @@ func (p *pass) handleRequest(fresh bool) {
 		return
 	}
 	p.tracked.Request = asked
-	p.mustWrite = true
 	for _, rcpt := range p.recipients {
 		rcpt.Request(p.now)
 	}

@@ -54,7 +54,7 @@ func (r *Reconciler) locate(ctx context.Context, p *pass, rcpt *recipient) bool 
 		event = p.threadOf(rcpt, t)
 	}
 	if event == nil {
-		event = p.shared(rcpt, t)
+		event = p.shared(r, rcpt, t)
 	}
 	if event != nil {
 		p.apply(r, rcpt, event)
@@ -75,6 +75,9 @@ func (p *pass) apply(r *Reconciler, rcpt *recipient, e delivery.Event) {
 		c = r.can(p.way, rcpt)
 	}
 	rcpt.Apply(e, p.want, c, r.Clock.Now())
+	if held, ok := e.(delivery.Held); ok {
+		p.requeueBy(held.Until)
+	}
 }
 
 func isUserID(s string) bool { return strings.HasPrefix(s, "U") || strings.HasPrefix(s, "W") }
@@ -90,7 +93,7 @@ func (r *Reconciler) resolve(ctx context.Context, p *pass, rcpt *recipient) (*ta
 		return nil, delivery.Held{Note: delivery.Note{Reason: p.block.Reason, Message: p.block.Message}}
 	case p.way.webhook():
 		p.blocked(conditions.Summary{Kind: conditions.KindStalled, Reason: v1alpha1.ReasonRecipientsNotSupported, Message: fmt.Sprintf(
-			"SlackChannel %s uses an incoming webhook, which posts to its own channel alone: refer to a SlackChannel with webAPI, or remove spec.recipients (the message then goes to that channel, for all in it to see)", p.way.key)})
+			"SlackChannel %s uses an incoming webhook, which posts to its own channel alone: refer to a SlackChannel with webAPI, or remove spec.recipients (the message then goes to that channel, for all in it to see)"+thenSent, p.way.key)})
 		return nil, delivery.Held{Note: delivery.Note{Reason: p.block.Reason, Message: p.block.Message}}
 	case rcpt.Channel != "":
 		found, err := r.Directory.FindConversation(ctx, p.way.workspace, rcpt.Channel, owner)
@@ -124,7 +127,7 @@ func (p *pass) withoutChannel() conditions.Summary {
 
 // shared looks whether another recipient is the same person or channel. The one
 // who has the message, else the first, gets it for both.
-func (p *pass) shared(rcpt *recipient, t *target) delivery.Event {
+func (p *pass) shared(r *Reconciler, rcpt *recipient, t *target) delivery.Event {
 	if rcpt.Posted != nil {
 		return nil
 	}
@@ -133,6 +136,10 @@ func (p *pass) shared(rcpt *recipient, t *target) delivery.Event {
 		if other == rcpt {
 			before = false
 			continue
+		}
+		if before && t.user != "" && other.isPerson() && p.mayBeFound(r, other) {
+			// Who of the two is whom shows in a moment.
+			return delivery.Held{Note: delivery.Note{Reason: other.Note.Reason, Message: other.Note.Message, Quiet: true}, Until: p.now.Add(time.Second)}
 		}
 		if other.SameAs != "" || !other.goesTo(t) || other.Posted == nil && !before {
 			continue
@@ -147,6 +154,15 @@ func (p *pass) shared(rcpt *recipient, t *target) delivery.Event {
 		}
 	}
 	return nil
+}
+
+// sharedPatience is how long a person waits for those named before, whose names are
+// being looked up, to turn out to be somebody else.
+const sharedPatience = 5 * time.Second
+
+func (p *pass) mayBeFound(r *Reconciler, other *recipient) bool {
+	return other.Open() && other.target == nil && other.Posted == nil && other.UserID == "" &&
+		other.Note.Reason == v1alpha1.ReasonDirectoryLoading && r.Clock.Now().Before(p.tracked.FirstSeen.Add(sharedPatience))
 }
 
 // goesTo reports whether a recipient is known to be at a target.
@@ -182,7 +198,7 @@ func (r *Reconciler) unresolved(p *pass, rcpt *recipient, err error) delivery.Ev
 		r.learn(p.way, rcpt, e)
 		return delivery.Refused{Do: delivery.Nothing, Err: e}
 	}
-	return delivery.NeedsPerson{Reason: reason, Message: message}
+	return delivery.NeedsPerson{Reason: reason, Message: message + "; it is tried again when this SlackNotification changes, and else every 10 minutes"}
 }
 
 // refusal tells of the directory's answers that need a person.

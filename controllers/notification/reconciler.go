@@ -196,9 +196,8 @@ func (r *Reconciler) lost(ctx context.Context, req ctrl.Request) (ctrl.Result, e
 
 // forget drops what this process keeps of a notification.
 func (r *Reconciler) forget(req ctrl.Request) {
-	if r.ledger.Drop(req.NamespacedName) {
-		r.Lanes.ForgetOwner(r.Clock.Now(), req.String())
-	}
+	r.ledger.Leave(req.NamespacedName)
+	r.Lanes.ForgetOwner(r.Clock.Now(), req.String())
 }
 
 // settled reports whether nothing is left to do but to delete the object when

@@ -90,7 +90,7 @@ func relevant() predicate.Predicate {
 		if !ok1 || !ok2 {
 			return true
 		}
-		return was.Generation != is.Generation || !is.DeletionTimestamp.IsZero() || requested(is) ||
+		return was.Generation != is.Generation || !is.DeletionTimestamp.IsZero() || requested(is) || trackedBy(was) != trackedBy(is) ||
 			is.Status.FinishedAt != nil && (was.Status.FinishedAt == nil || was.Status.ObservedGeneration != is.Status.ObservedGeneration || was.Status.Phase != is.Status.Phase)
 	}}
 }

@@ -348,6 +348,11 @@ func (r *Reconciler) learn(w *way, rcpt *recipient, e *slack.Error) {
 		credential, conversation = rcpt.key == defaultKey, true
 	case slack.ClassUserNotMessageable:
 		conversation = true
+	case slack.ClassUnavailable, slack.ClassAmbiguous:
+		if r.Lanes.Failed(r.Clock.Now(), w.workspace.TeamID) {
+			// Its SlackChannel is checked, and says so.
+			r.Health.Channels.Wake(w.key)
+		}
 	}
 	if conversation && !w.webhook() && rcpt.Conversation != "" {
 		r.Directory.Invalidate(w.workspace.TeamID, rcpt.Conversation)
@@ -355,14 +360,4 @@ func (r *Reconciler) learn(w *way, rcpt *recipient, e *slack.Error) {
 	if credential {
 		r.Health.Report(w.key, w.conn.Credential, e, r.Clock.Now())
 	}
-}
-
-// answered tells the queue whether posts to the workspace are answered; true when
-// it counts as down from now on, so that its SlackChannel is checked and says so.
-func (r *Reconciler) answered(w *way, e *slack.Error) bool {
-	if e.Class != slack.ClassUnavailable && e.Class != slack.ClassAmbiguous {
-		r.Lanes.Answered(w.workspace.TeamID)
-		return false
-	}
-	return r.Lanes.Failed(r.Clock.Now(), w.workspace.TeamID)
 }

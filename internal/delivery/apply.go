@@ -194,7 +194,7 @@ func (e Unreadable) apply(d *Delivery, w Want, _ Can, now time.Time) {
 func (d *Delivery) giveUp(why string) {
 	d.Phase, d.Announced, d.Note = Unknown, false, Note{}
 	d.Halt = &Halt{Reason: v1alpha1.ReasonOutcomeUnknown, Message: fmt.Sprintf(
-		"Slack may or may not have taken the message, and %s: look into the conversation; it is not sent again by itself, and is when spec.onUnknownOutcome is set to Retry", why), Final: true}
+		"Slack may or may not have taken the message, and %s: look into the conversation; it is not sent again unless spec.onUnknownOutcome is set to Retry", why), Final: true}
 }
 
 // late reports whether the deadline of what was never delivered has passed. To

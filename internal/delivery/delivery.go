@@ -164,6 +164,9 @@ type Retry struct {
 	// MustJoin means: the bot joins the channel first. Joined means: it has tried to.
 	// NotMember means: Slack has refused a call because the bot is not a member.
 	MustJoin, Joined, NotMember bool
+	// JoinReason and JoinMessage say why the bot could not join; empty when it could,
+	// or has not tried.
+	JoinReason, JoinMessage string
 }
 
 // Note is what an open delivery waits for.

@@ -183,7 +183,7 @@ func (d *Delivery) Expire(w Want, now time.Time) bool {
 	if last != "" {
 		text += "; at last: " + last
 	}
-	d.Halt = &Halt{Reason: v1alpha1.ReasonDeadlineExceeded, Message: text + "; to send it all the same, raise spec.activeDeadlineSeconds", Final: true}
+	d.Halt = &Halt{Reason: v1alpha1.ReasonDeadlineExceeded, Message: text + "; it is not sent unless spec.activeDeadlineSeconds is raised", Final: true}
 	d.Retry = Retry{Credential: d.Retry.Credential}
 	return true
 }

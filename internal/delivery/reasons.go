@@ -19,7 +19,7 @@ type verdict struct {
 
 const (
 	afterSecret  = "; it is sent as soon as the Secret has changed"
-	afterRecheck = "; it is tried again within the hour, or at once with a new value of the annotation slack.notify.dev/requestedAt"
+	afterRecheck = "; it is tried again when the annotation slack.notify.dev/requestedAt changes, and else within the hour"
 	afterEdit    = "; it is sent as soon as this SlackNotification has changed"
 )
 

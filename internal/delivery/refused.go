@@ -47,6 +47,7 @@ func (e Refused) apply(d *Delivery, w Want, c Can, now time.Time) {
 	case e.Do == Join && !class.Transient() && !d.Retry.NotMember:
 		// The bot may be allowed to post without being a member: the post will tell.
 		d.Apply(JoinOK{}, w, c, now)
+		d.Retry.JoinReason, d.Retry.JoinMessage = verdictOf(class).reason, e.prefix()+verdictOf(class).text(e.Err, w)
 		return
 	case e.Do == Delete && !class.Transient():
 		d.remove(e.Err.Error())
@@ -104,6 +105,11 @@ func (d *Delivery) fail(e Refused, w Want, now time.Time) {
 		d.Retry.At = now.Add(pause(d.Retry.Failures, e.Err.RetryAfter))
 		d.Note = Note{v.reason, fmt.Sprintf("%s%v; %s", e.prefix(), e.Err, d.retrying()), false}
 	default:
+		if e.Err.Class == slack.ClassNotInChannel && d.Retry.JoinReason != "" {
+			d.Halt = &Halt{Reason: d.Retry.JoinReason, Message: d.Retry.JoinMessage + "; or invite the bot to the channel with /invite"}
+			d.Retry.At = now.Add(recheck(d.Retry.Failures))
+			return
+		}
 		d.Halt = &Halt{Reason: v.reason, Message: e.prefix() + v.text(e.Err, w), Final: v.final && e.Do != Read && e.Do != Check}
 		d.Retry.At = now.Add(recheck(d.Retry.Failures))
 	}

@@ -40,7 +40,7 @@ func (d *Delivery) state() (state v1alpha1.DeliveryState, reason, message string
 		return v1alpha1.DeliveryDelivered, reason, message
 	case d.Halt != nil:
 		return v1alpha1.DeliveryFailed, d.Halt.Reason, d.Halt.Message
-	case d.Attempts > 0:
+	case d.Attempts > 0, d.Note.Reason == v1alpha1.ReasonSlackUnavailable:
 		return v1alpha1.DeliveryRetrying, d.Note.Reason, d.Note.Message
 	default:
 		return v1alpha1.DeliveryPending, d.Note.Reason, d.Note.Message

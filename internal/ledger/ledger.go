@@ -172,10 +172,30 @@ func (l *Ledger) Find(n *v1alpha1.SlackNotification, now time.Time) (t *Entry, f
 	if l.entries == nil {
 		l.entries = map[types.NamespacedName]*Entry{}
 	}
-	t = &Entry{UID: n.UID, FirstSeen: now, Made: l.since.Made(n) && (!l.Sharded || untouched(n))}
+	// What this process has brought to its end, nobody else has worked on since.
+	ours := l.Posted.Has(n.UID, settledMark, "")
+	t = &Entry{UID: n.UID, FirstSeen: now, Made: ours || l.since.Made(n) && (!l.Sharded || untouched(n))}
 	t.HandedOver = l.Sharded && !t.Made && l.since.newer(n)
 	l.entries[name] = t
 	return t, true
+}
+
+const settledMark = "settled"
+
+// Settle forgets an object of which nothing is left to do, but for that it was
+// this process that did it.
+func (l *Ledger) Settle(n *v1alpha1.SlackNotification) {
+	if l.Drop(client.ObjectKeyFromObject(n)) {
+		l.Posted.Add(n.UID, settledMark, "")
+	}
+}
+
+// Leave forgets an object that is another process' by now.
+func (l *Ledger) Leave(name types.NamespacedName) {
+	if t := l.Get(name); t != nil {
+		l.Posted.Remove(t.UID, settledMark, "")
+	}
+	l.Drop(name)
 }
 
 // Leadership returns since when this process leads.
@@ -245,6 +265,15 @@ func (p *Posted) Add(uid types.UID, conversation, timestamp string) {
 		}
 	}
 	p.set[p.hash(uid, conversation, timestamp)] = struct{}{}
+}
+
+// Remove forgets a message.
+func (p *Posted) Remove(uid types.UID, conversation, timestamp string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.set != nil {
+		delete(p.set, p.hash(uid, conversation, timestamp))
+	}
 }
 
 // Has reports whether a message is remembered.
