@@ -159,7 +159,7 @@ func (r *Reconciler) granted(p *pass, rcpt *recipient) bool {
 	now := r.Clock.Now()
 	turn := r.Lanes.Ask(now, p.lane(rcpt), pacing.Ticket{
 		ID: p.ticket(rcpt), Owner: p.name.String(), Priority: priorities[p.n.Spec.Severity],
-		Group: p.n.Namespace, Since: p.n.CreationTimestamp.Time,
+		Group: p.n.Namespace, Since: p.since(),
 	})
 	if turn.Granted {
 		return true
@@ -180,6 +180,16 @@ func (r *Reconciler) granted(p *pass, rcpt *recipient) bool {
 	// The queue wakes it; this is for the case that the wake-up gets lost.
 	p.requeueBy(turn.At.Add(time.Minute))
 	return false
+}
+
+// since is when the notification came: the API server tells it in whole seconds,
+// so what this process has seen at once keeps the order in which it saw it.
+func (p *pass) since() time.Time {
+	created, seen := p.n.CreationTimestamp.Time, p.tracked.FirstSeen
+	if late := seen.Sub(created); late >= 0 && late < 2*time.Second {
+		return seen
+	}
+	return created
 }
 
 // about rounds a time for people.

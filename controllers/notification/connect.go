@@ -190,8 +190,8 @@ func (r *Reconciler) wayOf(ctx context.Context, p *pass, rcpt *recipient) (*way,
 	case p.want.Remove && !rcpt.MayBeOut():
 		rcpt.Next(p.want, delivery.Can{}, p.now)
 		return nil, false
-	case via == p.want.Via && p.way != nil && !p.want.Remove:
-		return p.way, true
+	case via == p.want.Via && !p.want.Remove:
+		return p.way, p.way != nil
 	}
 	got, why, err := r.reachVia(ctx, p, via, uid)
 	switch {
@@ -241,7 +241,8 @@ func (r *Reconciler) reachVia(ctx context.Context, p *pass, via string, uid type
 	}
 	b := got.block
 	switch {
-	case b != nil && (b.Kind == conditions.KindStalled):
+	case b != nil && (b.Reason == v1alpha1.ReasonSlackChannelNotFound || b.Reason == v1alpha1.ReasonNamespaceNotAllowed),
+		b != nil && b.Kind == conditions.KindStalled && p.want.Remove:
 		return got, b.Message, nil
 	case got.way != nil && uid != "" && got.way.channel.UID != uid:
 		return got, fmt.Sprintf("SlackChannel %s, which it went through, was deleted and made again since", via), nil

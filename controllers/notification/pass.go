@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -157,12 +158,19 @@ func (r *Reconciler) ownership(n *v1alpha1.SlackNotification, c *v1alpha1.SlackC
 	observed := n.Status.ObservedGeneration
 	o := delivery.Ownership{
 		Made: t.Made, Observed: observed == n.Generation || n.Generation == 1, Skipped: observed > 0 && n.Generation-observed > 1,
-		Intends: key != defaultKey || c.Spec.Webhook != nil,
+		Intends: key != defaultKey || c.Spec.Webhook != nil || neverProven(n, c),
 	}
 	if n.Spec.NotBefore != nil && n.Generation == 1 {
 		o.NotBefore = n.Spec.NotBefore.Time
 	}
 	return o
+}
+
+// neverProven reports whether the SlackChannel has said for longer than the object
+// lives that its channel can't be read back, so that each post was announced.
+func neverProven(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel) bool {
+	cond := conditions.Find(c, v1alpha1.ConditionExactlyOnce)
+	return cond != nil && cond.Status != metav1.ConditionTrue && cond.LastTransitionTime.Time.Before(n.CreationTimestamp.Time)
 }
 
 // takenOver reports whether another process has recorded a delivery that this one

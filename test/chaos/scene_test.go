@@ -162,11 +162,13 @@ func (s *scene) ready() {
 		list := &v1alpha1.SlackChannelList{}
 		g.Expect(env.Client.List(s.t.Context(), list, client.InNamespace(s.name))).To(gomega.Succeed())
 		for i := range list.Items {
-			ready := false
+			ready, says := false, "nothing"
 			for _, c := range list.Items[i].Status.Conditions {
-				ready = ready || c.Type == v1alpha1.ConditionReady && c.Status == metav1.ConditionTrue
+				if c.Type == v1alpha1.ConditionReady {
+					ready, says = c.Status == metav1.ConditionTrue, c.Message
+				}
 			}
-			g.Expect(ready).To(gomega.BeTrue(), list.Items[i].Name)
+			g.Expect(ready).To(gomega.BeTrue(), "%s says: %s", list.Items[i].Name, says)
 		}
 	}).Should(gomega.Succeed())
 }
