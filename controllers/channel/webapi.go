@@ -203,6 +203,10 @@ func (r *Reconciler) authTest(ctx context.Context, c *v1alpha1.SlackChannel, con
 // find looks the channel up, as it is now when it was requested so.
 func (r *Reconciler) find(ctx context.Context, k *check) (slack.Conversation, error) {
 	ref := k.c.Spec.WebAPI.Channel
+	if id, ok := directory.ConversationID(ref); ok && k.anew {
+		r.remember(k.c, func(m *memory) { m.anew = false })
+		r.Directory.Invalidate(k.identity.TeamID, id)
+	}
 	found, err := r.lookUp(ctx, k, ref)
 	if !k.anew {
 		return found, err

@@ -64,3 +64,13 @@ func parse(ref, mark string, form *regexp.Regexp) reference {
 func trim(s string) string {
 	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) })
 }
+
+// ConversationID returns the ID that a channel is given by; false when it is given
+// by a name.
+func ConversationID(ref string) (string, bool) {
+	r := parseConversation(ref)
+	if r.id != "" {
+		return r.id, true
+	}
+	return r.maybe, r.maybe != ""
+}
