@@ -165,15 +165,17 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 			notificationController.WakeOwner(owner)
 		}
 	}})
+	reader := readback.New(readback.Options{Limiter: limiter, Wake: notifications.Wake})
 	channelController = &channel.Reconciler{
-		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,
+		Readback: reader,
+		Client:   mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,
 		Directory: people, Limiter: limiter, Wake: channels, Clock: wall,
 	}
 	notificationController = &notification.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("slack-notifier"),
 		Channels:    reference.Channels{Reader: mgr.GetClient(), Watched: o.watchNamespaces},
 		Connections: connections, Health: health, Directory: people, Limiter: limiter, Lanes: lanes,
-		Readback: readback.New(readback.Options{Limiter: limiter, Wake: notifications.Wake}),
+		Readback: reader,
 		Metrics:  meter, Wake: notifications, Clock: wall, ClusterName: o.clusterName, SettleTime: o.settleTime,
 		Sharded: o.watchLabelSelector != "",
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/readback"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
@@ -47,40 +48,20 @@ func (r *Reconciler) prove(ctx context.Context, k *check, found slack.Conversati
 	if wait := first.At.Add(settleTime).Sub(now); wait > 0 {
 		return stands, wait
 	}
-	if at, ok := r.Limiter.Reserve(now, k.identity.TeamID, slack.MethodHistory, holder(k.c, "proof of "+found.ID)); !ok {
-		return stands, max(at.Sub(now), time.Millisecond)
+	at := readback.Place{Workspace: k.identity.TeamID, Bot: k.identity.BotUserID, Conversation: found.ID}
+	a := r.Readback.One(ctx, now, k.conn.API, at, k.conn.Credential, first.Timestamp, holder(k.c, "proof of "+found.ID))
+	if a.Kind == readback.Later {
+		return stands, max(a.At.Sub(now), time.Millisecond)
 	}
-	list, _, err := k.conn.API.History(ctx, slack.HistoryQuery{
-		Conversation: found.ID, Exactly: first.Timestamp, Oldest: first.At.Add(-5 * time.Minute),
-	})
-	if e := slack.AsError(err); e != nil {
-		return stands, r.proofRefused(k, first.Timestamp, e)
-	}
-	// Whatever comes of it, this message is not read again.
+	// Whatever has come of it, this message is not read again.
 	r.remember(k.c, func(m *memory) { m.unproven = first.Timestamp })
-	for _, m := range list {
-		switch {
-		case m.Timestamp != first.Timestamp:
-		case m.Metadata != nil && len(m.Metadata.Payload) > 0:
-			return verifiable(proven), 0
-		default:
-			return unrecognisable(), 0
-		}
+	switch {
+	case a.Kind == readback.Found && a.Stripped:
+		return unrecognisable(), 0
+	case a.Kind == readback.Found:
+		return verifiable(proven), 0
 	}
 	return stands, 0
-}
-
-// proofRefused decides what follows an error of the reading; it returns when to
-// look again, and 0 for the usual time.
-func (r *Reconciler) proofRefused(k *check, timestamp string, e *slack.Error) time.Duration {
-	switch {
-	case e.Class == slack.ClassRateLimited:
-		r.Limiter.Penalize(r.Clock.Now(), k.identity.TeamID, slack.MethodHistory, e.RetryAfter)
-		return max(e.RetryAfter, time.Second)
-	case !e.Class.Transient():
-		r.remember(k.c, func(m *memory) { m.unproven = timestamp })
-	}
-	return 0
 }
 
 func unrecognisable() *metav1.Condition {

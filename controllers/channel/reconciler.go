@@ -29,6 +29,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/consistency"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
+	"github.com/slack-notifier/slack-notifier/internal/readback"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
@@ -67,6 +68,7 @@ type Reconciler struct {
 	Health      *connection.Health
 	Directory   Directory
 	Limiter     Limiter
+	Readback    *readback.Reader
 	// Wake is the source that wakes this controller.
 	Wake  *wakeup.Source
 	Clock clock.PassiveClock

@@ -25,6 +25,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
+	"github.com/slack-notifier/slack-notifier/internal/readback"
 	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 	"github.com/slack-notifier/slack-notifier/internal/slacksim"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
@@ -165,7 +166,7 @@ func (g *scene) restart() {
 	g.r = &Reconciler{
 		Client: g.store, Recorder: events.NewFakeRecorder(1000), Health: &connection.Health{Channels: wake}, Directory: people,
 		Connections: &connection.Resolver{Versions: g.store, Secrets: g.store, Allow: allow, APIURL: g.slack.URL + "/api/"},
-		Limiter:     limiter, Wake: wake, Clock: clock.RealClock{},
+		Limiter:     limiter, Readback: readback.New(readback.Options{Limiter: limiter}), Wake: wake, Clock: clock.RealClock{},
 	}
 }
 

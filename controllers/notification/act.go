@@ -221,10 +221,9 @@ func (r *Reconciler) announce(ctx context.Context, p *pass, turn []*recipient) [
 	object := p.n.DeepCopy()
 	compose(object, p.deliveries(), nil, "", r.Clock.Now())
 	object.Status.LastHandledRequest = p.tracked.Request
-	err := r.Client.Status().Update(ctx, object)
+	err := r.store(ctx, object, p.tracked)
 	if err == nil {
 		p.n.ResourceVersion, p.n.Status = object.ResourceVersion, object.Status
-		p.tracked.Wrote(object)
 		return turn
 	}
 	// The object has changed, or can't be written now: nothing is sent.

@@ -149,15 +149,11 @@ func (r *Reconciler) reportDeletion(ctx context.Context, p *pass) (ctrl.Result, 
 	if equality.Semantic.DeepEqual(p.tracked.Stored(before).Conditions, p.n.Status.Conditions) {
 		return result, nil
 	}
-	err := r.Client.Status().Update(context.WithoutCancel(ctx), p.n)
-	switch {
-	case apierrors.IsConflict(err):
+	if err := r.store(ctx, p.n, p.tracked); apierrors.IsConflict(err) {
 		result.RequeueAfter = conflictRetry
-		return result, nil
-	case err != nil:
+	} else if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	p.tracked.Wrote(p.n)
 	return result, nil
 }
 
@@ -232,7 +228,7 @@ func (r *Reconciler) keep(ctx context.Context, n *v1alpha1.SlackNotification, by
 	}
 	conditions.Set(n, v1alpha1.ConditionExpired, metav1.ConditionFalse, v1alpha1.ReasonTrackedByGitOps,
 		"spec.ttlSecondsAfterFinished has passed, and the object stays because "+by+" tracks it and would make it again at once: remove it where it is kept, or remove spec.ttlSecondsAfterFinished")
-	err := r.Client.Status().Update(ctx, n)
+	err := r.store(ctx, n, nil)
 	if apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: time.Second}, nil
 	}

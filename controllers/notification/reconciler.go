@@ -185,7 +185,7 @@ func (r *Reconciler) lost(ctx context.Context, req ctrl.Request) (ctrl.Result, e
 	}
 	p := r.begin(n, parent{}, &v1alpha1.SlackChannel{})
 	compose(n, p.deliveries(), nil, "", p.now)
-	if err := r.Client.Status().Update(context.WithoutCancel(ctx), n); apierrors.IsConflict(err) {
+	if err := r.store(ctx, n, nil); apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	} else if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, err

@@ -14,6 +14,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/delivery"
+	"github.com/slack-notifier/slack-notifier/internal/ledger"
 )
 
 // tally counts the deliveries by what is left to do.
@@ -195,8 +196,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, p *pass) (ctrl.Result, err
 	if equality.Semantic.DeepEqual(*p.tracked.Stored(before), p.n.Status) {
 		return result, nil
 	}
-	// A stop of the process must not keep what was done from being recorded.
-	err := r.Client.Status().Update(context.WithoutCancel(ctx), p.n)
+	err := r.store(ctx, p.n, p.tracked)
 	switch {
 	case apierrors.IsNotFound(err):
 		return ctrl.Result{}, nil
@@ -205,10 +205,21 @@ func (r *Reconciler) writeStatus(ctx context.Context, p *pass) (ctrl.Result, err
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("writing the status: %w", err)
 	}
-	p.tracked.Wrote(p.n)
 	p.tracked.Waiting = time.Time{}
 	conditions.Announce(r.Recorder, "Deliver", before, p.n)
 	return result, nil
+}
+
+// store writes a status; nothing else does. A stop of the process must not keep
+// what was done from being recorded.
+func (r *Reconciler) store(ctx context.Context, n *v1alpha1.SlackNotification, t *ledger.Entry) error {
+	if err := r.Client.Status().Update(context.WithoutCancel(ctx), n); err != nil {
+		return err
+	}
+	if t != nil {
+		t.Wrote(n)
+	}
+	return nil
 }
 
 // result says when to look again.
