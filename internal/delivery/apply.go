@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
 // Event is what came of a step, or what kept it from being made.
@@ -14,11 +15,50 @@ type Event interface {
 	apply(d *Delivery, w Want, c Can, now time.Time)
 }
 
-// Apply takes an event in.
-func (d *Delivery) Apply(e Event, w Want, c Can, now time.Time) { e.apply(d, w, c, now) }
+// Apply takes an event in. One that does not belong to where the delivery is
+// changes nothing; a receipt and an answer that got lost belong everywhere.
+func (d *Delivery) Apply(e Event, w Want, c Can, now time.Time) {
+	if d.expects(e) {
+		e.apply(d, w, c, now)
+	}
+}
+
+func (d *Delivery) expects(e Event) bool {
+	switch e := e.(type) {
+	case Found, Absent, Unreadable, ThreadGone:
+		return d.Phase == Verifying
+	case EditOK, Confirmed, Unconfirmable, NotOurs, Gone:
+		return d.Posted != nil
+	case SameAs:
+		return d.Posted == nil && (d.Phase == Unsent || d.Phase == Verifying)
+	case NeedsPerson:
+		return d.Phase == Unsent || d.Phase == Verifying || d.Phase == Editing
+	case Refused:
+		return d.awaits(e)
+	default:
+		return true
+	}
+}
+
+// awaits reports whether a call that was refused can have been this delivery's.
+func (d *Delivery) awaits(e Refused) bool {
+	switch e.Do {
+	case Read:
+		return d.Phase == Verifying
+	case Edit:
+		return d.Phase == Editing
+	case Check, Delete:
+		return d.Posted != nil
+	case Post:
+		return e.Err.Class == slack.ClassAmbiguous || d.Phase == Unsent
+	default:
+		return d.Phase != Delivered && d.Phase != Unknown && d.Phase != Removed
+	}
+}
 
 // Held means that the step was not made, because it waits for something. It never
-// changes the phase.
+// changes the phase; an announcement has to be made anew, since the status does
+// not say any more that the message is being posted.
 type Held struct {
 	Note Note
 	// Until is the earliest time of the next attempt; zero where something else
@@ -30,7 +70,7 @@ func (e Held) apply(d *Delivery, _ Want, _ Can, _ time.Time) {
 	if !d.Open() {
 		return
 	}
-	d.Note = e.Note
+	d.Note, d.Announced = e.Note, false
 	if !e.Until.IsZero() {
 		d.Retry.At = e.Until
 	}
@@ -68,7 +108,7 @@ type PostOK struct {
 func (e PostOK) apply(d *Delivery, w Want, _ Can, now time.Time) {
 	d.Posted = &Posted{
 		Conversation: e.Conversation, Timestamp: e.Timestamp, Thread: e.Thread, Permalink: e.Permalink, Outside: e.Outside,
-		Hash: w.Hash, Via: w.Via, ViaUID: w.ViaUID, Ours: true, At: now,
+		Hash: w.Hash, Via: w.Via, ViaUID: w.ViaUID, Ours: true, Last: true, At: now,
 	}
 	d.Conversation, d.After, d.Adopted = e.Conversation, e.Timestamp, false
 	d.Retry.Joined = false
@@ -118,13 +158,12 @@ type Found struct {
 }
 
 func (e Found) apply(d *Delivery, w Want, _ Can, now time.Time) {
-	at := now
 	if d.Attempts == 0 && !e.Adopted {
 		d.Attempts, d.LastAttemptAt = 1, now
 	}
 	d.Posted = &Posted{
 		Conversation: e.Conversation, Timestamp: e.Timestamp, Thread: e.Thread, Permalink: e.Permalink, Outside: e.Outside,
-		Hash: e.Hash, Via: e.Via, ViaUID: e.ViaUID, Ours: true, At: at,
+		Hash: e.Hash, Via: e.Via, ViaUID: e.ViaUID, Ours: true, Last: true, At: now,
 	}
 	d.Conversation, d.After, d.Adopted = e.Conversation, e.Timestamp, e.Adopted
 	d.deliver()
@@ -149,6 +188,9 @@ func (e Absent) apply(d *Delivery, w Want, _ Can, _ time.Time) {
 		doubt.Conversation, doubt.Thread, doubt.Via, doubt.ViaUID = "", "", "", ""
 		return
 	}
+	if d.Posted != nil {
+		d.Posted.Last = true
+	}
 	d.afterDoubt()
 	d.reconsider(w)
 }
@@ -171,14 +213,16 @@ func (d *Delivery) reconsider(w Want) {
 type Unreadable struct{ Why string }
 
 func (e Unreadable) apply(d *Delivery, w Want, _ Can, now time.Time) {
-	nothingSent := d.Doubt.Cause == KeyLookup || w.GiveUp() && d.Doubt.Unannounced
+	nothingSent := d.Doubt.Cause == KeyLookup || d.Doubt.Unannounced
 	switch {
 	case w.Remove && (nothingSent || d.Posted != nil && d.Doubt.Cause == Replacing):
 		d.afterDoubt()
 	case w.Remove:
 		d.remove("it may be in Slack, and " + e.Why)
-	case nothingSent:
+	case nothingSent, d.Doubt.Cause == Replacing && d.Replaces == "":
+		// To edit what is out sends nothing again.
 		d.afterDoubt()
+		d.reconsider(w)
 	case w.GiveUp() || d.late(w, now):
 		d.giveUp(e.Why)
 	default:
@@ -245,7 +289,7 @@ func (NotOurs) apply(d *Delivery, w Want, _ Can, _ time.Time) {
 	if w.Created.Before(d.Doubt.Since) {
 		d.Doubt.Since = w.Created
 	}
-	d.Phase, d.Posted, d.After, d.Replaces, d.Adopted, d.Conversation = Verifying, nil, "", "", false, ""
+	d.Phase, d.Posted, d.After, d.Replaces, d.Adopted, d.Conversation, d.Stale = Verifying, nil, "", "", false, "", ""
 }
 
 // Gone means that the message is not there any more.

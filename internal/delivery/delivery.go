@@ -89,6 +89,8 @@ type Posted struct {
 	// Ours means: this process posted it, or Slack has shown that it is this
 	// object's. A status alone proves nothing.
 	Ours bool
+	// Last means: nobody but this process can have posted a newer one.
+	Last bool
 	// Outside means: it was to be a reply, and Slack posted it outside of the
 	// thread, because the message to reply to is gone.
 	Outside      bool
@@ -109,7 +111,7 @@ type Doubt struct {
 	// OutsideThread means: the thread is gone, so the message is looked for
 	// outside of it.
 	OutsideThread bool
-	// Unannounced means: had it been sent, the status would say so.
+	// Unannounced means: nobody has sent it, since the status would say so.
 	Unannounced bool
 	// ByKey means: what is looked for is a message with the idempotency key.
 	ByKey bool
