@@ -18,15 +18,21 @@ type Event interface {
 // Apply takes an event in. One that does not belong to where the delivery is
 // changes nothing; a receipt and an answer that got lost belong everywhere.
 func (d *Delivery) Apply(e Event, w Want, c Can, now time.Time) {
-	if d.expects(e) {
-		e.apply(d, w, c, now)
+	if !d.expects(e, w) {
+		return
+	}
+	e.apply(d, w, c, now)
+	if d.Phase != Delivered {
+		d.Stale = ""
 	}
 }
 
-func (d *Delivery) expects(e Event) bool {
+func (d *Delivery) expects(e Event, w Want) bool {
 	switch e := e.(type) {
 	case Found, Absent, Unreadable, ThreadGone:
 		return d.Phase == Verifying
+	case Announced:
+		return d.Phase == Unsent
 	case EditOK, Confirmed, Unconfirmable, NotOurs, Gone:
 		return d.Posted != nil
 	case SameAs:
@@ -34,25 +40,26 @@ func (d *Delivery) expects(e Event) bool {
 	case NeedsPerson:
 		return d.Phase == Unsent || d.Phase == Verifying || d.Phase == Editing
 	case Refused:
-		return d.awaits(e)
+		return d.awaits(e, w)
 	default:
 		return true
 	}
 }
 
 // awaits reports whether a call that was refused can have been this delivery's.
-func (d *Delivery) awaits(e Refused) bool {
+func (d *Delivery) awaits(e Refused, w Want) bool {
+	going := d.Phase == Unsent || d.Phase == Verifying || d.Phase == Editing
 	switch e.Do {
+	case Post:
+		return e.Err.Class == slack.ClassAmbiguous || d.Phase == Unsent
 	case Read:
 		return d.Phase == Verifying
 	case Edit:
 		return d.Phase == Editing
 	case Check, Delete:
-		return d.Posted != nil
-	case Post:
-		return e.Err.Class == slack.ClassAmbiguous || d.Phase == Unsent
+		return d.Posted != nil && (w.Remove || d.Phase == Editing)
 	default:
-		return d.Phase != Delivered && d.Phase != Unknown && d.Phase != Removed
+		return w.Remove || going
 	}
 }
 
@@ -70,7 +77,7 @@ func (e Held) apply(d *Delivery, _ Want, _ Can, _ time.Time) {
 	if !d.Open() {
 		return
 	}
-	d.Note, d.Announced = e.Note, false
+	d.Note = e.Note
 	if !e.Until.IsZero() {
 		d.Retry.At = e.Until
 	}
@@ -80,7 +87,6 @@ func (e Held) apply(d *Delivery, _ Want, _ Can, _ time.Time) {
 type Announced struct{}
 
 func (Announced) apply(d *Delivery, _ Want, _ Can, now time.Time) {
-	d.Announced = true
 	d.attempt(now)
 	d.Note = Note{Reason: v1alpha1.ReasonDelivering, Message: "it is being sent"}
 }
@@ -89,7 +95,7 @@ func (Announced) apply(d *Delivery, _ Want, _ Can, now time.Time) {
 type Attempting struct{}
 
 func (Attempting) apply(d *Delivery, _ Want, _ Can, now time.Time) {
-	if !d.Announced {
+	if !d.announced() {
 		d.attempt(now)
 	}
 }
@@ -197,7 +203,7 @@ func (e Absent) apply(d *Delivery, w Want, _ Can, _ time.Time) {
 
 // afterDoubt goes on when it is certain that nothing of it is in Slack.
 func (d *Delivery) afterDoubt() {
-	d.Phase, d.Doubt, d.Announced, d.Note = Unsent, nil, false, Note{}
+	d.Phase, d.Doubt, d.Note = Unsent, nil, Note{}
 }
 
 // reconsider looks whether what was to be replaced is wanted again.
@@ -236,7 +242,7 @@ func (e Unreadable) apply(d *Delivery, w Want, _ Can, now time.Time) {
 
 // giveUp leaves open whether the message is in Slack.
 func (d *Delivery) giveUp(why string) {
-	d.Phase, d.Announced, d.Note = Unknown, false, Note{}
+	d.Phase, d.Note = Unknown, Note{}
 	d.Halt = &Halt{Reason: v1alpha1.ReasonOutcomeUnknown, Message: fmt.Sprintf(
 		"Slack may or may not have taken the message, and %s: look into the conversation; it is not sent again by itself, and is when spec.onUnknownOutcome is set to Retry", why), Final: true}
 }
@@ -289,7 +295,7 @@ func (NotOurs) apply(d *Delivery, w Want, _ Can, _ time.Time) {
 	if w.Created.Before(d.Doubt.Since) {
 		d.Doubt.Since = w.Created
 	}
-	d.Phase, d.Posted, d.After, d.Replaces, d.Adopted, d.Conversation, d.Stale = Verifying, nil, "", "", false, "", ""
+	d.Phase, d.Posted, d.After, d.Replaces, d.Adopted, d.Conversation = Verifying, nil, "", "", false, ""
 }
 
 // Gone means that the message is not there any more.

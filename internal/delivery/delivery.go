@@ -68,8 +68,6 @@ type Delivery struct {
 	// Attempts made, and when the last began.
 	Attempts      int32
 	LastAttemptAt time.Time
-	// Announced means: the status says that the message is about to be posted.
-	Announced bool
 }
 
 // Posted is a message in Slack.
@@ -226,6 +224,12 @@ type Can struct {
 // Open reports whether the delivery is on its way.
 func (d *Delivery) Open() bool {
 	return d.Halt == nil && (d.Phase == Unsent || d.Phase == Verifying || d.Phase == Editing)
+}
+
+// announced reports whether the status says that the message is about to be
+// posted. Whatever it says instead takes that back.
+func (d *Delivery) announced() bool {
+	return d.Phase == Unsent && d.Halt == nil && d.Note.Reason == v1alpha1.ReasonDelivering
 }
 
 // MayBeOut reports whether a message of this delivery may be in Slack.

@@ -77,7 +77,7 @@ func (d *Delivery) nextUnsent(w Want, c Can) Step {
 	case d.Retry.MustJoin:
 		return Step{Do: Join}
 	}
-	return Step{Do: Post, Announce: w.GiveUp() && !c.Proven && !d.Announced}
+	return Step{Do: Post, Announce: w.GiveUp() && !c.Proven && !d.announced()}
 }
 
 func (d *Delivery) nextVerifying(w Want, c Can, now time.Time) Step {

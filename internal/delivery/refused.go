@@ -103,7 +103,7 @@ func (e Refused) lost(d *Delivery, w Want, c Can, now time.Time) {
 	d.Doubt = &Doubt{
 		Cause: AnswerLost, Since: since, Settles: now.Add(e.Settle), Conversation: e.Conversation, Thread: e.Thread, Via: w.Via, ViaUID: w.ViaUID,
 	}
-	d.Phase, d.Announced = Verifying, false
+	d.Phase = Verifying
 	d.failures(now)
 	d.Note = Note{v1alpha1.ReasonSlackUnavailable, fmt.Sprintf("%v; %s", e.Err, d.retrying()), false}
 	if !c.Read {
@@ -128,7 +128,6 @@ func (d *Delivery) failures(now time.Time) {
 // fail notes a failed call, and when to try again.
 func (d *Delivery) fail(e Refused, w Want, now time.Time) {
 	v := verdictOf(e.Err.Class)
-	d.Announced = false
 	d.failures(now)
 	switch {
 	case e.Err.Class == slack.ClassRateLimited:
@@ -140,6 +139,7 @@ func (d *Delivery) fail(e Refused, w Want, now time.Time) {
 		d.Retry.At = now.Add(pause(d.Retry.Failures, e.Err.RetryAfter))
 		d.Note = Note{v.reason, fmt.Sprintf("%s%v; %s", e.prefix(), e.Err, d.retrying()), false}
 	default:
+		d.Note = Note{}
 		d.Halt = &Halt{Reason: v.reason, Message: e.prefix() + v.text(e.Err, w), Final: v.final && e.Do != Read && e.Do != Check}
 		d.Retry.At = now.Add(recheck(d.Retry.Failures))
 	}
@@ -167,7 +167,7 @@ func (e Refused) prefix() string {
 type NeedsPerson struct{ Reason, Message string }
 
 func (e NeedsPerson) apply(d *Delivery, _ Want, _ Can, _ time.Time) {
-	d.Halt = &Halt{Reason: e.Reason, Message: e.Message}
+	d.Halt, d.Note = &Halt{Reason: e.Reason, Message: e.Message}, Note{}
 	d.Retry.At = time.Time{}
 }
 

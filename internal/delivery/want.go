@@ -134,5 +134,5 @@ func (d *Delivery) deliver() {
 	if d.Phase != Delivered {
 		d.Halt, d.Retry, d.Note = nil, Retry{Credential: d.Retry.Credential}, Note{}
 	}
-	d.Phase, d.Doubt, d.Announced = Delivered, nil, false
+	d.Phase, d.Doubt = Delivered, nil
 }
