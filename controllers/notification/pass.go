@@ -103,7 +103,7 @@ func (r *Reconciler) begin(n *v1alpha1.SlackNotification, up parent, c *v1alpha1
 		key := keyOf(one)
 		d := t.Deliveries[key]
 		if d == nil || takenOver(d, stored[key], t, n) {
-			o := r.ownership(n, key, t)
+			o := r.ownership(n, c, key, t)
 			if s := stored[key]; s != nil && s.DeliveredAt != nil {
 				o.Mine = r.ledger.Posted.Has(n.UID, s.ConversationID, s.Timestamp)
 			}
@@ -150,11 +150,11 @@ func (r *Reconciler) wanted(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChan
 	return want
 }
 
-func (r *Reconciler) ownership(n *v1alpha1.SlackNotification, key string, t *ledger.Entry) delivery.Ownership {
+func (r *Reconciler) ownership(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, key string, t *ledger.Entry) delivery.Ownership {
 	observed := n.Status.ObservedGeneration
 	o := delivery.Ownership{
 		Made: t.Made, Observed: observed == n.Generation || n.Generation == 1, Skipped: observed > 0 && n.Generation-observed > 1,
-		Intends: key != defaultKey,
+		Intends: key != defaultKey || c.Spec.Webhook != nil,
 	}
 	if n.Spec.NotBefore != nil && n.Generation == 1 {
 		o.NotBefore = n.Spec.NotBefore.Time
