@@ -133,7 +133,7 @@ func (EditOK) apply(d *Delivery, w Want, _ Can, now time.Time) {
 // DeleteOK means that Slack deleted the message, or does not have it any more.
 type DeleteOK struct{}
 
-func (DeleteOK) apply(d *Delivery, _ Want, _ Can, _ time.Time) { d.remove("") }
+func (DeleteOK) apply(d *Delivery, _ Want, _ Can, _ time.Time) { d.deleted() }
 
 // JoinOK means that the bot is a member of the channel now, or need not be.
 type JoinOK struct{}
@@ -303,7 +303,7 @@ type Gone struct{}
 
 func (Gone) apply(d *Delivery, w Want, _ Can, _ time.Time) {
 	if w.Remove && d.Phase != Editing {
-		d.remove("")
+		d.deleted()
 		return
 	}
 	// An edit by another process may have found it gone, and posted anew.

@@ -126,6 +126,11 @@ func (d *Delivery) nextRemoval(c Can, now time.Time) Step {
 	if d.Phase == Verifying {
 		return d.nextSearch(c, now)
 	}
+	return d.nextDeletion(c)
+}
+
+// nextDeletion deletes what is out.
+func (d *Delivery) nextDeletion(c Can) Step {
 	switch {
 	case d.Retry.MustJoin:
 		return Step{Do: Join}
@@ -158,6 +163,15 @@ func (d *Delivery) nextSearch(c Can, now time.Time) Step {
 		return Step{Do: Join}
 	}
 	return Step{Do: Read}
+}
+
+// deleted ends the removal of the message that is known of.
+func (d *Delivery) deleted() {
+	if d.mayBeSent() {
+		d.remove("a newer one may be in Slack, and the conversation can't be read back")
+		return
+	}
+	d.remove("")
 }
 
 func (d *Delivery) remove(leftover string) {

@@ -32,6 +32,7 @@ func TestRemoval(t *testing.T) {
 		{name: "absent is nothing", from: unsent(), steps: []step{lost, removes, absent}, phase: Removed, do: Nothing, holds: leftover("")},
 		{name: "unreadable is told", from: unsent(), steps: []step{lost, removes, never}, phase: Removed, do: Nothing, holds: leftover(notFound)},
 		{name: "what Retry put up with is told", from: unsent(), steps: []step{lost, never, removes}, phase: Removed, do: Nothing, holds: leftover(notFound)},
+		{name: "also beside an older one that is deleted", from: sent(), steps: []step{repost, content("h2"), absent, lost, never, removes, happens(DeleteOK{})}, phase: Removed, do: Nothing, holds: leftover(notFound)},
 		{name: "unknown is looked for", from: unsent(), steps: []step{giveUp, lost, never, removes}, phase: Verifying, do: Read},
 		{name: "and told", from: unsent(), steps: []step{giveUp, lost, never, removes, asks, never}, phase: Removed, do: Nothing, holds: leftover(notFound)},
 		{name: "a webhook's message is told", from: hooked(), steps: []step{webhook, removes}, phase: Removed, do: Nothing, holds: leftover(hook)},
