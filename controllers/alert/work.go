@@ -50,7 +50,7 @@ type running struct {
 
 // work is one pass over the changes of a rule.
 type work struct {
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // the life of the pass
 	run     *running
 	cluster string
 	// afterwards are called for what was stored.

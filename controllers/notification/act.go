@@ -40,6 +40,7 @@ func (r *Reconciler) act(ctx context.Context, p *pass) error {
 				posts = append(posts, rcpt)
 			case delivery.Edit:
 				edits = append(edits, rcpt)
+			default: // it waits, or is done
 			}
 			if p.block != nil {
 				return nil
@@ -88,6 +89,7 @@ func (r *Reconciler) advance(ctx context.Context, p *pass, rcpt *recipient) deli
 			again = rcpt.Phase == delivery.Delivered
 		case delivery.Edit:
 			return step.Do
+		default: // there is nothing to do
 		}
 		if !again {
 			r.requeueHalted(p, rcpt)

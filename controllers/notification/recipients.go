@@ -51,7 +51,7 @@ func (r *Reconciler) locate(ctx context.Context, p *pass, rcpt *recipient) bool 
 	}
 	t, event := r.resolve(ctx, p, rcpt)
 	if event == nil {
-		event = p.threadOf(rcpt, t)
+		event = p.threadOf(t)
 	}
 	if event == nil {
 		event = p.shared(r, rcpt, t)
@@ -324,7 +324,7 @@ func (p *pass) posts() bool {
 }
 
 // threadOf finds the message in a recipient's conversation to reply to.
-func (p *pass) threadOf(rcpt *recipient, t *target) delivery.Event {
+func (p *pass) threadOf(t *target) delivery.Event {
 	thread := p.n.Spec.Thread
 	switch {
 	case thread == nil:

@@ -205,6 +205,7 @@ func (r *Reconciler) check(ctx context.Context, p *pass, w *way, rcpt *recipient
 		}
 		p.refused(r, w, rcpt, delivery.Check, a.Err)
 		return rcpt.Halt == nil
+	case readback.Later:
 	}
 	text := "the message is out with an older content, and it is looked at before it is edited"
 	if a.Err != nil {

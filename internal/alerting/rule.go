@@ -73,6 +73,7 @@ func Compile(spec *v1alpha1.SlackAlertSpec) (*Rule, error) {
 		when = spec.Source.Objects.When
 	case Events:
 		when = spec.Source.Events.When
+	case Alertmanager: // it selects by itself
 	}
 	r.usesOld = strings.Contains(when+strings.Join(spec.GroupBy, " "), "oldObject")
 	var err error

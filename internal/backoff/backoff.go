@@ -12,8 +12,10 @@ import (
 // back together.
 func Full(failures int, first, most time.Duration) time.Duration {
 	limit := min(most, first<<min(max(failures-1, 0), 20))
-	return limit/2 + rand.N(limit/2+1)
+	return limit/2 + rand.N(limit/2+1) //nolint:gosec // no secret
 }
 
 // Around returns d, give or take a tenth.
-func Around(d time.Duration) time.Duration { return d - d/10 + rand.N(d/5+1) }
+func Around(d time.Duration) time.Duration {
+	return d - d/10 + rand.N(d/5+1) //nolint:gosec // no secret
+}

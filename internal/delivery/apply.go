@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
 // Event is what came of a step, or what kept it from being made.
@@ -14,11 +15,57 @@ type Event interface {
 	apply(d *Delivery, w Want, c Can, now time.Time)
 }
 
-// Apply takes an event in.
-func (d *Delivery) Apply(e Event, w Want, c Can, now time.Time) { e.apply(d, w, c, now) }
+// Apply takes an event in. One that does not belong to where the delivery is
+// changes nothing; a receipt and an answer that got lost belong everywhere.
+func (d *Delivery) Apply(e Event, w Want, c Can, now time.Time) {
+	if !d.expects(e, w) {
+		return
+	}
+	e.apply(d, w, c, now)
+	if d.Phase != Delivered {
+		d.Stale = ""
+	}
+}
+
+func (d *Delivery) expects(e Event, w Want) bool {
+	switch e := e.(type) {
+	case Found, Absent, Unreadable, ThreadGone:
+		return d.Phase == Verifying
+	case Announced:
+		return d.Phase == Unsent
+	case EditOK, Confirmed, Unconfirmable, NotOurs, Gone:
+		return d.Posted != nil
+	case SameAs:
+		return d.Posted == nil && (d.Phase == Unsent || d.Phase == Verifying)
+	case NeedsPerson:
+		return d.Phase == Unsent || d.Phase == Verifying || d.Phase == Editing
+	case Refused:
+		return d.awaits(e, w)
+	default:
+		return true
+	}
+}
+
+// awaits reports whether a call that was refused can have been this delivery's.
+func (d *Delivery) awaits(e Refused, w Want) bool {
+	going := d.Phase == Unsent || d.Phase == Verifying || d.Phase == Editing
+	switch e.Do {
+	case Post:
+		return e.Err.Class == slack.ClassAmbiguous || d.Phase == Unsent
+	case Read:
+		return d.Phase == Verifying
+	case Edit:
+		return d.Phase == Editing
+	case Check, Delete:
+		return d.Posted != nil && (w.Remove || d.Phase == Editing)
+	default:
+		return w.Remove || going
+	}
+}
 
 // Held means that the step was not made, because it waits for something. It never
-// changes the phase.
+// changes the phase; an announcement has to be made anew, since the status does
+// not say any more that the message is being posted.
 type Held struct {
 	Note Note
 	// Until is the earliest time of the next attempt; zero where something else
@@ -40,7 +87,6 @@ func (e Held) apply(d *Delivery, _ Want, _ Can, _ time.Time) {
 type Announced struct{}
 
 func (Announced) apply(d *Delivery, _ Want, _ Can, now time.Time) {
-	d.Announced = true
 	d.attempt(now)
 	d.Note = Note{Reason: v1alpha1.ReasonDelivering, Message: "it is being sent"}
 }
@@ -49,7 +95,7 @@ func (Announced) apply(d *Delivery, _ Want, _ Can, now time.Time) {
 type Attempting struct{}
 
 func (Attempting) apply(d *Delivery, _ Want, _ Can, now time.Time) {
-	if !d.Announced {
+	if !d.announced() {
 		d.attempt(now)
 	}
 }
@@ -68,7 +114,7 @@ type PostOK struct {
 func (e PostOK) apply(d *Delivery, w Want, _ Can, now time.Time) {
 	d.Posted = &Posted{
 		Conversation: e.Conversation, Timestamp: e.Timestamp, Thread: e.Thread, Permalink: e.Permalink, Outside: e.Outside,
-		Hash: w.Hash, Via: w.Via, ViaUID: w.ViaUID, Ours: true, At: now,
+		Hash: w.Hash, Via: w.Via, ViaUID: w.ViaUID, Ours: true, Last: true, At: now,
 	}
 	d.Conversation, d.After, d.Adopted = e.Conversation, e.Timestamp, false
 	d.Retry.Joined = false
@@ -87,7 +133,7 @@ func (EditOK) apply(d *Delivery, w Want, _ Can, now time.Time) {
 // DeleteOK means that Slack deleted the message, or does not have it any more.
 type DeleteOK struct{}
 
-func (DeleteOK) apply(d *Delivery, _ Want, _ Can, _ time.Time) { d.remove("") }
+func (DeleteOK) apply(d *Delivery, _ Want, _ Can, _ time.Time) { d.deleted() }
 
 // JoinOK means that the bot is a member of the channel now, or need not be.
 type JoinOK struct{}
@@ -118,13 +164,12 @@ type Found struct {
 }
 
 func (e Found) apply(d *Delivery, w Want, _ Can, now time.Time) {
-	at := now
 	if d.Attempts == 0 && !e.Adopted {
 		d.Attempts, d.LastAttemptAt = 1, now
 	}
 	d.Posted = &Posted{
 		Conversation: e.Conversation, Timestamp: e.Timestamp, Thread: e.Thread, Permalink: e.Permalink, Outside: e.Outside,
-		Hash: e.Hash, Via: e.Via, ViaUID: e.ViaUID, Ours: true, At: at,
+		Hash: e.Hash, Via: e.Via, ViaUID: e.ViaUID, Ours: true, Last: true, At: now,
 	}
 	d.Conversation, d.After, d.Adopted = e.Conversation, e.Timestamp, e.Adopted
 	d.deliver()
@@ -149,13 +194,16 @@ func (e Absent) apply(d *Delivery, w Want, _ Can, _ time.Time) {
 		doubt.Conversation, doubt.Thread, doubt.Via, doubt.ViaUID = "", "", "", ""
 		return
 	}
+	if d.Posted != nil {
+		d.Posted.Last = true
+	}
 	d.afterDoubt()
 	d.reconsider(w)
 }
 
 // afterDoubt goes on when it is certain that nothing of it is in Slack.
 func (d *Delivery) afterDoubt() {
-	d.Phase, d.Doubt, d.Announced, d.Note = Unsent, nil, false, Note{}
+	d.Phase, d.Doubt, d.Note = Unsent, nil, Note{}
 }
 
 // reconsider looks whether what was to be replaced is wanted again.
@@ -171,14 +219,16 @@ func (d *Delivery) reconsider(w Want) {
 type Unreadable struct{ Why string }
 
 func (e Unreadable) apply(d *Delivery, w Want, _ Can, now time.Time) {
-	nothingSent := d.Doubt.Cause == KeyLookup || w.GiveUp() && d.Doubt.Unannounced
+	nothingSent := d.Doubt.Cause == KeyLookup || d.Doubt.Unannounced
 	switch {
 	case w.Remove && (nothingSent || d.Posted != nil && d.Doubt.Cause == Replacing):
 		d.afterDoubt()
 	case w.Remove:
 		d.remove("it may be in Slack, and " + e.Why)
-	case nothingSent:
+	case nothingSent, d.Doubt.Cause == Replacing && d.Replaces == "":
+		// To edit what is out sends nothing again.
 		d.afterDoubt()
+		d.reconsider(w)
 	case w.GiveUp() || d.late(w, now):
 		d.giveUp(e.Why)
 	default:
@@ -192,7 +242,7 @@ func (e Unreadable) apply(d *Delivery, w Want, _ Can, now time.Time) {
 
 // giveUp leaves open whether the message is in Slack.
 func (d *Delivery) giveUp(why string) {
-	d.Phase, d.Announced, d.Note = Unknown, false, Note{}
+	d.Phase, d.Note = Unknown, Note{}
 	d.Halt = &Halt{Reason: v1alpha1.ReasonOutcomeUnknown, Message: fmt.Sprintf(
 		"Slack may or may not have taken the message, and %s: look into the conversation; it is not sent again unless spec.onUnknownOutcome is set to Retry", why), Final: true}
 }
@@ -253,7 +303,7 @@ type Gone struct{}
 
 func (Gone) apply(d *Delivery, w Want, _ Can, _ time.Time) {
 	if w.Remove && d.Phase != Editing {
-		d.remove("")
+		d.deleted()
 		return
 	}
 	// An edit by another process may have found it gone, and posted anew.

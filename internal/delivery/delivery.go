@@ -68,8 +68,6 @@ type Delivery struct {
 	// Attempts made, and when the last began.
 	Attempts      int32
 	LastAttemptAt time.Time
-	// Announced means: the status says that the message is about to be posted.
-	Announced bool
 }
 
 // Posted is a message in Slack.
@@ -89,6 +87,8 @@ type Posted struct {
 	// Ours means: this process posted it, or Slack has shown that it is this
 	// object's. A status alone proves nothing.
 	Ours bool
+	// Last means: nobody but this process can have posted a newer one.
+	Last bool
 	// Outside means: it was to be a reply, and Slack posted it outside of the
 	// thread, because the message to reply to is gone.
 	Outside      bool
@@ -109,7 +109,7 @@ type Doubt struct {
 	// OutsideThread means: the thread is gone, so the message is looked for
 	// outside of it.
 	OutsideThread bool
-	// Unannounced means: had it been sent, the status would say so.
+	// Unannounced means: nobody has sent it, since the status would say so.
 	Unannounced bool
 	// ByKey means: what is looked for is a message with the idempotency key.
 	ByKey bool
@@ -227,6 +227,12 @@ type Can struct {
 // Open reports whether the delivery is on its way.
 func (d *Delivery) Open() bool {
 	return d.Halt == nil && (d.Phase == Unsent || d.Phase == Verifying || d.Phase == Editing)
+}
+
+// announced reports whether the status says that the message is about to be
+// posted. Whatever it says instead takes that back.
+func (d *Delivery) announced() bool {
+	return d.Phase == Unsent && d.Halt == nil && d.Note.Reason == v1alpha1.ReasonDelivering
 }
 
 // MayBeOut reports whether a message of this delivery may be in Slack.

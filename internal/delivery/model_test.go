@@ -1,51 +1,99 @@
 package delivery
 
 import (
-	"fmt"
-	"os"
+	"hash/maphash"
+	"strconv"
 	"strings"
-	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
-	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
 // The model is all that can happen to one delivery: a Slack that takes messages
 // and loses answers, a status that is stored late or not at all, a process that
-// ends between any two steps, and a person who changes the spec meanwhile. Time
-// passes at once. The check walks through every state that can be reached.
-
-// message in the modelled Slack.
-type message struct {
-	hash, conversation string
-	gone               bool
-}
+// ends between any two steps, and people who change the spec, the app and the
+// status meanwhile. Time passes at once. The check (model_check_test.go) walks
+// through every state that can be reached.
 
 // world is one state of the model.
 type world struct {
+	facts
 	d Delivery
-	// stored is the status in the API server; storedOf the generation it is about.
-	stored   *v1alpha1.Delivery
-	storedOf int
+	// stored is the status in the API server; nil before the first write.
+	stored *v1alpha1.Delivery
+	path   *trail
+}
 
-	generation   int
-	content      int
-	update       v1alpha1.UpdatePolicy
-	onUnknown    v1alpha1.UnknownOutcomePolicy
-	conversation string
-	via          string
-	readable     bool
-	late, remove bool
-	messages     []message
+// facts are what of a world can be compared.
+type facts struct {
+	setting
+	// storedOf is the generation that the stored status is about.
+	storedOf, generation int
+	content              int
+	update               v1alpha1.UpdatePolicy
+	onUnknown            v1alpha1.UnknownOutcomePolicy
+	conversation, via    string
+	// readable: the app has the scope to read the conversation.
+	readable bool
+	late     bool
+	remove   bool
+	messages [9]message
+	count    int
 
 	// left are how many more of each may happen.
 	left budget
 	// allowed is how many messages there may be at most.
 	allowed int
-	// risked: somebody chose Retry where nothing can be read.
+	// risked: somebody chose Retry where nothing can be read, or what the model
+	// calls a gap has come about.
 	risked bool
-	path   *trail
+	// accepted: with Retry, a message that nobody knows of was put up with where
+	// nothing could be read.
+	accepted bool
+	// doubtful: an answer was lost, or a process ended.
+	doubtful bool
+	// forged: somebody has written into the status.
+	forged bool
+}
+
+// setting does not change.
+type setting struct {
+	// webhook: the SlackChannel is an incoming webhook.
+	webhook bool
+	// own: the recipient is the SlackChannel's own channel, where a post need not be
+	// announced once a message has been read back.
+	own bool
+	// keyed: the spec has an idempotency key.
+	keyed bool
+}
+
+// message in the modelled Slack.
+type message struct {
+	hash         int
+	conversation string
+	// gone from Slack; closed: Slack lets nobody edit it any more.
+	gone, closed bool
+	// told: the operator has had the receipt; recorded: a status says so.
+	told, recorded bool
+	owner          owner
+}
+
+type owner int
+
+const (
+	// mine is a message of this object.
+	mine owner = iota
+	// alike is another object's, with the same idempotency key.
+	alike
+	// alien is another object's.
+	alien
+)
+
+type budget struct {
+	contents, policies, channels, crashes, lost, refusals, gone, deadlines, removals, requests, holds, scopes, forgeries, remakes int
 }
 
 // trail is how a state was reached.
@@ -61,12 +109,21 @@ func (p *trail) String() string {
 	return p.before.String() + "\n\t" + p.step
 }
 
-type budget struct{ contents, policies, channels, crashes, lost, refusals, gone, deadlines, removals int }
+var (
+	noon      = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	noonStamp = metav1.NewTime(noon)
+)
+
+const viaUID = types.UID("uid of the one")
+
+func hashOf(content int) string { return strconv.Itoa(content) }
+
+func ts(i int) string { return "1.00000" + strconv.Itoa(i+1) }
 
 func (w *world) want() Want {
 	out := Want{
-		Hash: fmt.Sprint(w.content), Update: w.update, OnUnknown: w.onUnknown, Via: w.via, ViaUID: "uid of " + "the one",
-		Remove: w.remove, Created: noon, Settled: noon,
+		Hash: hashOf(w.content), Update: w.update, OnUnknown: w.onUnknown, Via: w.via, ViaUID: viaUID,
+		Remove: w.remove, Created: noon, Settled: noon, Keyed: w.keyed,
 	}
 	if w.late {
 		out.Deadline, out.DeadlineSeconds = noon.Add(-time.Second), 60
@@ -74,35 +131,44 @@ func (w *world) want() Want {
 	return out
 }
 
-func (w *world) can() Can { return Can{Read: true, Edit: true, Credential: "c"} }
+func (w *world) can() Can {
+	c := Can{Read: !w.webhook, Edit: !w.webhook, Proven: w.own && w.readable, Credential: "without the scope"}
+	if w.readable {
+		c.Credential = "with the scope"
+	}
+	return c
+}
 
-var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+// state is what a world is told apart by from another one.
+type state struct {
+	facts
+	d      Delivery
+	posted Posted
+	doubt  Doubt
+	halt   Halt
+	stored v1alpha1.Delivery
+	have   [4]bool
+}
+
+var seed = maphash.MakeSeed()
 
 // key names the state; what does not matter for what happens next is left out.
-func (w *world) key() string {
+func (w *world) key() uint64 {
 	w.calm()
-	show := func(d *Delivery) string {
-		c := *d
-		var posted, doubt, halt string
-		if c.Posted != nil {
-			posted = fmt.Sprintf("%+v", *c.Posted)
-		}
-		if c.Doubt != nil {
-			doubt = fmt.Sprintf("%+v", *c.Doubt)
-		}
-		if c.Halt != nil {
-			halt = fmt.Sprint(c.Halt.Reason, c.Halt.Final)
-		}
-		c.Posted, c.Doubt, c.Halt = nil, nil, nil
-		return fmt.Sprintf("%+v%s%s%s", c, posted, doubt, halt)
+	s := state{facts: w.facts, d: w.d}
+	if p := w.d.Posted; p != nil {
+		s.posted, s.d.Posted, s.have[0] = *p, nil, true
 	}
-	stored := ""
+	if p := w.d.Doubt; p != nil {
+		s.doubt, s.d.Doubt, s.have[1] = *p, nil, true
+	}
+	if p := w.d.Halt; p != nil {
+		s.halt, s.d.Halt, s.have[2] = *p, nil, true
+	}
 	if w.stored != nil {
-		s := *w.stored
-		stored = fmt.Sprint(s.State, s.Reason, s.Timestamp, s.ContentHash, s.ConversationID, s.Attempts, s.DeliveredAt != nil, s.Via, s.Unverified)
+		s.stored, s.have[3] = *w.stored, true
 	}
-	return fmt.Sprint(show(&w.d), stored, w.storedOf, w.generation, w.content, w.update, w.onUnknown, w.conversation, w.via, w.readable,
-		w.late, w.remove, w.messages, w.left, w.allowed, w.risked)
+	return maphash.Comparable(seed, s)
 }
 
 // calm lets time pass, and drops what only people read.
@@ -110,7 +176,7 @@ func (w *world) calm() {
 	d := &w.d
 	d.Retry.At, d.Retry.Since, d.Retry.Failures, d.LastAttemptAt = time.Time{}, time.Time{}, 0, time.Time{}
 	d.Attempts = min(d.Attempts, 1)
-	d.Note.Message = ""
+	d.Note.Message, d.Note.Quiet = "", false
 	if d.Halt != nil {
 		d.Halt.Message = ""
 	}
@@ -119,6 +185,9 @@ func (w *world) calm() {
 	}
 	if d.Doubt != nil {
 		d.Doubt.Since, d.Doubt.Settles = noon, noon
+	}
+	if d.Leftover != "" {
+		d.Leftover = "left"
 	}
 }
 
@@ -136,22 +205,46 @@ func (w *world) clone(step string) *world {
 		p := *w.d.Halt
 		out.d.Halt = &p
 	}
-	out.messages = append([]message(nil), w.messages...)
-	out.path = &trail{w.path, step}
+	if step != "" {
+		out.path = &trail{w.path, step}
+	}
 	return &out
 }
 
-func ts(i int) string { return fmt.Sprintf("1.%06d", i+1) }
+// shown is the status as the API server keeps it, without what only people read.
+func (w *world) shown() v1alpha1.Delivery {
+	s := w.d.Status()
+	s.LastAttemptAt, s.EditedAt, s.Message = nil, nil, ""
+	s.Attempts = min(s.Attempts, 1)
+	if s.DeliveredAt != nil {
+		s.DeliveredAt = &noonStamp
+	}
+	return s
+}
+
+// write stores the status.
+func (w *world) write() {
+	s := w.shown()
+	w.stored, w.storedOf = &s, w.generation
+	for i := range w.count {
+		w.messages[i].recorded = w.messages[i].told
+	}
+}
 
 // post puts a message into Slack.
 func (w *world) post() string {
-	w.messages = append(w.messages, message{hash: fmt.Sprint(w.content), conversation: w.conversation})
-	return ts(len(w.messages) - 1)
+	return w.put(message{hash: w.content, conversation: w.conversation})
 }
 
-// at returns the message with a timestamp.
+func (w *world) put(m message) string {
+	w.messages[w.count] = m
+	w.count++
+	return ts(w.count - 1)
+}
+
+// at returns the message with a timestamp; nil when it is not there.
 func (w *world) at(timestamp string) *message {
-	for i := range w.messages {
+	for i := range w.count {
 		if ts(i) == timestamp && !w.messages[i].gone {
 			return &w.messages[i]
 		}
@@ -159,18 +252,52 @@ func (w *world) at(timestamp string) *message {
 	return nil
 }
 
-// write stores the status.
-func (w *world) write() {
-	s := w.d.Status()
-	w.stored, w.storedOf = &s, w.generation
+// counts reports whether a message of Slack's is one of this delivery: its own
+// one, or one that an idempotency key makes count as such.
+func (w *world) counts(m message) bool {
+	return !m.gone && (m.owner == mine || m.owner == alike && w.keyed)
+}
+
+// newest returns the newest message of this delivery that is there; nil for none.
+func (w *world) newest() *message {
+	for i := w.count - 1; i >= 0; i-- {
+		if w.counts(w.messages[i]) {
+			return &w.messages[i]
+		}
+	}
+	return nil
+}
+
+// unknown counts the messages that are in Slack and that the delivery does not
+// know of.
+func (w *world) unknown() int {
+	n := 0
+	for i := range w.count {
+		m := w.messages[i]
+		switch {
+		case !w.counts(m), m.owner == alike && !w.readable:
+		case w.webhook && !m.told, !w.webhook && ts(i) > w.d.After:
+			n++
+		}
+	}
+	return n
 }
 
 // crash ends the process and starts another one.
 func (w *world) crash() {
-	w.d = Restore("default", w.stored, w.want(), Ownership{
-		Observed: w.storedOf == w.generation || w.generation == 1, Skipped: w.generation-w.storedOf > 1, Intends: true,
-	}, noon)
-	if w.d.Phase == Verifying && w.d.Doubt.Cause == Takeover && w.d.Doubt.Conversation == "" {
+	w.doubtful = true
+	for i := range w.count {
+		w.messages[i].told = w.messages[i].recorded
+	}
+	w.begin(Ownership{
+		Observed: w.storedOf == w.generation || w.generation == 1, Skipped: w.storedOf > 0 && w.generation-w.storedOf > 1, Intends: !w.own,
+	})
+}
+
+// begin reads the delivery back as the controller does.
+func (w *world) begin(o Ownership) {
+	w.d = Restore("default", w.stored, w.want(), o, noon)
+	if w.d.Phase == Verifying && w.d.Doubt.Cause == Takeover && w.d.Doubt.Conversation == "" && !w.webhook {
 		w.d.Doubt.Conversation = w.conversation // as the controller does at first sight
 	}
 	w.d.Want(w.want(), noon)
@@ -181,8 +308,9 @@ func (w *world) crash() {
 // the write of the status, and the SlackChannel has another channel by the time
 // that another process looks.
 func (w *world) gap() {
-	for i, m := range w.messages {
-		if ts(i) > w.d.After && m.conversation != w.conversation && (w.d.Doubt == nil || w.d.Doubt.Conversation != m.conversation) {
+	for i := range w.count {
+		m := w.messages[i]
+		if w.counts(m) && ts(i) > w.d.After && m.conversation != w.conversation && (w.d.Doubt == nil || w.d.Doubt.Conversation != m.conversation) {
 			w.risked = true
 		}
 	}
@@ -196,316 +324,42 @@ func (w *world) changed() {
 	w.d.Want(want, noon)
 }
 
-func refuse(do Do, class slack.Class) Refused {
-	return Refused{Do: do, Err: &slack.Error{Class: class, Method: "m", Code: "code"}}
-}
-
-// people returns what people may do.
-func (w *world) people() []*world {
-	var out []*world
-	add := func(left *int, step string, change func(*world)) {
-		if *left > 0 && !w.remove {
-			*left--
-			n := w.clone(step)
-			*left++
-			change(n)
-			out = append(out, n)
-		}
-	}
-	l := &w.left
-	add(&l.contents, "a person changes the content", func(n *world) {
-		n.content++
-		if n.update == v1alpha1.UpdateRepost {
-			n.allowed++
-		}
-		n.changed()
-	})
-	if w.content > 0 {
-		add(&l.contents, "a person changes the content back", func(n *world) {
-			n.content--
-			if n.update == v1alpha1.UpdateRepost {
-				n.allowed++
-			}
-			n.changed()
-		})
-	}
-	for _, policy := range []v1alpha1.UpdatePolicy{v1alpha1.UpdateEdit, v1alpha1.UpdateRepost, v1alpha1.UpdateIgnore} {
-		if policy != w.update {
-			add(&l.policies, "a person sets updatePolicy "+string(policy), func(n *world) {
-				n.update = policy
-				if policy == v1alpha1.UpdateRepost {
-					n.allowed++
-				}
-				n.changed()
-			})
-		}
-	}
-	other := map[v1alpha1.UnknownOutcomePolicy]v1alpha1.UnknownOutcomePolicy{"Retry": "GiveUp", "GiveUp": "Retry"}[w.onUnknown]
-	add(&l.policies, "a person sets onUnknownOutcome "+string(other), func(n *world) { n.onUnknown = other; n.changed() })
-	add(&l.channels, "the SlackChannel gets another channel", func(n *world) { n.conversation += "'"; n.gap() })
-	add(&l.channels, "a person names another SlackChannel", func(n *world) { n.via += "'"; n.allowed++; n.changed() })
-	add(&l.deadlines, "the deadline passes", func(n *world) { n.late = true })
-	add(&l.removals, "a person deletes the object", func(n *world) { n.remove = true })
-	if len(w.messages) > 0 && !w.messages[len(w.messages)-1].gone && w.d.Posted != nil && w.d.Posted.Timestamp == ts(len(w.messages)-1) {
-		add(&l.gone, "a person deletes the message from Slack", func(n *world) { n.messages[len(n.messages)-1].gone = true; n.allowed++ })
-	}
-	return out
-}
-
-// system returns what the operator, its process and Slack may do.
-func (w *world) system(t *testing.T) []*world {
-	var out []*world
-	if w.left.crashes > 0 {
-		n := w.clone("the process ends")
-		n.left.crashes--
-		n.crash()
-		out = append(out, n)
-	}
-	if s := w.d.Status(); w.stored == nil || w.storedOf != w.generation || fmt.Sprint(s) != fmt.Sprint(*w.stored) {
-		n := w.clone("the status is written")
-		n.write()
-		out = append(out, n)
-	}
-	n := w.clone("")
-	step := n.d.Next(n.want(), n.can(), noon)
-	return append(out, n.outcomes(t, step)...)
-}
-
-// outcomes of a step.
-func (w *world) outcomes(t *testing.T, step Step) []*world {
-	var out []*world
-	on := func(what string, act func(n *world) Event) {
-		n := w.clone(what)
-		if e := act(n); e != nil {
-			n.d.Apply(e, n.want(), n.can(), noon)
-		}
-		out = append(out, n)
-	}
-	fails := func(do Do, classes ...slack.Class) {
-		for _, class := range classes {
-			if w.left.refusals > 0 {
-				on(fmt.Sprintf("step %d is refused, class %d", do, class), func(n *world) Event { n.left.refusals--; return refuse(do, class) })
-			}
-		}
-	}
-	switch step.Do {
-	case Nothing, Wait:
-	case Post:
-		if step.Announce {
-			w.d.Apply(Announced{}, w.want(), w.can(), noon)
-			w.write()
-		}
-		w.d.Apply(Attempting{}, w.want(), w.can(), noon)
-		w.mayPost(t)
-		on("posted", func(n *world) Event { return PostOK{Conversation: n.conversation, Timestamp: n.post()} })
-		if w.left.lost > 0 {
-			on("posted, and the answer is lost", func(n *world) Event {
-				n.left.lost--
-				n.post()
-				e := refuse(Post, slack.ClassAmbiguous)
-				e.Conversation = n.conversation
-				return e
-			})
-			on("not posted, and nobody knows", func(n *world) Event {
-				n.left.lost--
-				e := refuse(Post, slack.ClassAmbiguous)
-				e.Conversation = n.conversation
-				return e
-			})
-		}
-		if w.left.crashes > 0 {
-			on("posted, and the process ends", func(n *world) Event { n.left.crashes--; n.post(); n.crash(); return nil })
-		}
-		fails(Post, slack.ClassUnavailable, slack.ClassInvalidCredentials, slack.ClassMessageRejected)
-	case Read:
-		fails(Read, slack.ClassUnavailable, slack.ClassInvalidCredentials, slack.ClassChannelNotFound)
-		if !w.readable {
-			on("reading is refused for good", func(*world) Event { return refuse(Read, slack.ClassMissingScope) })
-			break
-		}
-		on("the conversation is read", func(n *world) Event { return n.read() })
-	case Check:
-		if !w.readable {
-			on("checking is refused for good", func(*world) Event { return refuse(Check, slack.ClassMissingScope) })
-			break
-		}
-		on("the message is looked at", func(n *world) Event {
-			if m := n.at(n.d.Posted.Timestamp); m != nil {
-				return Confirmed{Hash: m.hash}
-			}
-			return Gone{}
-		})
-	case Edit:
-		w.d.Apply(Attempting{}, w.want(), w.can(), noon)
-		m := w.at(w.d.Posted.Timestamp)
-		if m == nil {
-			on("edit: it is gone", func(*world) Event { return refuse(Edit, slack.ClassMessageNotFound) })
-			break
-		}
-		set := func(n *world) { n.at(n.d.Posted.Timestamp).hash = fmt.Sprint(n.content) }
-		on("edited", func(n *world) Event { set(n); return EditOK{} })
-		if w.left.lost > 0 {
-			on("edited, and the answer is lost", func(n *world) Event { n.left.lost--; set(n); return refuse(Edit, slack.ClassAmbiguous) })
-			on("not edited, and nobody knows", func(n *world) Event { n.left.lost--; return refuse(Edit, slack.ClassAmbiguous) })
-		}
-		if w.left.crashes > 0 {
-			on("edited, and the process ends", func(n *world) Event { n.left.crashes--; set(n); n.crash(); return nil })
-		}
-		if w.left.gone > 0 {
-			on("edit: closed", func(n *world) Event { n.left.gone--; n.allowed++; return refuse(Edit, slack.ClassMessageClosed) })
-		}
-		fails(Edit, slack.ClassUnavailable, slack.ClassMessageRejected)
-	case Delete:
-		on("deleted", func(n *world) Event {
-			if m := n.at(n.d.Posted.Timestamp); m != nil {
-				m.gone = true
-				return DeleteOK{}
-			}
-			return refuse(Delete, slack.ClassMessageNotFound)
-		})
-		fails(Delete, slack.ClassUnavailable)
-	default:
-		t.Fatalf("step %d is not in the model%s", step.Do, w.path)
-	}
-	return out
-}
-
 // read looks for the message as the controller does.
 func (w *world) read() Event {
 	in := w.d.Doubt.Conversation
 	if in == "" {
 		in = w.conversation
 	}
-	for i := len(w.messages) - 1; i >= 0; i-- {
-		if m := w.messages[i]; !m.gone && m.conversation == in && ts(i) > w.d.After {
-			return Found{Conversation: in, Timestamp: ts(i), Hash: m.hash, Via: w.via, ViaUID: "uid of " + "the one"}
+	byKey := w.d.Doubt.ByKey && !w.remove
+	for i := w.count - 1; i >= 0; i-- {
+		m := w.messages[i]
+		if m.gone || m.conversation != in || ts(i) <= w.d.After || m.owner == alien || m.owner == alike && !byKey {
+			continue
 		}
+		return Found{Conversation: in, Timestamp: ts(i), Hash: hashOf(m.hash), Via: w.via, ViaUID: viaUID, Adopted: m.owner == alike}
 	}
 	return Absent{Here: w.conversation}
 }
 
-// mayPost holds that nothing is posted while something that the delivery does
-// not know of is in Slack.
-func (w *world) mayPost(t *testing.T) {
-	unknown := 0
-	for i, m := range w.messages {
-		if !m.gone && ts(i) > w.d.After {
-			unknown++
-		}
-	}
-	if unknown == 0 {
-		return
-	}
-	if !w.readable && w.onUnknown == v1alpha1.UnknownOutcomeRetry {
-		w.risked = true
-	}
-	if !w.risked {
-		t.Fatalf("it posts (%s) while %d messages are in Slack that it does not know of:%s", w.onUnknown, unknown, w.path)
+// look looks at the message that is out, as the controller does.
+func (w *world) look() Event {
+	m := w.at(w.d.Posted.Timestamp)
+	switch {
+	case m == nil || m.conversation != w.d.Posted.Conversation:
+		return Gone{}
+	case w.counts(*m):
+		return Confirmed{Hash: hashOf(m.hash)}
+	default:
+		return NotOurs{}
 	}
 }
 
-// check holds what must be so in every state.
-func (w *world) check(t *testing.T) {
-	count := 0
-	for _, m := range w.messages {
-		if !m.gone {
-			count++
+func (s setting) String() string {
+	var parts []string
+	for name, is := range map[string]bool{"webhook": s.webhook, "own channel": s.own, "key": s.keyed} {
+		if is {
+			parts = append(parts, name)
 		}
 	}
-	if count > w.allowed && !w.risked {
-		t.Fatalf("%d messages are in Slack, want at most %d:%s", count, w.allowed, w.path)
-	}
-	if w.d.Phase == Delivered && w.d.Stale == "" {
-		for i, m := range w.messages {
-			if ts(i) == w.d.Posted.Timestamp && (m.gone || m.hash == w.d.Posted.Hash) {
-				return
-			}
-		}
-		t.Fatalf("it says Delivered, and Slack does not have that content:%s\n%+v\n%+v", w.path, w.messages, w.d.Posted)
-	}
-	if w.d.Phase == Removed && w.d.Leftover == "" && count > 0 && w.update == v1alpha1.UpdateEdit && w.allowed == 1 && !w.risked {
-		t.Fatalf("it says that the message is removed without a word of a leftover, and %d are in Slack:%s", count, w.path)
-	}
-}
-
-// ends holds that without faults everything comes to an end.
-func (w *world) ends(t *testing.T, ended map[string]bool) {
-	n := w.clone("without faults from here")
-	n.left = budget{}
-	k := n.key()
-	if ended[k] {
-		return
-	}
-	ended[k] = true
-	for range 40 {
-		n.calm()
-		step := n.d.Next(n.want(), n.can(), noon)
-		if step.Do == Nothing {
-			return
-		}
-		next := n.outcomes(t, step)
-		if len(next) > 0 {
-			n = next[0]
-		}
-	}
-	t.Fatalf("it does not come to an end:%s", n.path)
-}
-
-func explore(t *testing.T, start *world) int {
-	t.Helper()
-	seen := map[string]struct{}{start.key(): {}}
-	queue := []*world{start}
-	ended := map[string]bool{}
-	for len(queue) > 0 {
-		w := queue[0]
-		queue = queue[1:]
-		w.check(t)
-		w.ends(t, ended)
-		for _, n := range append(w.people(), w.system(t)...) {
-			k := n.key()
-			if _, ok := seen[k]; !ok {
-				seen[k] = struct{}{}
-				queue = append(queue, n)
-			}
-		}
-	}
-	return len(seen)
-}
-
-// Whatever happens, and in whatever order, the promises hold.
-func TestModel(t *testing.T) {
-	total := 0
-	budgets := map[string]budget{
-		"contents and crashes":    {contents: 2, crashes: 1, lost: 2},
-		"two crashes":             {contents: 1, policies: 1, crashes: 2, lost: 1},
-		"policies":                {contents: 1, policies: 2, crashes: 1, lost: 1},
-		"channels":                {contents: 1, channels: 2, crashes: 1, lost: 1},
-		"messages gone or closed": {contents: 1, policies: 1, crashes: 1, lost: 1, gone: 1},
-		"refusals":                {contents: 1, crashes: 1, lost: 1, refusals: 2},
-		"deadline":                {contents: 1, policies: 1, lost: 1, deadlines: 1, refusals: 1},
-		"deletion":                {contents: 1, channels: 1, crashes: 1, lost: 1, removals: 1},
-	}
-	if os.Getenv("CHAOS") == "long" {
-		budgets["policies"] = budget{contents: 2, policies: 2, crashes: 1, lost: 1}
-		budgets["messages gone or closed"] = budget{contents: 2, policies: 1, crashes: 1, lost: 1, gone: 1}
-		budgets["refusals"] = budget{contents: 1, policies: 1, crashes: 1, lost: 1, refusals: 2}
-		budgets["deadline"] = budget{contents: 1, policies: 1, crashes: 1, lost: 1, deadlines: 1, refusals: 1}
-		budgets["deletion"] = budget{contents: 1, policies: 1, channels: 1, crashes: 1, lost: 1, removals: 1, gone: 1}
-	}
-	for name, left := range budgets {
-		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
-			for _, readable := range []bool{true, false} {
-				for _, onUnknown := range []v1alpha1.UnknownOutcomePolicy{v1alpha1.UnknownOutcomeRetry, v1alpha1.UnknownOutcomeGiveUp} {
-					w := &world{
-						generation: 1, update: v1alpha1.UpdateEdit, onUnknown: onUnknown, conversation: "C1", via: "ns/c", readable: readable, left: left, allowed: 1,
-					}
-					w.d = Restore("default", nil, w.want(), Ownership{Made: true, Observed: true, Intends: true}, noon)
-					n := explore(t, w)
-					total += n
-					t.Logf("readable=%v %s: %d states", readable, onUnknown, n)
-				}
-			}
-		})
-	}
-	t.Logf("%d states in all", total)
+	return strings.Join(parts, ", ")
 }

@@ -65,15 +65,19 @@ func (d *Delivery) Next(w Want, c Can, now time.Time) Step {
 	case Editing:
 		return d.nextEditing(w, c, now)
 	default:
-		if d.Doubt != nil && w.GiveUp() {
-			d.giveUp("the conversation can't be read back")
-			return Step{}
-		}
-		if d.Retry.MustJoin {
-			return Step{Do: Join}
-		}
-		return Step{Do: Post, Announce: w.GiveUp() && !c.Proven && !d.Announced}
+		return d.nextUnsent(w, c)
 	}
+}
+
+func (d *Delivery) nextUnsent(w Want, c Can) Step {
+	switch {
+	case d.Doubt != nil && w.GiveUp():
+		d.giveUp("the conversation can't be read back")
+		return Step{}
+	case d.Retry.MustJoin:
+		return Step{Do: Join}
+	}
+	return Step{Do: Post, Announce: w.GiveUp() && !c.Proven && !d.announced()}
 }
 
 func (d *Delivery) nextVerifying(w Want, c Can, now time.Time) Step {
@@ -119,17 +123,17 @@ func (d *Delivery) nextRemoval(c Can, now time.Time) Step {
 		return Step{}
 	}
 	d.Halt = nil
+	if d.Phase == Verifying {
+		return d.nextSearch(c, now)
+	}
+	return d.nextDeletion(c)
+}
+
+// nextDeletion deletes what is out.
+func (d *Delivery) nextDeletion(c Can) Step {
 	switch {
-	case d.Phase == Verifying && !c.Read && d.Doubt.Unannounced:
-		d.remove("")
-	case d.Phase == Verifying && !c.Read:
-		d.remove("it may be in Slack, and a message that was sent by an incoming webhook can't be found or deleted")
-	case d.Phase == Verifying && now.Before(d.Doubt.Settles):
-		return Step{Do: Wait, Until: d.Doubt.Settles}
 	case d.Retry.MustJoin:
 		return Step{Do: Join}
-	case d.Phase == Verifying:
-		return Step{Do: Read}
 	case d.Posted == nil && d.Doubt != nil:
 		d.remove("it may be in Slack, and the conversation can't be read back")
 	case d.Posted == nil || d.SameAs != "":
@@ -144,24 +148,47 @@ func (d *Delivery) nextRemoval(c Can, now time.Time) Step {
 	return Step{}
 }
 
+// nextSearch looks for what is to be deleted.
+func (d *Delivery) nextSearch(c Can, now time.Time) Step {
+	switch {
+	case !c.Read && d.Doubt.Unannounced && d.Posted == nil:
+		d.remove("")
+		return Step{}
+	case !c.Read:
+		d.remove("it may be in Slack, and a message that was sent by an incoming webhook can't be found or deleted")
+		return Step{}
+	case now.Before(d.Doubt.Settles):
+		return Step{Do: Wait, Until: d.Doubt.Settles}
+	case d.Retry.MustJoin:
+		return Step{Do: Join}
+	}
+	return Step{Do: Read}
+}
+
+// deleted ends the removal of the message that is known of.
+func (d *Delivery) deleted() {
+	if d.mayBeSent() {
+		d.remove("a newer one may be in Slack, and the conversation can't be read back")
+		return
+	}
+	d.remove("")
+}
+
 func (d *Delivery) remove(leftover string) {
-	d.Phase, d.Leftover, d.Doubt, d.Halt, d.Note = Removed, leftover, nil, nil, Note{}
+	d.Phase, d.Leftover, d.Doubt, d.Halt, d.Note, d.Stale = Removed, leftover, nil, nil, Note{}, ""
 }
 
 // useCredential starts at once what another credential may mend.
 func (d *Delivery) useCredential(c Can, removing bool) {
 	was := d.Retry.Credential
 	d.Retry.Credential = c.Credential
-	if was == "" || was == c.Credential || d.Retry.Limited || d.Halt != nil && d.Halt.Final {
+	if was == "" || was == c.Credential || d.Retry.Limited || d.Halt != nil && d.Halt.Final && d.Phase != Unknown {
 		return
 	}
 	d.Halt, d.Retry = nil, Retry{Credential: c.Credential, MustJoin: d.Retry.MustJoin}
-	if d.Phase == Unknown && c.Read && !removing {
-		// To look costs nothing; what can't be read stays Unknown.
+	if c.Read && !removing && d.Doubt != nil {
+		// To look costs nothing; what can't be read stays as it is.
 		d.Phase = Verifying
-		if d.Doubt == nil {
-			d.Doubt = &Doubt{Cause: AnswerLost, Since: d.LastAttemptAt}
-		}
 	}
 }
 

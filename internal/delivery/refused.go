@@ -21,42 +21,79 @@ type Refused struct {
 }
 
 func (e Refused) apply(d *Delivery, w Want, c Can, now time.Time) {
-	class := e.Err.Class
-	reading := e.Do == Read || e.Do == Check
-	switch {
-	case e.Do == Post && class == slack.ClassAmbiguous:
-		e.lost(d, w, c, now)
-		return
-	case (e.Do == Edit || e.Do == Delete) && class == slack.ClassMessageNotFound:
-		d.Apply(Gone{}, w, c, now)
-		return
-	case e.Do == Edit && class == slack.ClassMessageClosed:
-		d.repost(w, EditClosed)
-		return
-	case reading && class == slack.ClassMissingScope, reading && class == slack.ClassNotInChannel && c.PostUnseen && !c.Join:
-		if e.Do == Check {
-			d.Apply(Unconfirmable{}, w, c, now)
-			return
+	told := false
+	switch e.Do {
+	case Post:
+		told = e.post(d, w, c, now)
+	case Read, Check:
+		told = e.reading(d, w, c, now)
+	case Edit, Delete:
+		told = e.change(d, w, c, now)
+	case Join:
+		if told = !e.Err.Class.Transient() && !d.Retry.NotMember; told {
+			// The bot may be allowed to post without being a member: the post will tell.
+			d.Apply(JoinOK{}, w, c, now)
+			v := verdictOf(e.Err.Class)
+			d.Retry.JoinReason, d.Retry.JoinMessage = v.reason, e.prefix()+v.text(e.Err, w)
 		}
+	case Nothing, Wait:
+	}
+	if !told {
+		d.fail(e, w, now)
+	}
+}
+
+// post reports whether the refusal of a post tells what to do next.
+func (e Refused) post(d *Delivery, w Want, c Can, now time.Time) bool {
+	if e.Err.Class == slack.ClassAmbiguous {
+		e.lost(d, w, c, now)
+		return true
+	}
+	return e.mustJoin(d, c, now)
+}
+
+// reading reports whether the refusal to read tells what to do next. What passes,
+// and what keeps from posting as well, tells nothing.
+func (e Refused) reading(d *Delivery, w Want, c Can, now time.Time) bool {
+	never := e.Err.Class == slack.ClassMissingScope || e.Err.Class == slack.ClassNotInChannel && c.PostUnseen && !c.Join
+	switch {
+	case never && e.Do == Check:
+		d.Apply(Unconfirmable{}, w, c, now)
+	case never:
 		d.Apply(Unreadable{Why: fmt.Sprintf("the conversation can't be read back (%v)", e.Err)}, w, c, now)
-		return
-	case (e.Do == Post || reading) && class == slack.ClassNotInChannel && c.Join && !d.Retry.Joined:
-		d.Retry.MustJoin, d.Retry.NotMember, d.Retry.At = true, true, now
-		d.Note = Note{v1alpha1.ReasonNotInChannel, "the bot is not a member of the channel and is joining it", true}
-		return
-	case e.Do == Join && !class.Transient() && !d.Retry.NotMember:
-		// The bot may be allowed to post without being a member: the post will tell.
-		d.Apply(JoinOK{}, w, c, now)
-		d.Retry.JoinReason, d.Retry.JoinMessage = verdictOf(class).reason, e.prefix()+verdictOf(class).text(e.Err, w)
-		return
-	case e.Do == Delete && !class.Transient():
+	default:
+		return e.mustJoin(d, c, now)
+	}
+	return true
+}
+
+// mustJoin has the bot join the channel, where it may and has not tried.
+func (e Refused) mustJoin(d *Delivery, c Can, now time.Time) bool {
+	if e.Err.Class != slack.ClassNotInChannel || !c.Join || d.Retry.Joined {
+		return false
+	}
+	d.Retry.MustJoin, d.Retry.NotMember, d.Retry.At = true, true, now
+	d.Note = Note{v1alpha1.ReasonNotInChannel, "the bot is not a member of the channel and is joining it", true}
+	return true
+}
+
+// change reports whether the refusal of an edit or a deletion tells what to do
+// next.
+func (e Refused) change(d *Delivery, w Want, c Can, now time.Time) bool {
+	switch {
+	case e.Err.Class == slack.ClassMessageNotFound:
+		d.Apply(Gone{}, w, c, now)
+	case e.Do == Edit && e.Err.Class == slack.ClassMessageClosed:
+		d.repost(w, EditClosed)
+	case e.Do == Delete && !e.Err.Class.Transient():
 		d.remove(e.Err.Error())
-		return
+	default:
+		if e.Do == Edit && e.Err.Class == slack.ClassAmbiguous {
+			d.Posted.Hash = ""
+		}
+		return false
 	}
-	if e.Do == Edit && class == slack.ClassAmbiguous {
-		d.Posted.Hash = ""
-	}
-	d.fail(e, w, now)
+	return true
 }
 
 // lost begins to look for a message whose post got no answer.
@@ -68,7 +105,7 @@ func (e Refused) lost(d *Delivery, w Want, c Can, now time.Time) {
 	d.Doubt = &Doubt{
 		Cause: AnswerLost, Since: since, Settles: now.Add(e.Settle), Conversation: e.Conversation, Thread: e.Thread, Via: w.Via, ViaUID: w.ViaUID,
 	}
-	d.Phase, d.Announced = Verifying, false
+	d.Phase = Verifying
 	d.failures(now)
 	d.Note = Note{v1alpha1.ReasonSlackUnavailable, fmt.Sprintf("%v; %s", e.Err, d.retrying()), false}
 	if !c.Read {
@@ -93,7 +130,6 @@ func (d *Delivery) failures(now time.Time) {
 // fail notes a failed call, and when to try again.
 func (d *Delivery) fail(e Refused, w Want, now time.Time) {
 	v := verdictOf(e.Err.Class)
-	d.Announced = false
 	d.failures(now)
 	switch {
 	case e.Err.Class == slack.ClassRateLimited:
@@ -105,6 +141,7 @@ func (d *Delivery) fail(e Refused, w Want, now time.Time) {
 		d.Retry.At = now.Add(pause(d.Retry.Failures, e.Err.RetryAfter))
 		d.Note = Note{v.reason, fmt.Sprintf("%s%v; %s", e.prefix(), e.Err, d.retrying()), false}
 	default:
+		d.Note = Note{}
 		if e.Err.Class == slack.ClassNotInChannel && d.Retry.JoinReason != "" {
 			d.Halt = &Halt{Reason: d.Retry.JoinReason, Message: d.Retry.JoinMessage + "; or invite the bot to the channel with /invite"}
 			d.Retry.At = now.Add(recheck(d.Retry.Failures))
@@ -137,7 +174,7 @@ func (e Refused) prefix() string {
 type NeedsPerson struct{ Reason, Message string }
 
 func (e NeedsPerson) apply(d *Delivery, _ Want, _ Can, _ time.Time) {
-	d.Halt = &Halt{Reason: e.Reason, Message: e.Message}
+	d.Halt, d.Note = &Halt{Reason: e.Reason, Message: e.Message}, Note{}
 	d.Retry.At = time.Time{}
 }
 

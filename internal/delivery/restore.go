@@ -39,7 +39,7 @@ func Restore(recipient string, s *v1alpha1.Delivery, w Want, o Ownership, now ti
 	if s.State == v1alpha1.DeliveryFailed {
 		// Left alone until it is its time, so that a restart does not stir up what
 		// failed long ago.
-		d.Halt = &Halt{Reason: s.Reason, Message: s.Message, Final: isFinal(s.Reason)}
+		d.Halt = &Halt{Reason: s.Reason, Message: s.Message, Final: isFinal(s.Reason) && !s.Unverified}
 		d.Retry.At = now.Add(recheck(1))
 	} else if s.State != v1alpha1.DeliveryDelivered {
 		d.Note = Note{Reason: s.Reason, Message: s.Message}
@@ -47,7 +47,7 @@ func Restore(recipient string, s *v1alpha1.Delivery, w Want, o Ownership, now ti
 	switch {
 	case s.State == v1alpha1.DeliveryUnknown:
 		d.Phase = Unknown
-		d.Doubt = &Doubt{Cause: AnswerLost, Since: d.LastAttemptAt, Conversation: s.ConversationID}
+		d.Doubt = &Doubt{Cause: Takeover, Since: d.LastAttemptAt, Conversation: s.ConversationID}
 		d.Halt, d.Note = &Halt{Reason: s.Reason, Message: s.Message, Final: true}, Note{}
 		d.restorePosted(s, o, w)
 	case s.State == v1alpha1.DeliveryDelivered && s.Reason == v1alpha1.ReasonSameAs:
@@ -58,6 +58,7 @@ func Restore(recipient string, s *v1alpha1.Delivery, w Want, o Ownership, now ti
 			d.Phase, d.Replaces, d.Adopted = Delivered, Replacement(replacementOf(s.Reason)), s.Reason == v1alpha1.ReasonAdopted
 		}
 		d.restorePosted(s, o, w)
+		d.suspectNewer(s, o, w)
 	default:
 		d.restoreUnsent(s, w, o)
 	}
@@ -83,13 +84,36 @@ func (d *Delivery) restorePosted(s *v1alpha1.Delivery, o Ownership, w Want) {
 	}
 }
 
+// suspectNewer has a newer message looked for where another process may have
+// posted one: to edit the older one would double it.
+func (d *Delivery) suspectNewer(s *v1alpha1.Delivery, o Ownership, w Want) {
+	cause, settled := Replacing, s.State == v1alpha1.DeliveryDelivered
+	switch {
+	case s.Unverified, s.Reason == v1alpha1.ReasonDelivering:
+		cause = Takeover
+	case o.Mine, settled && !o.Skipped:
+		d.Posted.Last = settled && (o.Mine || o.Observed)
+		return
+	}
+	d.Phase, d.Replaces, d.Adopted = Verifying, "", false
+	d.Doubt = &Doubt{
+		Cause: cause, Since: d.Posted.At, Settles: w.Settled, Conversation: s.ConversationID, Thread: s.ThreadTimestamp, Unannounced: unannounced(s, w, o),
+	}
+}
+
+// unannounced reports whether the status would say so if a post had been tried.
+func unannounced(s *v1alpha1.Delivery, w Want, o Ownership) bool {
+	return s.Reason != v1alpha1.ReasonDelivering && !s.Unverified && w.GiveUp() && o.Intends && o.Observed
+}
+
 // restoreUnsent restores what was not recorded as delivered.
 func (d *Delivery) restoreUnsent(s *v1alpha1.Delivery, w Want, o Ownership) {
 	announced := s.Reason == v1alpha1.ReasonDelivering
+	untried := o.Made && !announced && !s.Unverified
 	switch {
-	case o.Made && !announced && w.Keyed:
+	case untried && w.Keyed:
 		d.Doubt = &Doubt{Cause: KeyLookup, Since: w.Created, Settles: later(w.Settled, w.Created.Add(w.Settle)), ByKey: true}
-	case o.Made && !announced:
+	case untried:
 		return
 	default:
 		since := w.Created
@@ -101,7 +125,7 @@ func (d *Delivery) restoreUnsent(s *v1alpha1.Delivery, w Want, o Ownership) {
 		}
 		d.Doubt = &Doubt{
 			Cause: Takeover, Since: since, Settles: w.Settled, Conversation: s.ConversationID, ByKey: w.Keyed,
-			Unannounced: !announced && !s.Unverified && w.GiveUp() && o.Intends && o.Observed,
+			Unannounced: unannounced(s, w, o),
 		}
 		if w.Keyed {
 			d.Doubt.Settles = later(w.Settled, w.Created.Add(w.Settle))

@@ -24,9 +24,10 @@ func (d *Delivery) Status() v1alpha1.Delivery {
 	return out
 }
 
-// mayBeSent reports whether a message that is not known of may be in Slack.
+// mayBeSent reports whether a message that is not known of may be in Slack. What
+// may replace one is suspected anyhow of a delivery that the status shows amid it.
 func (d *Delivery) mayBeSent() bool {
-	return (d.Phase == Verifying || d.Phase == Unsent) && d.Doubt != nil && d.Doubt.Cause != KeyLookup && !d.Doubt.Unannounced
+	return (d.Phase == Verifying || d.Phase == Unsent) && d.Doubt != nil && !d.Doubt.Unannounced && (d.Doubt.Cause == AnswerLost || d.Doubt.Cause == Takeover)
 }
 
 func (d *Delivery) state() (state v1alpha1.DeliveryState, reason, message string) {

@@ -34,9 +34,6 @@ func (d *Delivery) Request(now time.Time) {
 // reopen begins to look for a message of unknown outcome.
 func (d *Delivery) reopen(now time.Time) {
 	d.Phase, d.Halt, d.Retry = Verifying, nil, Retry{Credential: d.Retry.Credential}
-	if d.Doubt == nil {
-		d.Doubt = &Doubt{Cause: AnswerLost, Since: d.LastAttemptAt}
-	}
 	d.Doubt.Settles, d.Doubt.Unannounced = now, false
 }
 
@@ -54,7 +51,7 @@ func (d *Delivery) compare(w Want) {
 		d.deliver()
 	case w.Update == v1alpha1.UpdateIgnore:
 		d.keep(v1alpha1.ReasonUpdateIgnored)
-	case d.Posted.Hash == "" && d.Posted.Timestamp != "":
+	case d.Posted.Timestamp != "" && (d.Posted.Hash == "" || d.Posted.Hash == unreadHash && w.GiveUp()):
 		// What is there is not known. To edit it is never too much.
 		d.edit()
 	case w.Update == v1alpha1.UpdateRepost:
@@ -102,7 +99,7 @@ func (d *Delivery) replace(w Want, why Replacement) {
 // message that is out, before this one does.
 func (d *Delivery) repost(w Want, why Replacement) {
 	d.Replaces = why
-	d.Doubt = &Doubt{Cause: Replacing, Since: d.Posted.At, Settles: w.Settled}
+	d.Doubt = &Doubt{Cause: Replacing, Since: d.Posted.At, Settles: w.Settled, Unannounced: d.Posted.Last}
 	if why != ChannelChanged {
 		d.Doubt.Conversation, d.Doubt.Thread = d.Posted.Conversation, d.Posted.Thread
 	}
@@ -137,5 +134,5 @@ func (d *Delivery) deliver() {
 	if d.Phase != Delivered {
 		d.Halt, d.Retry, d.Note = nil, Retry{Credential: d.Retry.Credential}, Note{}
 	}
-	d.Phase, d.Doubt, d.Announced = Delivered, nil, false
+	d.Phase, d.Doubt = Delivered, nil
 }

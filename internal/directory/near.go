@@ -51,7 +51,7 @@ func newNearest(want string) *nearest {
 		n.limit = 1
 	}
 	for i := range n.rows[0] {
-		n.rows[0][i] = uint8(i) //nolint:gosec // at most 80
+		n.rows[0][i] = uint8(i)
 	}
 	return n
 }

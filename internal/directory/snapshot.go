@@ -48,7 +48,7 @@ func newSnapshot[E entry](entries []E, keys []func(E) string) *snapshot[E] {
 		// A copy, as the reading's entries may be looked at meanwhile.
 		s.entries = make([]E, 0, len(entries)-len(twice))
 		for i, e := range entries {
-			if _, drop := slices.BinarySearch(twice, int32(i)); !drop { //nolint:gosec // see maxEntries
+			if _, drop := slices.BinarySearch(twice, int32(i)); !drop {
 				s.entries = append(s.entries, e)
 			}
 		}
@@ -71,7 +71,7 @@ func (s *snapshot[E]) sort(k int) {
 	order := make([]int32, 0, len(s.entries))
 	for i := range s.entries {
 		if key(s.entries[i]) != "" {
-			order = append(order, int32(i)) //nolint:gosec // see maxEntries
+			order = append(order, int32(i))
 		}
 	}
 	slices.SortStableFunc(order, func(a, b int32) int { return compareFold(key(s.entries[a]), key(s.entries[b])) })

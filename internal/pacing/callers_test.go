@@ -65,7 +65,7 @@ type callers struct {
 
 func newCallers(t testing.TB, o LimiterOptions) *callers {
 	return &callers{
-		t: t, random: rand.New(rand.NewPCG(3, 3)), limiter: NewLimiter(o), now: epoch, waited: map[string]time.Duration{}, //nolint:gosec // a simulation
+		t: t, random: rand.New(rand.NewPCG(3, 3)), limiter: NewLimiter(o), now: epoch, waited: map[string]time.Duration{},
 		lasts: func() time.Duration { return 100 * time.Millisecond },
 		delay: func() time.Duration { return 5 * time.Millisecond },
 	}

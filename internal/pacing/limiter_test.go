@@ -232,7 +232,7 @@ func TestCallsThatNobodyEndsAreForgotten(t *testing.T) {
 
 func simulateCalls(t testing.TB, seed uint64) {
 	t.Helper()
-	random := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // a simulation
+	random := rand.New(rand.NewPCG(seed, 2))
 	limits := []Limit{{Events: 1 + random.IntN(20), Per: time.Duration(5+random.IntN(50)) * time.Second}}
 	c := newCallers(t, LimiterOptions{Methods: map[string][]Limit{"m": limits}, PerGroup: 5 + random.IntN(20)})
 	c.random = random

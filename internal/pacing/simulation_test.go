@@ -12,7 +12,7 @@ import (
 // must hold whatever comes.
 func simulate(t testing.TB, seed uint64, n int) {
 	t.Helper()
-	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a simulation
+	random := rand.New(rand.NewPCG(seed, 1))
 	budget := []Limit{{Events: 5 + random.IntN(20), Per: time.Duration(1+random.IntN(20)) * time.Second}}
 	w := newWorld(t, LaneOptions{Budget: budget, InFlight: 1 + random.IntN(8)})
 	w.random = random

@@ -46,7 +46,7 @@ type world struct {
 func newWorld(t testing.TB, o LaneOptions) *world {
 	return &world{
 		t: t, lanes: NewLanes(epoch, o), now: epoch, waiting: map[string]Grant{}, ghosts: map[string]bool{}, unwritten: map[string]bool{}, flights: map[string]flight{},
-		random:    rand.New(rand.NewPCG(7, 7)), //nolint:gosec // a simulation
+		random:    rand.New(rand.NewPCG(7, 7)),
 		handshake: func() time.Duration { return 0 },
 		latency:   func() time.Duration { return 50 * time.Millisecond },
 		refused:   func() bool { return false },

@@ -158,7 +158,7 @@ type Seed struct {
 const (
 	DemoTeam        = "T0ACME00"
 	DemoBotUser     = "U0BOT0000"
-	DemoToken       = "xoxb-demo-0000-slack-notifier" //nolint:gosec // opens nothing but this simulation
+	DemoToken       = "xoxb-demo-0000-slack-notifier"
 	DemoWebhookPath = "/services/T0ACME00/B0HOOK00/demowebhooksecret"
 )
 

@@ -54,7 +54,7 @@ func (b *bench) post(slack, path string, body any) error {
 	if err != nil {
 		return err
 	}
-	resp, err := http.Post(slack+"/_sim/"+path, "application/json", bytes.NewReader(data)) //nolint:gosec,noctx // loopback
+	resp, err := http.Post(slack+"/_sim/"+path, "application/json", bytes.NewReader(data)) //nolint:noctx // loopback
 	if err != nil {
 		return err
 	}

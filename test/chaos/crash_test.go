@@ -92,7 +92,7 @@ func TestMadeAgainWithAKey(t *testing.T) {
 	for round := range pick(4, 40) {
 		s.pause(0, pick(3*time.Second, 6*time.Second))
 		for i := range s.sent {
-			if rand.IntN(2) == 0 { //nolint:gosec // no secret
+			if rand.IntN(2) == 0 {
 				s.again(i)
 			}
 		}
@@ -100,7 +100,7 @@ func TestMadeAgainWithAKey(t *testing.T) {
 			o.Kill()
 			s.kills++
 			if round%4 == 1 {
-				s.again(rand.IntN(s.sent)) //nolint:gosec // no secret
+				s.again(rand.IntN(s.sent))
 			}
 			o = s.operator()
 		}

@@ -312,7 +312,7 @@ func (s *scene) enter(r row) row {
 
 // pause for a random time up to limit.
 func (s *scene) pause(from, to time.Duration) {
-	timer := time.NewTimer(from + rand.N(to-from)) //nolint:gosec // no secret
+	timer := time.NewTimer(from + rand.N(to-from))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
