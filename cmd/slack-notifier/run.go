@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"time"
@@ -83,7 +84,11 @@ func newManager(o options, c checked) (ctrl.Manager, error) {
 			return nil, err
 		}
 	}
-	serve := metricsserver.Options{BindAddress: o.metricsAddress, SecureServing: o.metricsSecure}
+	serve := metricsserver.Options{
+		BindAddress: o.metricsAddress, SecureServing: o.metricsSecure,
+		// HTTP/2 has limits of its own to watch over.
+		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }},
+	}
 	if o.metricsSecure {
 		serve.FilterProvider = protect
 	}
@@ -104,7 +109,7 @@ func newManager(o options, c checked) (ctrl.Manager, error) {
 
 // protect lets those read the metrics whom RBAC allows to.
 func protect(config *rest.Config, client *http.Client) (metricsserver.Filter, error) {
-	reviewer, err := kubeauth.New(config, client)
+	reviewer, err := kubeauth.New(config, client, kubeauth.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,9 @@
 // message becomes a SlackNotification, and what an Alertmanager posts goes to
 // who looks after the SlackAlert.
 //
-// It answers 2xx only when the object is stored, and 503 when it can't be or
-// when too much comes in, which callers repeat. It never talks to Slack, and
+// It answers 2xx only when the object is stored, and 503 when it can't be now or
+// when too much comes in, which callers repeat. What a quota or a policy
+// refuses is told in the API server's words. It never talks to Slack, and
 // needs no leadership: every replica serves.
 package intake
 
@@ -148,6 +149,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		serve = func() error { return server.ServeTLS(gate, "", "") }
 	}
 	logger.Info("taking messages", "address", listener.Addr().String(), "tls", s.CertDir != "", "anonymous", s.Anonymous)
+	if s.CertDir == "" {
+		logger.Info("the intake speaks plain HTTP: whoever reads the traffic can post with the tokens that he sees; set --intake-tls-cert-dir")
+	}
 	s.listening.Store(true)
 	defer s.listening.Store(false)
 	return s.until(ctx, server, serve)
