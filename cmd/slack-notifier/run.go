@@ -28,6 +28,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/controllers/notification"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
+	"github.com/slack-notifier/slack-notifier/internal/intake"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 	"github.com/slack-notifier/slack-notifier/internal/ledger"
 	"github.com/slack-notifier/slack-notifier/internal/metrics"
@@ -50,9 +51,11 @@ func run(ctx context.Context, o options) error {
 	if err := wire(ctx, mgr, o, c); err != nil {
 		return err
 	}
-	alerts, err := wireAlerts(ctx, mgr, o, c)
-	if err != nil {
-		return fmt.Errorf("setting up the SlackAlert controller: %w", err)
+	var alerts intake.AlertReceiver
+	if o.alerts {
+		if alerts, err = wireAlerts(ctx, mgr, o, c); err != nil {
+			return fmt.Errorf("setting up the SlackAlert controller: %w", err)
+		}
 	}
 	if err := addIntake(mgr, o, c, alerts); err != nil {
 		return err

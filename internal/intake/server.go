@@ -34,8 +34,6 @@ import (
 
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slacknotifications,verbs=get;create
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slackchannels;slackalerts,verbs=get
-// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
-// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 
 // Reviewer says who calls and what they may do. It answers with
 // kubeauth.ErrUnauthenticated and kubeauth.ErrForbidden.
