@@ -14,9 +14,11 @@ import (
 )
 
 const (
-	// DefaultUnknown and DefaultUnknownBurst are how many tokens that are not
-	// known yet one address may show a second, and at once.
-	DefaultUnknown, DefaultUnknownBurst = 10, 50
+	// DefaultUnknown is how many tokens that are not known yet one address may
+	// show a second.
+	DefaultUnknown = 10
+	// DefaultUnknownBurst is how many of them it may show at once.
+	DefaultUnknownBurst = 50
 	// maxCallers whose rates are known.
 	maxCallers = 2000
 	// maxTokens that are known to be good, each for tokenTime after its last use.
