@@ -100,6 +100,10 @@ run: build ## Run the operator against the cluster of the current kubeconfig.
 docker-build: ## Build the image IMG.
 	docker build -t $(IMG) .
 
+.PHONY: licenses
+licenses: ## Collect the licences of all that is compiled into the operator, in dist/licenses (the image has them in /licenses).
+	@hack/licenses.sh dist/licenses
+
 .PHONY: clean
 clean: ## Remove what was built.
 	rm -rf $(BIN)
