@@ -377,6 +377,9 @@ func TestIdempotencyKey(t *testing.T) {
 	if w := r.request("POST", messages, `{"text":"b"}`, "Idempotency-Key", "k 1"); w.Code != 409 {
 		t.Errorf("another message: %d %s", w.Code, w.Body)
 	}
+	if w := r.request("POST", messages, `{"text":"b"}`, "Idempotency-Key", "k 1", "Authorization", "Bearer good-a/2"); w.Code != 201 || w.Body.String() == first.Body.String() {
+		t.Errorf("another caller: %d %s, want 201 and a message of its own", w.Code, w.Body)
+	}
 	if w := r.request("POST", messages, `{"text":"a"}`, "Idempotency-Key", "k 2"); w.Code != 201 || w.Body.String() == first.Body.String() {
 		t.Errorf("another key: %d %s", w.Code, w.Body)
 	}
@@ -385,8 +388,8 @@ func TestIdempotencyKey(t *testing.T) {
 			t.Errorf("/message: %d %s", w.Code, w.Body)
 		}
 	}
-	if n := len(r.notifications()); n != 3 {
-		t.Errorf("%d SlackNotifications", n)
+	if n := len(r.notifications()); n != 4 {
+		t.Errorf("%d SlackNotifications, want 4", n)
 	}
 	for _, key := range []string{strings.Repeat("k", 256), "ü", "a\tb"} {
 		if w := r.request("POST", messages, `{"text":"a"}`, "Idempotency-Key", key); w.Code != 400 {
