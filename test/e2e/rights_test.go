@@ -12,6 +12,7 @@ import (
 
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -184,7 +185,7 @@ func TestRights(t *testing.T) {
 }
 
 // delivers runs the operator as a user.
-func (w *world) delivers(user string, flags []string, alerts, posts bool) {
+func (w *world) delivers(as string, flags []string, alerts, posts bool) {
 	w.t.Helper()
 	i := &intakeWorld{world: w}
 	if posts {
@@ -194,7 +195,7 @@ func (w *world) delivers(user string, flags []string, alerts, posts bool) {
 		flags = append(flags, "--intake-bind-address="+strings.TrimPrefix(i.url, "http://"))
 	}
 	// The label keeps the operator of the other tests away.
-	o, err := env.StartOperatorAs(w.ctx, user, "rights-"+w.ns, append(flags, "--watch-namespaces="+w.ns)...)
+	o, err := env.StartOperatorAs(w.ctx, as, "rights-"+w.ns, append(flags, "--watch-namespaces="+w.ns)...)
 	w.Expect(err).NotTo(gomega.HaveOccurred())
 	defer o.Stop()
 	c := w.webAPI("c", "", func(c *v1alpha1.SlackChannel) { own(c) })
@@ -204,6 +205,12 @@ func (w *world) delivers(user string, flags []string, alerts, posts bool) {
 	w.Expect(w.messages(w.id("C", "DEPLOYS"))).To(gomega.HaveLen(1))
 	w.Expect(w.teamCalls("chat.postMessage")).To(gomega.Equal(1))
 	w.Expect(w.teamCalls("conversations.history")).To(gomega.BeZero(), "a message made while this process leads is not in doubt")
+	w.notify("stalls", "c", to(user("nobody.here")), owned)
+	w.Eventually(func() int {
+		events := &eventsv1.EventList{}
+		w.Expect(env.client.List(w.ctx, events, client.InNamespace(w.ns))).To(gomega.Succeed())
+		return len(events.Items)
+	}).Should(gomega.BeNumerically(">", 0), "an Event tells of what stalls")
 	w.Expect(env.client.Delete(w.ctx, n)).To(gomega.Succeed())
 	w.Eventually(func() bool { return apierrors.IsNotFound(env.client.Get(w.ctx, client.ObjectKeyFromObject(n), n)) }).Should(gomega.BeTrue())
 	if alerts {
