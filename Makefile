@@ -33,9 +33,11 @@ demo: setup-envtest $(BIN)/slack-notifier $(BIN)/slacksim $(BIN)/demo ## See it 
 ##@ Development
 
 .PHONY: manifests
-manifests: $(CONTROLLER_GEN) ## Generate CustomResourceDefinitions and the operator's ClusterRole.
+manifests: $(CONTROLLER_GEN) ## Generate CustomResourceDefinitions and the operator's roles.
 	@$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
-	@$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/... paths=./internal/connection/... paths=./internal/intake/... output:rbac:dir=config/rbac
+	@$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/channel/... paths=./controllers/notification/... paths=./internal/connection/... output:rbac:dir=config/rbac/manager
+	@$(CONTROLLER_GEN) rbac:roleName=alerts-role paths=./controllers/alert/... output:rbac:dir=config/rbac/alerts/role
+	@$(CONTROLLER_GEN) rbac:roleName=intake-role paths=./internal/intake/... output:rbac:dir=config/intake/role
 
 .PHONY: generate
 generate: $(CONTROLLER_GEN) ## Generate the DeepCopy methods.
@@ -97,6 +99,10 @@ run: build ## Run the operator against the cluster of the current kubeconfig.
 .PHONY: docker-build
 docker-build: ## Build the image IMG.
 	docker build -t $(IMG) .
+
+.PHONY: licenses
+licenses: ## Collect the licences of all that is compiled into the operator, in dist/licenses (the image has them in /licenses).
+	@hack/licenses.sh dist/licenses
 
 .PHONY: clean
 clean: ## Remove what was built.

@@ -26,6 +26,9 @@ const (
 	operatorUser      = "system:serviceaccount:" + operatorNamespace + ":slack-notifier-controller-manager"
 )
 
+// intakeTLS is the folder of the intake's certificate.
+const intakeTLS = "intake-tls"
+
 // limit of a demo that ends by itself.
 const limit = 2 * time.Minute
 
@@ -82,7 +85,7 @@ func run(ctx context.Context, dir string, once bool) error {
 		say("    Slack, as people see it:  %s", slackURL)
 		say("    To try kubectl:           export KUBECONFIG=%s", kubeconfig)
 		say("                              kubectl get slack")
-		say("    To try the intake:        curl http://%s/message -d '{\"message\": \"Hello from curl\"}'", intake)
+		say("    To try the intake:        curl --cacert %s https://%s/message -d '{\"message\": \"Hello from curl\"}'", filepath.Join(dir, intakeTLS, "tls.crt"), intake)
 		say("    Ctrl-C ends the demo.")
 	}
 	say("")
@@ -169,10 +172,15 @@ func startOperator(ctx context.Context, cluster *devcluster.Cluster, dir, slackU
 	if err != nil {
 		return nil, err
 	}
+	certificates := filepath.Join(dir, intakeTLS)
+	if err := writeCertificate(certificates); err != nil {
+		return nil, err
+	}
 	cmd := exec.Command("bin/slack-notifier", //nolint:gosec // a program of ours
 		"--kubeconfig="+kubeconfig, "--slack-api-url="+slackURL+"/api/",
 		"--allowed-hosts="+strings.TrimPrefix(slackURL, "http://"), "--cluster-name=demo",
 		"--intake-bind-address="+intake, "--intake-default-channel=default/alerts", "--intake-anonymous",
+		"--intake-tls-cert-dir="+certificates,
 		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", probe))
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := devcluster.Spawn(cmd); err != nil {

@@ -26,14 +26,21 @@ type intakeOptions struct {
 	defaultChannel string
 	anonymous      bool
 	certDir        string
+	audience       string
+	apiTokens      bool
 	ttl            time.Duration
 }
+
+// defaultAudience of the tokens that callers of the intake show.
+const defaultAudience = "slack-notifier"
 
 func (o *intakeOptions) bind(f *pflag.FlagSet) {
 	f.StringVar(&o.address, "intake-bind-address", "", "address that takes messages and alerts by HTTP, as in :8082; off when empty")
 	f.StringVar(&o.defaultChannel, "intake-default-channel", "", "SlackChannel (namespace/name) that POST /message goes to; there is no such path when empty")
 	f.BoolVar(&o.anonymous, "intake-anonymous", false, "let everybody who reaches the intake POST /message, for a trial")
 	f.StringVar(&o.certDir, "intake-tls-cert-dir", "", "directory with tls.crt and tls.key of the intake, which are read anew when they change; plain HTTP when empty")
+	f.StringVar(&o.audience, "intake-audience", defaultAudience, "audience that the tokens of the intake's callers must be for, as in kubectl create token NAME --audience=slack-notifier")
+	f.BoolVar(&o.apiTokens, "intake-accept-api-tokens", false, "let callers of the intake show tokens for the API server too, which open that to whoever gets hold of them")
 	f.DurationVar(&o.ttl, "intake-notification-ttl", 7*24*time.Hour, "how long a SlackNotification that the intake made is kept after it was delivered or failed for good")
 }
 
@@ -46,10 +53,13 @@ type checkedIntake struct {
 
 func (o *intakeOptions) check(watched []string, shard labels.Selector) (c checkedIntake, err error) {
 	if o.address == "" {
-		if o.defaultChannel != "" || o.anonymous || o.certDir != "" {
-			return c, errors.New("--intake-default-channel, --intake-anonymous and --intake-tls-cert-dir need --intake-bind-address")
+		if o.defaultChannel != "" || o.anonymous || o.certDir != "" || o.apiTokens {
+			return c, errors.New("--intake-default-channel, --intake-anonymous, --intake-tls-cert-dir and --intake-accept-api-tokens need --intake-bind-address")
 		}
 		return c, nil
+	}
+	if o.audience == "" {
+		return c, errors.New("--intake-audience can't be empty; --intake-accept-api-tokens takes tokens for the API server")
 	}
 	if o.ttl < 0 {
 		return c, fmt.Errorf("--intake-notification-ttl can't be negative, as %s is", o.ttl)
@@ -94,7 +104,7 @@ func addIntake(mgr ctrl.Manager, o options, c checked, alerts intake.AlertReceiv
 	if o.intake.address == "" {
 		return nil
 	}
-	reviewer, err := kubeauth.New(mgr.GetConfig(), mgr.GetHTTPClient())
+	reviewer, err := kubeauth.New(mgr.GetConfig(), mgr.GetHTTPClient(), kubeauth.Options{Audience: o.intake.audience, APITokens: o.intake.apiTokens})
 	if err != nil {
 		return err
 	}

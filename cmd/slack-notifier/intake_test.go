@@ -19,6 +19,8 @@ func TestIntakeFlags(t *testing.T) {
 		"--intake-default-channel=a/b":                                                    "need --intake-bind-address",
 		"--intake-anonymous":                                                              "need --intake-bind-address",
 		"--intake-tls-cert-dir=/x":                                                        "need --intake-bind-address",
+		"--intake-accept-api-tokens":                                                      "need --intake-bind-address",
+		"--intake-bind-address=:8082 --intake-audience=":                                  "can't be empty",
 		"--intake-bind-address=:8082 --intake-anonymous":                                  "needs --intake-default-channel",
 		"--intake-bind-address=:8082 --intake-default-channel=b":                          "must be namespace/name",
 		"--intake-bind-address=:8082 --intake-default-channel=a/b/c":                      "must be namespace/name",
@@ -50,6 +52,7 @@ func TestIntakeFlags(t *testing.T) {
 func TestShardLabels(t *testing.T) {
 	o := defaults()
 	o.watchLabelSelector, o.intake.address = "a=b,c in (y,x),!d,e!=f", ":0"
+	o.intake.audience = defaultAudience
 	c, err := o.check()
 	if err != nil || !maps.Equal(c.intake.labels, map[string]string{"a": "b", "c": "x"}) {
 		t.Errorf("%v %v", c.intake.labels, err)

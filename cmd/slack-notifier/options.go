@@ -32,6 +32,7 @@ type options struct {
 	watchNamespaces    []string
 	watchLabelSelector string
 
+	alerts                 bool
 	clusterScopeNamespaces []string
 
 	concurrency int
@@ -43,7 +44,7 @@ type options struct {
 
 func defaults() options {
 	return options{
-		slackAPIURL: "https://slack.com/api/", metricsAddress: "0", metricsSecure: true, probeAddress: ":8081",
+		slackAPIURL: "https://slack.com/api/", metricsAddress: "0", metricsSecure: true, probeAddress: ":8081", alerts: true,
 		concurrency: notification.DefaultConcurrency, settleTime: notification.DefaultSettleTime, slackLimits: true,
 	}
 }
@@ -60,6 +61,7 @@ func (o *options) bind(f *pflag.FlagSet) {
 	f.StringVar(&o.pprofAddress, "pprof-bind-address", "", "address of Go's profiles (net/http/pprof), for developers; off when empty")
 	f.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil, "namespaces to watch; all when empty")
 	f.StringVar(&o.watchLabelSelector, "watch-label-selector", "", "labels of the SlackChannels, SlackNotifications and SlackAlerts that this operator looks after, so that several share a large cluster; all when empty")
+	f.BoolVar(&o.alerts, "alerts", o.alerts, "look after SlackAlerts; without, the operator needs no right on them, and posts for them are not taken")
 	f.StringSliceVar(&o.clusterScopeNamespaces, "cluster-scope-namespaces", nil, "namespaces whose SlackAlerts may also watch cluster-scoped kinds and, by namespaceSelector, other namespaces")
 	f.IntVar(&o.concurrency, "concurrency", o.concurrency, "how many SlackNotifications are worked on at once")
 	f.DurationVar(&o.settleTime, "settle-time", o.settleTime, "how long after an attempt of unknown outcome its absence from the conversation proves that Slack did not take it")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"time"
@@ -27,6 +28,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/controllers/notification"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
+	"github.com/slack-notifier/slack-notifier/internal/intake"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 	"github.com/slack-notifier/slack-notifier/internal/ledger"
 	"github.com/slack-notifier/slack-notifier/internal/metrics"
@@ -49,9 +51,11 @@ func run(ctx context.Context, o options) error {
 	if err := wire(ctx, mgr, o, c); err != nil {
 		return err
 	}
-	alerts, err := wireAlerts(ctx, mgr, o, c)
-	if err != nil {
-		return fmt.Errorf("setting up the SlackAlert controller: %w", err)
+	var alerts intake.AlertReceiver
+	if o.alerts {
+		if alerts, err = wireAlerts(ctx, mgr, o, c); err != nil {
+			return fmt.Errorf("setting up the SlackAlert controller: %w", err)
+		}
 	}
 	if err := addIntake(mgr, o, c, alerts); err != nil {
 		return err
@@ -83,7 +87,11 @@ func newManager(o options, c checked) (ctrl.Manager, error) {
 			return nil, err
 		}
 	}
-	serve := metricsserver.Options{BindAddress: o.metricsAddress, SecureServing: o.metricsSecure}
+	serve := metricsserver.Options{
+		BindAddress: o.metricsAddress, SecureServing: o.metricsSecure,
+		// HTTP/2 has limits of its own to watch over.
+		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }},
+	}
 	if o.metricsSecure {
 		serve.FilterProvider = protect
 	}
@@ -104,7 +112,7 @@ func newManager(o options, c checked) (ctrl.Manager, error) {
 
 // protect lets those read the metrics whom RBAC allows to.
 func protect(config *rest.Config, client *http.Client) (metricsserver.Filter, error) {
-	reviewer, err := kubeauth.New(config, client)
+	reviewer, err := kubeauth.New(config, client, kubeauth.Options{})
 	if err != nil {
 		return nil, err
 	}

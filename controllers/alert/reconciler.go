@@ -32,9 +32,7 @@ import (
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slackalerts/status,verbs=get;update;patch
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slacknotifications,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slackchannels,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch;update
-// +kubebuilder:rbac:groups=authorization.k8s.io,resources=selfsubjectaccessreviews,verbs=create
 
 // DefaultPace is the time between two changes of an incident, and so of its
 // message, which Slack would not take faster.

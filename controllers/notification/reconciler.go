@@ -35,7 +35,6 @@ import (
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slacknotifications/finalizers,verbs=update
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slacknotifications/status,verbs=get;update;patch
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slackchannels,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch;update
 
 // Directory finds people and channels.

@@ -73,6 +73,8 @@ func received(err error, to route) *answer {
 		return noRule(to)
 	case errors.Is(err, incident.ErrSuspended):
 		return again(60, nil, fmt.Sprintf("SlackAlert %q in namespace %q is suspended", to.name, to.namespace))
+	case refusal(err):
+		return notTaken(err)
 	}
 	return again(5, err, "the alerts could not be stored")
 }

@@ -2,12 +2,9 @@ package intake
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"net"
+	"fmt"
 	"net/http"
-	"sync"
-	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 
@@ -25,7 +22,7 @@ func (s *Server) authorize(r *http.Request, namespace string) (caller string, re
 	if refused != nil {
 		return "", refused
 	}
-	if !s.limits.callers.allow(user.Username) {
+	if !s.limits.callers.Allow(user.Username) {
 		return "", tooOften()
 	}
 	if !s.limits.take(r.Context(), s.limits.work, 1) {
@@ -44,6 +41,10 @@ func (s *Server) authorize(r *http.Request, namespace string) (caller string, re
 	case err != nil:
 		return "", again(5, err, "the API server could not be asked what the caller may do")
 	}
+	// Who may not post here takes nothing from those who may.
+	if !s.limits.namespaces.Allow(namespace) {
+		return "", again(1, nil, fmt.Sprintf("too many requests for namespace %q", namespace))
+	}
 	return user.Username, nil
 }
 
@@ -53,8 +54,7 @@ func (s *Server) authenticate(r *http.Request) (kubeauth.User, *answer) {
 	if token == "" {
 		return kubeauth.User{}, refuse(http.StatusUnauthorized, "show the token of a ServiceAccount (Authorization: Bearer …)")
 	}
-	known := s.limits.tokens.has(token, s.Clock.Now())
-	if !known && !s.limits.unknown.allow(remote(r)) {
+	if !s.limits.guard.Admit(token, kubeauth.Address(r)) {
 		return kubeauth.User{}, tooOften()
 	}
 	if !s.limits.take(r.Context(), s.limits.work, 1) {
@@ -62,63 +62,22 @@ func (s *Server) authenticate(r *http.Request) (kubeauth.User, *answer) {
 	}
 	defer s.limits.work.Release(1)
 	user, err := s.Reviewer.Authenticate(r.Context(), token)
+	s.limits.guard.Learn(token, err)
+	var audience *kubeauth.AudienceError
 	switch {
+	case errors.As(err, &audience):
+		return user, refuse(http.StatusUnauthorized, "%s", audience)
 	case errors.Is(err, kubeauth.ErrUnauthenticated):
-		s.limits.tokens.drop(token)
 		return user, refuse(http.StatusUnauthorized, "the token is not valid: it has expired, is for another audience, or is none of this cluster")
 	case err != nil:
 		return user, again(5, err, "the API server could not be asked who calls")
 	}
-	s.limits.tokens.add(token, s.Clock.Now())
 	return user, nil
 }
 
 func tooOften() *answer { return again(1, nil, "too many requests from this caller") }
 
 func busy() *answer { return again(5, nil, "too many requests at once") }
-
-// remote is the address that a request comes from, without its port.
-func remote(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
-
-// knownTokens are those that were good a short time ago. Others are held to a
-// rate, so that a flood of bad ones does not keep the good ones out.
-type knownTokens struct {
-	mu   sync.Mutex
-	good map[[sha256.Size]byte]time.Time
-}
-
-const (
-	maxTokens = 2000
-	tokenTime = 10 * time.Minute
-)
-
-func (k *knownTokens) has(token string, now time.Time) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	at, ok := k.good[sha256.Sum256([]byte(token))]
-	return ok && now.Sub(at) < tokenTime
-}
-
-func (k *knownTokens) add(token string, now time.Time) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.good == nil || len(k.good) >= maxTokens {
-		k.good = map[[sha256.Size]byte]time.Time{}
-	}
-	k.good[sha256.Sum256([]byte(token))] = now
-}
-
-func (k *knownTokens) drop(token string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	delete(k.good, sha256.Sum256([]byte(token)))
-}
 
 // work runs f when it is its turn at the API server.
 func (s *Server) work(ctx context.Context, f func(context.Context) *answer) *answer {

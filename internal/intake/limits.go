@@ -4,12 +4,13 @@ import (
 	"context"
 	"io"
 	stdlog "log"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 	"k8s.io/utils/clock"
+
+	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 )
 
 // Limits of the server. They keep it at some 100 MiB whatever comes in; a caller
@@ -30,6 +31,11 @@ type Limits struct {
 	// 200 at once, by default.
 	Rate  rate.Limit
 	Burst int
+	// NamespaceRate and NamespaceBurst are how many requests all callers together
+	// may make for one namespace a second, since whoever may make
+	// ServiceAccounts there is many callers; 100, and 400 at once, by default.
+	NamespaceRate  rate.Limit
+	NamespaceBurst int
 	// Unknown and UnknownBurst are how many tokens that are not known yet one
 	// address may show a second; 10, and 50 at once, by default.
 	Unknown      rate.Limit
@@ -43,8 +49,6 @@ const (
 	// maxDepth of JSON, and maxValues in it.
 	maxDepth  = 64
 	maxValues = 100_000
-	// maxCallers whose rates are known.
-	maxCallers = 2000
 	// step is how much of a body is made room for at first.
 	step = 4 << 10
 )
@@ -60,9 +64,9 @@ func orDefault[T comparable](have, fallback T) T {
 // limiters hold callers to the limits.
 type limiters struct {
 	Limits
-	work, bodies     *semaphore.Weighted
-	callers, unknown *rates
-	tokens           knownTokens
+	work, bodies        *semaphore.Weighted
+	callers, namespaces *kubeauth.Rates
+	guard               *kubeauth.Guard
 }
 
 func newLimiters(l Limits, c clock.PassiveClock) *limiters {
@@ -72,12 +76,14 @@ func newLimiters(l Limits, c clock.PassiveClock) *limiters {
 	l.Work = orDefault(l.Work, 64)
 	l.Wait = orDefault(l.Wait, 2*time.Second)
 	l.Rate, l.Burst = orDefault(l.Rate, 50), orDefault(l.Burst, 200)
-	l.Unknown, l.UnknownBurst = orDefault(l.Unknown, 10), orDefault(l.UnknownBurst, 50)
+	l.NamespaceRate, l.NamespaceBurst = orDefault(l.NamespaceRate, 100), orDefault(l.NamespaceBurst, 400)
+	l.Unknown, l.UnknownBurst = orDefault(l.Unknown, kubeauth.DefaultUnknown), orDefault(l.UnknownBurst, kubeauth.DefaultUnknownBurst)
 	l.HeaderTime, l.ReadTime = orDefault(l.HeaderTime, 5*time.Second), orDefault(l.ReadTime, 15*time.Second)
 	return &limiters{
 		Limits: l, work: semaphore.NewWeighted(l.Work), bodies: semaphore.NewWeighted(l.Bodies),
-		callers: &rates{limit: l.Rate, burst: l.Burst, clock: c},
-		unknown: &rates{limit: l.Unknown, burst: l.UnknownBurst, clock: c},
+		callers:    kubeauth.NewRates(l.Rate, l.Burst, c),
+		namespaces: kubeauth.NewRates(l.NamespaceRate, l.NamespaceBurst, c),
+		guard:      kubeauth.NewGuard(l.Unknown, l.UnknownBurst, c),
 	}
 }
 
@@ -89,51 +95,6 @@ func (l *limiters) take(ctx context.Context, of *semaphore.Weighted, n int64) bo
 	ctx, cancel := context.WithTimeout(ctx, l.Wait)
 	defer cancel()
 	return of.Acquire(ctx, n) == nil
-}
-
-// rates are the limits of callers.
-type rates struct {
-	limit rate.Limit
-	burst int
-	clock clock.PassiveClock
-
-	mu   sync.Mutex
-	seen map[string]*caller
-}
-
-type caller struct {
-	*rate.Limiter
-	last time.Time
-}
-
-// allow reports whether a caller may come now.
-func (r *rates) allow(who string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := r.clock.Now()
-	c := r.seen[who]
-	if c == nil {
-		r.makeRoom(now)
-		c = &caller{Limiter: rate.NewLimiter(r.limit, r.burst)}
-		r.seen[who] = c
-	}
-	c.last = now
-	return c.AllowN(now, 1)
-}
-
-// makeRoom forgets the callers whose limits are full again, or all.
-func (r *rates) makeRoom(now time.Time) {
-	if r.seen != nil && len(r.seen) < maxCallers {
-		return
-	}
-	for who, c := range r.seen {
-		if now.Sub(c.last).Seconds() > float64(r.burst)/float64(r.limit) {
-			delete(r.seen, who)
-		}
-	}
-	if r.seen == nil || len(r.seen) >= maxCallers {
-		r.seen = map[string]*caller{}
-	}
 }
 
 // discard is a log that nobody reads.

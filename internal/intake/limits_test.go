@@ -230,18 +230,41 @@ func TestBadTokens(t *testing.T) {
 	}
 }
 
-func TestRatesAreBounded(t *testing.T) {
-	now := testclock.NewFakePassiveClock(time.Now())
-	r := &rates{limit: 1, burst: 1, clock: now}
-	for i := range 10 * maxCallers {
-		r.allow(fmt.Sprint(i))
-		now.SetTime(now.Now().Add(time.Millisecond))
-		if len(r.seen) > maxCallers {
-			t.Fatalf("%d callers are known", len(r.seen))
-		}
+// Many callers of one namespace share what it may have, and take nothing of
+// others.
+func TestNamespaceRate(t *testing.T) {
+	r := newRig(t)
+	r.Clock = testclock.NewFakePassiveClock(time.Now())
+	r.Limits.NamespaceRate, r.Limits.NamespaceBurst = 1, 5
+	codes := map[int]int{}
+	for i := range 20 {
+		codes[r.request("POST", messages, `{"text":"a"}`, "Authorization", fmt.Sprintf("Bearer good-a/%d", i)).Code]++
 	}
-	if r.allow(fmt.Sprint(10*maxCallers - 1)) {
-		t.Error("the last one was forgotten")
+	if codes[201] != 5 || codes[503] != 15 {
+		t.Errorf("answers %v, want 5 of 201 and 15 of 503", codes)
+	}
+	if w := r.request("POST", "/v1/namespaces/b/channels/c/messages", `{"text":"a"}`, "Authorization", "Bearer good-b"); w.Code != 404 {
+		t.Errorf("another namespace: %d %s, want 404", w.Code, w.Body)
+	}
+	for range 20 { // whoever may not post there takes nothing away
+		_ = r.request("POST", "/v1/namespaces/b/channels/c/messages", `{"text":"a"}`)
+	}
+	if w := r.request("POST", "/v1/namespaces/b/channels/c/messages", `{"text":"a"}`, "Authorization", "Bearer good-b"); w.Code != 404 {
+		t.Errorf("another namespace: %d %s, want 404", w.Code, w.Body)
+	}
+}
+
+// An anonymous flood takes nothing from those who show a token.
+func TestAnonymousRate(t *testing.T) {
+	r := newRig(t)
+	r.Clock = testclock.NewFakePassiveClock(time.Now())
+	r.Anonymous = true
+	r.Limits.NamespaceRate, r.Limits.NamespaceBurst = 1, 5
+	for range 50 {
+		_ = r.request("POST", "/message", `{"message":"a"}`)
+	}
+	if w := r.request("POST", messages, `{"text":"a"}`); w.Code != 201 {
+		t.Errorf("%d %s, want 201", w.Code, w.Body)
 	}
 }
 

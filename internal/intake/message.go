@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 	"github.com/slack-notifier/slack-notifier/internal/message"
 )
 
@@ -26,7 +27,9 @@ func (s *Server) message(w http.ResponseWriter, r *http.Request) *answer {
 	}
 	caller := anonymous
 	if s.Anonymous {
-		if !s.limits.callers.allow(anonymous + " " + remote(r)) {
+		// Of a namespace's share they have one of their own, or anybody could keep
+		// out those who show a token.
+		if !s.limits.callers.Allow(anonymous+" "+kubeauth.Address(r)) || !s.limits.namespaces.Allow(anonymous+" "+s.DefaultChannel.Namespace) {
 			return tooOften()
 		}
 	} else {

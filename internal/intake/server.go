@@ -2,8 +2,9 @@
 // message becomes a SlackNotification, and what an Alertmanager posts goes to
 // who looks after the SlackAlert.
 //
-// It answers 2xx only when the object is stored, and 503 when it can't be or
-// when too much comes in, which callers repeat. It never talks to Slack, and
+// It answers 2xx only when the object is stored, and 503 when it can't be now or
+// when too much comes in, which callers repeat. What a quota or a policy
+// refuses is told in the API server's words. It never talks to Slack, and
 // needs no leadership: every replica serves.
 package intake
 
@@ -33,8 +34,6 @@ import (
 
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slacknotifications,verbs=get;create
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slackchannels;slackalerts,verbs=get
-// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
-// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 
 // Reviewer says who calls and what they may do. It answers with
 // kubeauth.ErrUnauthenticated and kubeauth.ErrForbidden.
@@ -148,6 +147,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		serve = func() error { return server.ServeTLS(gate, "", "") }
 	}
 	logger.Info("taking messages", "address", listener.Addr().String(), "tls", s.CertDir != "", "anonymous", s.Anonymous)
+	if s.CertDir == "" {
+		logger.Info("the intake speaks plain HTTP: whoever reads the traffic can post with the tokens that he sees; set --intake-tls-cert-dir")
+	}
 	s.listening.Store(true)
 	defer s.listening.Store(false)
 	return s.until(ctx, server, serve)

@@ -29,7 +29,7 @@ import (
 )
 
 // reviewer knows tokens by the name of their user, who may do all in the
-// namespace of that name.
+// namespace of that name, up to a slash.
 type reviewer struct {
 	mu    sync.Mutex
 	err   error
@@ -46,12 +46,16 @@ func (r *reviewer) Authenticate(_ context.Context, token string) (kubeauth.User,
 	if !strings.HasPrefix(token, "good-") {
 		return kubeauth.User{}, kubeauth.ErrUnauthenticated
 	}
-	return kubeauth.User{Username: strings.TrimPrefix(token, "good-")}, nil
+	user := strings.TrimPrefix(token, "good-")
+	if user == "elsewhere" {
+		return kubeauth.User{}, &kubeauth.AudienceError{Want: "slack-notifier", Have: []string{"vault"}}
+	}
+	return kubeauth.User{Username: user}, nil
 }
 
 func (r *reviewer) Allowed(_ context.Context, user kubeauth.User, spec authorizationv1.SubjectAccessReviewSpec) error {
 	a := spec.ResourceAttributes
-	if a.Verb != "create" || a.Group != "slack.notify.dev" || a.Resource != "slacknotifications" || a.Namespace != user.Username {
+	if a.Verb != "create" || a.Group != "slack.notify.dev" || a.Resource != "slacknotifications" || a.Namespace != strings.Split(user.Username, "/")[0] {
 		return kubeauth.ErrForbidden
 	}
 	return nil
@@ -284,6 +288,9 @@ func TestCallers(t *testing.T) {
 				t.Errorf("%s %q: %d %s", path, header, w.Code, w.Body)
 			}
 		}
+		if w := r.request("POST", path, `{"message":"a"}`, "Authorization", "Bearer good-elsewhere"); w.Code != 401 || !strings.Contains(w.Body.String(), `kubectl create token NAME --audience=slack-notifier`) {
+			t.Errorf("%s, for another audience: %d %s", path, w.Code, w.Body)
+		}
 		if w := r.request("POST", path, `{"message":"a"}`, "Authorization", "Bearer good-b"); w.Code != 403 {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
@@ -303,6 +310,20 @@ func TestCallers(t *testing.T) {
 
 var resource = schema.GroupResource{Group: "slack.notify.dev", Resource: "slacknotifications"}
 
+// What refuses for good, in the API server's words.
+var (
+	quota  = apierrors.NewForbidden(resource, "intake-x", errors.New("exceeded quota: five"))
+	policy = webhookless(422, metav1.StatusReasonInvalid, `slacknotifications.slack.notify.dev "intake-x" is forbidden: ValidatingAdmissionPolicy 'p' denied request: not so loud`)
+)
+
+func webhookless(code int32, reason metav1.StatusReason, text string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: code, Reason: reason, Message: text}}
+}
+
+func webhook(code int32, text string) error {
+	return webhookless(code, "", `admission webhook "w" denied the request: `+text)
+}
+
 // A 2xx is for what is stored alone.
 func TestStore(t *testing.T) {
 	kind := schema.GroupKind{Group: "slack.notify.dev", Kind: "SlackNotification"}
@@ -319,7 +340,12 @@ func TestStore(t *testing.T) {
 		"though the answer was lost":   {[]failure{{err: timeout, stored: true}}, 201, "intake-", 1},
 		"though it was lost twice":     {[]failure{{err: errors.New("cut"), stored: true}, {err: timeout}}, 201, "intake-", 1},
 		"not at all":                   {[]failure{{err: timeout}, {err: timeout}, {err: timeout}}, 503, "could not be stored; send it again", 0},
-		"refused by quota":             {[]failure{{err: apierrors.NewForbidden(resource, "x", errors.New("quota"))}, {err: timeout}, {err: timeout}}, 503, "send it again", 0},
+		"refused by quota":             {[]failure{{err: quota}}, 403, "the API server refuses the message: exceeded quota: five\n", 0},
+		"refused by a policy":          {[]failure{{err: policy}}, 422, "the API server refuses the message: ValidatingAdmissionPolicy 'p' denied request: not so loud\n", 0},
+		"refused by a webhook":         {[]failure{{err: webhook(400, "no")}}, 422, "the API server refuses the message: admission webhook \"w\" denied the request: no\n", 0},
+		"refused with much to say":     {[]failure{{err: webhook(403, strings.Repeat("no\n", 5000))}}, 403, "…\n", 0},
+		"a webhook is down":            {[]failure{{err: webhook(500, "down")}, {err: timeout}, {err: timeout}}, 503, "send it again", 0},
+		"unknown to the API server":    {[]failure{{err: apierrors.NewUnauthorized("x")}, {err: timeout}, {err: timeout}}, 503, "send it again", 0},
 		"the API server has too much":  {[]failure{{err: apierrors.NewTooManyRequests("", 1)}, {err: timeout}, {err: timeout}}, 503, "send it again", 0},
 		"not valid":                    {[]failure{{err: invalid}}, 422, "the message is not valid: title: Too long", 0},
 		"larger than the server takes": {[]failure{{err: apierrors.NewRequestEntityTooLargeError("x")}}, 413, "larger", 0},
@@ -351,6 +377,9 @@ func TestIdempotencyKey(t *testing.T) {
 	if w := r.request("POST", messages, `{"text":"b"}`, "Idempotency-Key", "k 1"); w.Code != 409 {
 		t.Errorf("another message: %d %s", w.Code, w.Body)
 	}
+	if w := r.request("POST", messages, `{"text":"b"}`, "Idempotency-Key", "k 1", "Authorization", "Bearer good-a/2"); w.Code != 201 || w.Body.String() == first.Body.String() {
+		t.Errorf("another caller: %d %s, want 201 and a message of its own", w.Code, w.Body)
+	}
 	if w := r.request("POST", messages, `{"text":"a"}`, "Idempotency-Key", "k 2"); w.Code != 201 || w.Body.String() == first.Body.String() {
 		t.Errorf("another key: %d %s", w.Code, w.Body)
 	}
@@ -359,8 +388,8 @@ func TestIdempotencyKey(t *testing.T) {
 			t.Errorf("/message: %d %s", w.Code, w.Body)
 		}
 	}
-	if n := len(r.notifications()); n != 3 {
-		t.Errorf("%d SlackNotifications", n)
+	if n := len(r.notifications()); n != 4 {
+		t.Errorf("%d SlackNotifications, want 4", n)
 	}
 	for _, key := range []string{strings.Repeat("k", 256), "ü", "a\tb"} {
 		if w := r.request("POST", messages, `{"text":"a"}`, "Idempotency-Key", key); w.Code != 400 {
@@ -382,6 +411,7 @@ func TestAlerts(t *testing.T) {
 		"unreadable":        {path: alerts, err: &alertmanager.PayloadError{Reason: "the body has no alerts"}, code: 400, answer: "the body has no alerts"},
 		"gone":              {path: alerts, err: notFound, code: 404, answer: `no SlackAlert "am"`},
 		"not stored":        {path: alerts, err: errors.New("conflict"), code: 503, answer: "send it again"},
+		"refused by quota":  {path: alerts, err: quota, code: 503, answer: "the API server refuses to store the alerts: exceeded quota: five; they are taken once that is mended\n"},
 		"suspended":         {path: alerts, err: incident.ErrSuspended, code: 503, answer: `SlackAlert "am" in namespace "a" is suspended; send it again`},
 		"not there":         {path: "/v1/namespaces/a/alerts/nothere", code: 404, answer: `no SlackAlert "nothere"`},
 		"of another source": {path: "/v1/namespaces/a/alerts/events", code: 409, answer: "spec.source.alertmanager"},
@@ -401,6 +431,9 @@ func TestAlerts(t *testing.T) {
 			}
 			if w.Code == 200 && (r.receiver.rule != "a/am" || r.receiver.data != `{"alerts":[{}]}`) {
 				t.Errorf("%+v", r.receiver)
+			}
+			if errors.Is(test.err, quota) && (w.Header().Get("Retry-After") != "300" || strings.Contains(w.Body.String(), "send it again")) {
+				t.Errorf("Retry-After %q: %s", w.Header().Get("Retry-After"), w.Body)
 			}
 			if w.Code == 503 && (w.Header().Get("Retry-After") == "" || strings.Contains(w.Body.String(), "conflict")) {
 				t.Errorf("%s", w.Body)

@@ -141,36 +141,3 @@ func (s *Server) same(ctx context.Context, p post) error {
 	}
 	return nil
 }
-
-// final answers what can't get better by sending it again.
-func final(err error) *answer {
-	switch {
-	case errors.Is(err, errOther):
-		return refuse(http.StatusConflict, "this Idempotency-Key was used for another message; take a new one")
-	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
-		return refuse(http.StatusUnprocessableEntity, "the message is not valid: %s", reason(err))
-	case apierrors.IsRequestEntityTooLargeError(err):
-		return refuse(http.StatusRequestEntityTooLarge, "the message is larger than the API server stores")
-	}
-	return nil
-}
-
-// reason is what the API server says is wrong, without the name of an object
-// that the caller does not know.
-func reason(err error) string {
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) || status.Status().Details == nil || len(status.Status().Details.Causes) == 0 {
-		return err.Error()
-	}
-	var all []string
-	for _, c := range status.Status().Details.Causes {
-		switch c.Field {
-		case "<nil>": // that not all rules were checked
-		case "", "spec":
-			all = append(all, strings.TrimPrefix(c.Message, `Invalid value: `))
-		default:
-			all = append(all, strings.TrimPrefix(c.Field, "spec.")+": "+c.Message)
-		}
-	}
-	return strings.Join(all, "; ")
-}

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -39,32 +40,39 @@ var (
 const (
 	// kept is how long an answer of the API server is remembered.
 	kept = 10 * time.Second
-	// maxKept answers; with more all are forgotten.
-	maxKept = 1000
+	// maxKept answers of yes, and as many of no.
+	maxKept = 2000
 	// timeout of one review.
 	timeout = 10 * time.Second
 )
+
+// Options of a Reviewer.
+type Options struct {
+	// Audience that tokens must be for; the API server's own when empty. A token
+	// that is for this alone opens nothing else to whoever gets hold of it.
+	Audience string
+	// APITokens are accepted beside those for Audience: what is shown then is
+	// what opens the API server.
+	APITokens bool
+	// Clock is the real one when nil.
+	Clock clock.PassiveClock
+}
 
 // Reviewer asks the API server, and remembers the answers for a short time. It
 // is safe for concurrent use.
 type Reviewer struct {
 	tokens authenticationclient.TokenReviewInterface
 	access authorizationclient.SubjectAccessReviewInterface
-	// Clock is the real one when nil.
-	Clock clock.PassiveClock
+	Options
 
-	mu      sync.Mutex
-	answers map[[sha256.Size]byte]answer
-}
-
-type answer struct {
-	user User
-	err  error
-	at   time.Time
+	mu sync.Mutex
+	// Yes and no are kept apart, so that bad tokens never push out good ones.
+	yes recent[[sha256.Size]byte, User]
+	no  recent[[sha256.Size]byte, error]
 }
 
 // New returns a Reviewer that asks with the rights of config.
-func New(config *rest.Config, client *http.Client) (*Reviewer, error) {
+func New(config *rest.Config, client *http.Client, options Options) (*Reviewer, error) {
 	tokens, err := authenticationclient.NewForConfigAndClient(config, client)
 	if err != nil {
 		return nil, err
@@ -73,14 +81,17 @@ func New(config *rest.Config, client *http.Client) (*Reviewer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reviewer{tokens: tokens.TokenReviews(), access: access.SubjectAccessReviews()}, nil
+	return newReviewer(tokens.TokenReviews(), access.SubjectAccessReviews(), options), nil
 }
 
-func (r *Reviewer) now() time.Time {
-	if r.Clock == nil {
-		return time.Now()
+func newReviewer(tokens authenticationclient.TokenReviewInterface, access authorizationclient.SubjectAccessReviewInterface, options Options) *Reviewer {
+	if options.Clock == nil {
+		options.Clock = clock.RealClock{}
 	}
-	return r.Clock.Now()
+	r := &Reviewer{tokens: tokens, access: access, Options: options}
+	r.yes.limit, r.yes.age = maxKept, kept
+	r.no.limit, r.no.age = maxKept, kept
+	return r
 }
 
 // remembered returns an answer that still holds, or asks for it. A failure of
@@ -88,43 +99,63 @@ func (r *Reviewer) now() time.Time {
 func (r *Reviewer) remembered(key string, ask func() (User, error)) (User, error) {
 	sum := sha256.Sum256([]byte(key))
 	r.mu.Lock()
-	have, ok := r.answers[sum]
+	user, yes := r.yes.get(sum, r.Clock.Now())
+	refusal, no := r.no.get(sum, r.Clock.Now())
 	r.mu.Unlock()
-	if ok && r.now().Sub(have.at) < kept {
-		return have.user, have.err
+	if yes || no {
+		return user, refusal
 	}
 	user, err := ask()
-	if err != nil && !errors.Is(err, ErrUnauthenticated) && !errors.Is(err, ErrForbidden) {
-		return user, err
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.answers == nil || len(r.answers) >= maxKept {
-		r.answers = map[[sha256.Size]byte]answer{}
+	switch {
+	case err == nil:
+		r.yes.put(sum, user, r.Clock.Now())
+	case errors.Is(err, ErrUnauthenticated), errors.Is(err, ErrForbidden):
+		r.no.put(sum, err, r.Clock.Now())
 	}
-	r.answers[sum] = answer{user: user, err: err, at: r.now()}
 	return user, err
 }
 
-// Authenticate returns whose token it is, or ErrUnauthenticated.
+// Authenticate returns whose token it is, or ErrUnauthenticated; an
+// *AudienceError is one.
 func (r *Reviewer) Authenticate(ctx context.Context, token string) (User, error) {
 	if token == "" {
 		return User{}, ErrUnauthenticated
 	}
 	return r.remembered("token\x00"+token, func() (User, error) {
-		ctx, cancel := context.WithTimeout(ctx, timeout)
-		defer cancel()
-		review, err := r.tokens.Create(ctx, &authenticationv1.TokenReview{
-			Spec: authenticationv1.TokenReviewSpec{Token: token},
-		}, metav1.CreateOptions{})
-		if err != nil {
-			return User{}, fmt.Errorf("TokenReview: %w", err)
+		user, err := r.review(ctx, token, r.Audience)
+		if r.APITokens && r.Audience != "" && errors.Is(err, ErrUnauthenticated) {
+			user, err = r.review(ctx, token, "")
 		}
-		if !review.Status.Authenticated {
-			return User{}, ErrUnauthenticated
+		if errors.Is(err, ErrUnauthenticated) {
+			err = wrongAudience(token, r.Audience)
 		}
-		return review.Status.User, nil
+		return user, err
 	})
+}
+
+// review asks whose token it is, if it is for an audience; the API server's own
+// when that is empty.
+func (r *Reviewer) review(ctx context.Context, token, audience string) (User, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}
+	if audience != "" {
+		review.Spec.Audiences = []string{audience}
+	}
+	review, err := r.tokens.Create(ctx, review, metav1.CreateOptions{})
+	if err != nil {
+		return User{}, fmt.Errorf("TokenReview: %w", err)
+	}
+	if !review.Status.Authenticated {
+		return User{}, ErrUnauthenticated
+	}
+	// An authenticator that knows no audiences names none, and has not looked.
+	if audience != "" && !slices.Contains(review.Status.Audiences, audience) {
+		return User{}, ErrUnauthenticated
+	}
+	return review.Status.User, nil
 }
 
 // Allowed returns nil when a user may do what spec says, or ErrForbidden. The
@@ -159,27 +190,4 @@ func Token(req *http.Request) string {
 		return ""
 	}
 	return strings.TrimSpace(token)
-}
-
-// Protect lets those through to a handler who may get its path
-// (nonResourceURLs in RBAC).
-func (r *Reviewer) Protect(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		user, err := r.Authenticate(req.Context(), Token(req))
-		if err == nil {
-			err = r.Allowed(req.Context(), user, authorizationv1.SubjectAccessReviewSpec{
-				NonResourceAttributes: &authorizationv1.NonResourceAttributes{Path: req.URL.Path, Verb: "get"},
-			})
-		}
-		switch {
-		case err == nil:
-			next.ServeHTTP(w, req)
-		case errors.Is(err, ErrUnauthenticated):
-			http.Error(w, "Unauthorized: show the token of a ServiceAccount (Authorization: Bearer …)", http.StatusUnauthorized)
-		case errors.Is(err, ErrForbidden):
-			http.Error(w, fmt.Sprintf("Forbidden: user %q may not get %s; a ClusterRole with nonResourceURLs allows it", user.Username, req.URL.Path), http.StatusForbidden)
-		default:
-			http.Error(w, "the API server could not be asked who calls", http.StatusServiceUnavailable)
-		}
-	})
 }

@@ -35,7 +35,7 @@ func (b *bench) newPoster(ns, rule, address string) (*poster, error) {
 	if err != nil {
 		return nil, err
 	}
-	request := &authenticationv1.TokenRequest{}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{"slack-notifier"}}}
 	if err := b.env.Client.SubResource("token").Create(b.ctx, account, request); err != nil {
 		return nil, err
 	}

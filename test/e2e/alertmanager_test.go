@@ -179,7 +179,7 @@ func TestAlertmanagerPosts(t *testing.T) {
 	config := env.Cluster.AdminConfig()
 	web, err := rest.HTTPClientFor(config)
 	w.Expect(err).NotTo(gomega.HaveOccurred())
-	reviewer, err := kubeauth.New(config, web)
+	reviewer, err := kubeauth.New(config, web, kubeauth.Options{Audience: "slack-notifier"})
 	w.Expect(err).NotTo(gomega.HaveOccurred())
 	notes := &notebook{fail: 2}
 	server := &intake.Server{Client: env.client, Live: env.client, Reviewer: reviewer, Alerts: notes}

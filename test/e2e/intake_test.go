@@ -1,13 +1,19 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/onsi/gomega"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/test/harness"
@@ -105,6 +111,8 @@ func TestIntakeTokens(t *testing.T) {
 		"signed by somebody else":       {w.forge(good, nil, false), 401},
 		"of another issuer":             {w.forge(good, map[string]any{"iss": "https://example.com"}, true), 401},
 		"for another audience":          {w.tokenOf(poster, "https://vault.example.com"), 401},
+		"for the API server":            {w.tokenOf(poster, apiAudience), 401},
+		"for it and the intake":         {w.tokenOf(poster, apiAudience, "slack-notifier"), 201},
 		"of a deleted account":          {dead, 401},
 		"not signed":                    {strings.Join(strings.Split(good, ".")[:2], ".") + ".", 401},
 		"cut off":                       {good[:len(good)-5], 401},
@@ -123,7 +131,89 @@ func TestIntakeTokens(t *testing.T) {
 	w.Expect(got.Body).To(gomega.And(gomega.ContainSubstring(w.ns+":poster"), gomega.ContainSubstring(`"default"`)))
 	w.Expect(i.post("/v1/namespaces/default/alerts/x", good, text(`{}`))).To(code(403))
 	w.Expect(i.post("/v1/namespaces/"+w.ns+"/alerts/x", "", text(`{}`))).To(code(401))
-	w.Expect(w.list()).To(gomega.HaveLen(2))
+	w.Expect(w.list()).To(gomega.HaveLen(3))
+	got = i.post(path, w.tokenOf(poster, apiAudience), text(`{"text":"a"}`))
+	w.Expect(got.Body).To(gomega.Equal(`the token is for the audience "` + apiAudience + `", and must be for "slack-notifier": ` +
+		"make one with kubectl create token NAME --audience=slack-notifier, or mount a projected serviceAccountToken with that audience\n"))
+}
+
+// The audience is the platform's to name, and tokens for the API server are
+// taken only when it says so.
+func TestIntakeAudience(t *testing.T) {
+	w := newWorld(t)
+	w.webAPI("c", "#alerts")
+	i := w.intake("--intake-audience=chat", "--intake-accept-api-tokens")
+	poster := w.poster("poster")
+	path := "/v1/namespaces/" + w.ns + "/channels/c/messages"
+	for _, test := range []struct {
+		audience string
+		code     int
+	}{{"chat", 201}, {apiAudience, 201}, {"slack-notifier", 401}, {"https://vault.example.com", 401}} {
+		w.Expect(i.post(path, w.tokenOf(poster, test.audience), text(`{"text":"a"}`))).To(code(test.code), test.audience)
+	}
+}
+
+// What a quota or a policy refuses is told in the API server's words, and a
+// caller is not asked to send it again; an Alertmanager, which gives up on 4xx,
+// is asked to come again later.
+func TestIntakeQuota(t *testing.T) {
+	w := newWorld(t)
+	w.webAPI("c", "#alerts")
+	rule := w.rule("am", v1alpha1.SlackAlertSpec{Source: v1alpha1.AlertSource{Alertmanager: &v1alpha1.AlertmanagerSource{}}},
+		func(a *v1alpha1.SlackAlert) { a.Labels = map[string]string{"shard": "own"} })
+	i := w.intake()
+	token := w.tokenOf(w.poster("poster"))
+	const counted = corev1.ResourceName("count/slacknotifications.slack.notify.dev")
+	five := corev1.ResourceList{counted: resource.MustParse("5")}
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "five"}, Spec: corev1.ResourceQuotaSpec{Hard: five}}
+	w.create(quota)
+	// What the kube-controller-manager would do.
+	quota.Status = corev1.ResourceQuotaStatus{Hard: five, Used: corev1.ResourceList{counted: resource.MustParse("0")}}
+	w.Expect(env.client.Status().Update(w.ctx, quota)).To(gomega.Succeed())
+
+	path := "/v1/namespaces/" + w.ns + "/channels/c/messages"
+	send := func() reply { return i.post(path, token, text(`{"text":"a"}`)) }
+	// The API server learns of a new quota, and of its status, a moment later.
+	w.Eventually(send).Should(gomega.And(code(403), gomega.HaveField("Body", gomega.ContainSubstring("exceeded quota"))))
+	stored := len(w.list())
+	w.Expect(stored).To(gomega.BeNumerically(">=", 5), "what the quota allows is stored")
+	got := send()
+	w.Expect(w.list()).To(gomega.HaveLen(stored))
+	w.Expect(got).To(gomega.Equal(reply{Code: 403, Body: "the API server refuses the message: exceeded quota: five, requested: " + string(counted) + "=1, used: " + string(counted) + "=5, limited: " + string(counted) + "=5\n"}))
+	got = i.post("/v1/namespaces/"+w.ns+"/alerts/"+rule.Name, token, text(`{"version":"4","groupKey":"g","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"Down"},"startsAt":"2026-01-01T00:00:00Z"}]}`))
+	w.Expect(got).To(gomega.And(code(503), gomega.HaveField("RetryAfter", "300")))
+	w.Expect(got.Body).To(gomega.And(gomega.HavePrefix("the API server refuses to store the alerts: exceeded quota: five, "), gomega.Not(gomega.ContainSubstring("send it again"))))
+}
+
+// A policy's refusal is told with the policy's own message.
+func TestIntakePolicy(t *testing.T) {
+	w := newWorld(t)
+	w.webAPI("c", "#alerts")
+	i := w.intake()
+	token := w.tokenOf(w.poster("poster"))
+	fail := admissionv1.Fail
+	here := &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": w.ns}}
+	policy := &admissionv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "quiet." + w.ns}, Spec: admissionv1.ValidatingAdmissionPolicySpec{
+		FailurePolicy: &fail,
+		MatchConstraints: &admissionv1.MatchResources{NamespaceSelector: here, ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
+			Operations: []admissionv1.OperationType{admissionv1.Create},
+			Rule:       admissionv1.Rule{APIGroups: []string{"slack.notify.dev"}, APIVersions: []string{"*"}, Resources: []string{"slacknotifications"}},
+		}}}},
+		Validations: []admissionv1.Validation{{Expression: "!object.spec.text.contains('LOUD')", Message: "speak softly"}},
+	}}
+	binding := &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: policy.Name}, Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
+		PolicyName: policy.Name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+	}}
+	for _, o := range []client.Object{policy, binding} {
+		w.Expect(env.client.Create(w.ctx, o)).To(gomega.Succeed())
+		t.Cleanup(func() { _ = env.client.Delete(context.Background(), o) })
+	}
+	path := "/v1/namespaces/" + w.ns + "/channels/c/messages"
+	var got reply
+	w.Eventually(func() int { got = i.post(path, token, text(`{"text":"LOUD"}`)); return got.Code }).Should(gomega.Equal(422))
+	w.Expect(got.Body).To(gomega.Equal("the API server refuses the message: ValidatingAdmissionPolicy '" + policy.Name + "' with binding '" + policy.Name + "' denied request: speak softly\n"))
+	w.Expect(got.RetryAfter).To(gomega.BeEmpty())
+	w.Expect(i.post(path, token, text(`{"text":"soft"}`))).To(code(201))
 }
 
 // When the API server can't be reached, the answer is 503, and nothing is lost

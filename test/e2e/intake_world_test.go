@@ -94,9 +94,16 @@ func (w *world) poster(name string) *corev1.ServiceAccount {
 	return a
 }
 
-// tokenOf asks for a token of a ServiceAccount.
+// apiAudience is the API server's own, for which a token is when none is named.
+const apiAudience = "https://kubernetes.default.svc"
+
+// tokenOf asks for a token of a ServiceAccount, for the intake unless audiences
+// are named.
 func (w *world) tokenOf(a *corev1.ServiceAccount, audiences ...string) string {
 	w.t.Helper()
+	if len(audiences) == 0 {
+		audiences = []string{"slack-notifier"}
+	}
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences}}
 	w.Expect(env.client.SubResource("token").Create(w.ctx, a, request)).To(gomega.Succeed())
 	return request.Status.Token
