@@ -109,7 +109,7 @@ func TestCollides(t *testing.T) {
 		"could not have another one": {func(c *v1alpha1.SlackChannel) { nameTaken(c); c.Generation = 2 }, true},
 	}
 	for name, c := range cases {
-		if got := collides(claimant("a", "a", 0, c.change), "T1", "x", "C1"); got != c.want {
+		if got := collides(claimant("a", "a", 0, c.change), slack.SharedDomain().Workspace("T1", ""), "x", "C1"); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

@@ -277,7 +277,7 @@ func (r *Reconciler) memberError(k *check, e *slack.Error) (*slack.Error, *pause
 	}
 	after := e.RetryAfter
 	if e.Class == slack.ClassRateLimited {
-		r.Limiter.Penalize(r.Clock.Now(), k.identity.TeamID, e.Method, e.RetryAfter)
+		r.Limiter.Penalize(r.Clock.Now(), k.ws.Key, e.Method, e.RetryAfter)
 	}
 	k.managed.failures++
 	return nil, &pause{fmt.Sprintf("%v; the members are looked after later, and nothing needs to be done here", e), max(after, pauseAfter(k.managed.failures))}

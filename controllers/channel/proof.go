@@ -47,7 +47,7 @@ func (r *Reconciler) prove(ctx context.Context, k *check, found slack.Conversati
 	if wait := first.At.Add(settleTime).Sub(now); wait > 0 {
 		return stands, wait
 	}
-	if at, ok := r.Limiter.Reserve(now, k.identity.TeamID, slack.MethodHistory, holder(k.c, "proof of "+found.ID)); !ok {
+	if at, ok := r.Limiter.Reserve(now, k.ws.Key, slack.MethodHistory, holder(k.c, "proof of "+found.ID)); !ok {
 		return stands, max(at.Sub(now), time.Millisecond)
 	}
 	list, _, err := k.conn.API.History(ctx, slack.HistoryQuery{
@@ -75,7 +75,7 @@ func (r *Reconciler) prove(ctx context.Context, k *check, found slack.Conversati
 func (r *Reconciler) proofRefused(k *check, timestamp string, e *slack.Error) time.Duration {
 	switch {
 	case e.Class == slack.ClassRateLimited:
-		r.Limiter.Penalize(r.Clock.Now(), k.identity.TeamID, slack.MethodHistory, e.RetryAfter)
+		r.Limiter.Penalize(r.Clock.Now(), k.ws.Key, slack.MethodHistory, e.RetryAfter)
 		return max(e.RetryAfter, time.Second)
 	case !e.Class.Transient():
 		r.remember(k.c, func(m *memory) { m.unproven = timestamp })

@@ -49,14 +49,14 @@ type Directory interface {
 	FindUser(ctx context.Context, ws directory.Workspace, q directory.Query, owner string) (slack.User, error)
 	RenewConversations(ws directory.Workspace, since time.Time, owner string) error
 	Remember(ws directory.Workspace, c slack.Conversation)
-	Invalidate(teamID, conversationID string)
+	Invalidate(workspace slack.Workspace, conversationID string)
 	Forget(credential string)
 }
 
 // Limiter hands out slots for calls.
 type Limiter interface {
-	Reserve(now time.Time, workspace, method string, h pacing.Holder) (at time.Time, ok bool)
-	Penalize(now time.Time, workspace, method string, retryAfter time.Duration)
+	Reserve(now time.Time, workspace slack.Workspace, method string, h pacing.Holder) (at time.Time, ok bool)
+	Penalize(now time.Time, workspace slack.Workspace, method string, retryAfter time.Duration)
 }
 
 // Reconciler reconciles SlackChannels.

@@ -150,7 +150,7 @@ func (r *Reconciler) addressed(ctx context.Context, p *pass, rcpt *recipient) bo
 }
 
 func (p *pass) lane(rcpt *recipient) pacing.Lane {
-	return pacing.Lane{Workspace: p.way.workspace.TeamID, Conversation: rcpt.target.lane()}
+	return pacing.Lane{Workspace: p.way.workspace.Key, Conversation: rcpt.target.lane()}
 }
 
 // granted asks for the recipient's turn, and notes the wait when it has not come

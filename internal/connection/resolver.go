@@ -44,9 +44,24 @@ type Connection struct {
 	// changes with anything about them, so that what has failed is tried again
 	// when somebody has touched the Secret.
 	Version string
+	// Domain says whose word its answers are.
+	Domain slack.Domain
 	// Changed is when the data of the Secrets was last written, in whole
 	// seconds; zero when they do not tell.
 	Changed time.Time
+
+	// unnamed stands for a workspace that is not known.
+	unnamed string
+}
+
+// Workspace is the key of the workspace that the connection leads to, with its
+// app, as auth.test names them; of the token or the webhook itself where no
+// identity is known, which is the zero one.
+func (c *Connection) Workspace(i slack.Identity) slack.Workspace {
+	if i.TeamID == "" {
+		return c.Domain.Workspace(c.unnamed, "")
+	}
+	return c.Domain.Workspace(i.TeamID, i.BotUserID)
 }
 
 // Problem is why a SlackChannel has no connection. Its text stands in the
@@ -124,10 +139,13 @@ func (r *Resolver) keep(c *v1alpha1.SlackChannel, version string, p *parts) (*Co
 	if err != nil {
 		return nil, &Problem{v1alpha1.ReasonInvalidConnection, fmt.Sprintf("spec.connection can't be used: %v; %s", err, seenAtOnce)}
 	}
-	conn := &Connection{Credential: p.credential, Version: version, Changed: p.changed}
+	conn := &Connection{
+		Credential: p.credential, Version: version, Changed: p.changed, Domain: DomainOf(c), unnamed: "token of " + string(c.UID),
+	}
 	if c.Spec.Webhook != nil {
 		conn.Poster = webhook.New(webhook.Options{URL: p.url, Client: httpClient, Observe: r.Observe})
 		conn.WebhookKey = p.url.Key()
+		conn.unnamed = "webhook " + conn.WebhookKey
 	} else {
 		api, err := webapi.New(webapi.Options{Token: p.token, APIURL: r.APIURL, Client: httpClient, Observe: r.Observe})
 		if err != nil {

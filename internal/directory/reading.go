@@ -93,7 +93,7 @@ func (l *list[E]) slot(r *reading[E]) bool {
 			return false
 		}
 		now := l.d.clock.Now()
-		at, ok := l.d.options.Limiter.Reserve(now, l.team, l.method, pacing.Holder{Name: l.holder + "/" + ws.Namespace, Group: ws.Namespace})
+		at, ok := l.d.options.Limiter.Reserve(now, ws.Key, l.method, pacing.Holder{Name: l.holder + "/" + ws.Namespace, Group: ws.Namespace})
 		if ok {
 			return true
 		}
@@ -219,7 +219,7 @@ func (l *list[E]) seal(r *reading[E]) {
 	}
 	clear(l.waiting)
 	clear(l.missing)
-	loaded := Load{TeamID: l.team, List: l.kind, Entries: whole.size(), Took: l.d.clock.Since(r.begun)}
+	loaded := Load{Workspace: l.team, List: l.kind, Entries: whole.size(), Took: l.d.clock.Since(r.begun)}
 	l.d.mu.Unlock()
 	l.wake(owners)
 	l.d.options.Observe(loaded)
@@ -230,7 +230,7 @@ func (l *list[E]) seal(r *reading[E]) {
 func (l *list[E]) fault(r *reading[E], ws Workspace, e *slack.Error) (pause time.Duration, ok bool) {
 	switch {
 	case e.Class == slack.ClassRateLimited:
-		l.d.options.Limiter.Penalize(l.d.clock.Now(), l.team, l.method, e.RetryAfter)
+		l.d.options.Limiter.Penalize(l.d.clock.Now(), ws.Key, l.method, e.RetryAfter)
 		return 0, true
 	case e.Class == slack.ClassInvalidCursor:
 		return l.restart(r), true
@@ -326,7 +326,7 @@ func (l *list[E]) giveUp(r *reading[E], ws Workspace, e *slack.Error) bool {
 	if !goesOn {
 		l.reading = nil
 	}
-	failed := Load{TeamID: l.team, List: l.kind, Took: l.d.clock.Since(r.begun), Err: e}
+	failed := Load{Workspace: l.team, List: l.kind, Took: l.d.clock.Since(r.begun), Err: e}
 	l.d.mu.Unlock()
 	l.wake(owners)
 	l.d.options.Observe(failed)

@@ -53,13 +53,13 @@ var userKeys = []func(user) string{byID: user.id, byName: user.name, byDisplay: 
 
 // userList returns the list of a workspace. The caller holds the lock.
 func (d *Directory) userList(ws Workspace) *list[user] {
-	l := d.users[ws.TeamID]
+	l := d.users[ws.team()]
 	if l == nil {
 		l = newList(d, source[user]{
-			team: ws.TeamID, kind: "users", noun: "users", method: slack.MethodUsersList, scope: "users:read",
+			team: ws.team(), kind: "users", noun: "users", method: slack.MethodUsersList, scope: "users:read",
 			holder: "list", keys: userKeys, fetch: fetchUsers,
 		})
-		d.users[ws.TeamID] = l
+		d.users[ws.team()] = l
 	}
 	return l
 }

@@ -1,0 +1,77 @@
+package directory
+
+import (
+	"testing"
+
+	"github.com/onsi/gomega"
+
+	"github.com/slack-notifier/slack-notifier/internal/slack"
+)
+
+// evil answers in the place of the workspace T1, with its own people and
+// channels under the names of others'.
+func evil() *fakeAPI {
+	f := newFake([]slack.User{{ID: "UEVIL0000", Name: "ada", RealName: "Ada", Email: "ada@example.com"}})
+	f.convs = [][]slack.Conversation{{{ID: "CEVIL0000", Name: "alerts"}}}
+	f.groups = []slack.UserGroup{{ID: "SEVIL0000", Handle: "oncall"}}
+	f.byEmail["ada@example.com"] = slack.User{ID: "UEVIL0000", Name: "ada"}
+	f.byEmail["grace@example.com"] = slack.User{ID: "UEVIL0001", Name: "grace"}
+	f.info["C0000001"] = slack.Conversation{ID: "C0000001", Name: "stolen", Archived: true}
+	return f
+}
+
+// What a tenant's own server says of a workspace is told to nobody but him.
+func TestAClaimedWorkspaceAnswersNobodyElse(t *testing.T) {
+	api := newFake([]slack.User{{ID: "UADA0000", Name: "ada", RealName: "Ada", Email: "ada@example.com"}})
+	api.convs = [][]slack.Conversation{{{ID: "C0000001", Name: "alerts", Member: true}}}
+	api.groups = []slack.UserGroup{{ID: "S0000001", Handle: "oncall"}}
+	api.byEmail["grace@example.com"] = slack.User{ID: "UGRACE00", Name: "grace"}
+	api.info["C0000001"] = slack.Conversation{ID: "C0000001", Name: "alerts", Member: true}
+	b := newBench(t, api)
+	claim := b.ws
+	claim.Key = slack.PrivateDomain("evil").Workspace("T1", "UBOT")
+	claim.API, claim.Credential, claim.Namespace = evil(), "evil", "evil"
+	ctx := t.Context()
+
+	// He asks first, so that his answers are in every cache.
+	for _, ask := range []func() (any, error){
+		func() (any, error) { return b.dir.FindUser(ctx, claim, Query{User: "ada"}, "e") },
+		func() (any, error) { return b.dir.FindUser(ctx, claim, Query{Email: "grace@example.com"}, "e") },
+		func() (any, error) { return b.dir.FindConversation(ctx, claim, "#alerts", "e") },
+		func() (any, error) { return b.dir.FindGroup(ctx, claim, "oncall", "e") },
+	} {
+		_, err := settle(b, ask)
+		b.Expect(err).NotTo(gomega.HaveOccurred())
+	}
+	_, _ = b.dir.FindConversation(ctx, claim, "C0000001", "e")
+	b.dir.RememberDirectMessage(claim, "UADA0000", "DEVIL0000")
+	b.dir.Remember(claim, slack.Conversation{ID: "CEVIL0000", Name: "alerts"})
+
+	user, err := settle(b, func() (slack.User, error) { return b.find("ada") })
+	b.Expect(err).NotTo(gomega.HaveOccurred())
+	b.Expect(user.ID).To(gomega.Equal("UADA0000"), "by handle")
+	user, err = b.email("grace@example.com")
+	b.Expect(err).NotTo(gomega.HaveOccurred())
+	b.Expect(user.ID).To(gomega.Equal("UGRACE00"), "by e-mail address")
+	found, err := settle(b, func() (slack.Conversation, error) { return b.dir.FindConversation(ctx, b.ws, "#alerts", "o") })
+	b.Expect(err).NotTo(gomega.HaveOccurred())
+	b.Expect(found.ID).To(gomega.Equal("C0000001"), "by channel name")
+	found, err = b.dir.FindConversation(ctx, b.ws, "C0000001", "o")
+	b.Expect(err).NotTo(gomega.HaveOccurred(), "by channel ID")
+	b.Expect(found.Name).To(gomega.Equal("alerts"))
+	group, err := b.dir.FindGroup(ctx, b.ws, "oncall", "o")
+	b.Expect(err).NotTo(gomega.HaveOccurred())
+	b.Expect(group.ID).To(gomega.Equal("S0000001"), "by group handle")
+	_, known := b.dir.KnownDirectMessage(b.ws, "UADA0000")
+	b.Expect(known).To(gomega.BeFalse(), "the tenant's direct message is nobody else's")
+
+	// What he says of a conversation makes nobody ask anew.
+	asked := api.Calls(slack.MethodConversationInfo)
+	b.dir.Invalidate(claim.Key, "C0000001")
+	_, _ = b.dir.FindConversation(ctx, b.ws, "C0000001", "o")
+	b.Expect(api.Calls(slack.MethodConversationInfo)).To(gomega.Equal(asked), "a tenant's contradiction is his own")
+
+	// People see which workspace is meant, and no trust domain.
+	_, err = settle(b, func() (slack.User, error) { return b.dir.FindUser(ctx, claim, Query{User: "nobody"}, "e") })
+	b.Expect(err).To(gomega.MatchError(gomega.And(gomega.ContainSubstring("Acme (T1)"), gomega.Not(gomega.ContainSubstring("evil")))))
+}
