@@ -33,6 +33,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/readback"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
+	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
 
@@ -152,8 +153,13 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 	wall := wallClock()
 	meter := metrics.New(ctrlmetrics.Registry)
 	channels, notifications := &wakeup.Source{}, &wakeup.Source{}
+	proxies, err := egress.NewProxyRules(o.allowedProxies, mgr.GetConfig().Host)
+	if err != nil {
+		return err
+	}
 	connections := &connection.Resolver{
 		Versions: mgr.GetCache(), Secrets: mgr.GetAPIReader(), Allow: c.allow, APIURL: c.apiURL, Observe: meter.Call,
+		Custom: o.customConnections, Proxies: proxies,
 	}
 	health := &connection.Health{Channels: channels}
 	limiter, lanes := pace(o, wall.Now())

@@ -85,6 +85,11 @@ type Resolver struct {
 	Allow egress.AllowList
 	// APIURL of Slack's Web API, normalised.
 	APIURL string
+	// Custom names the namespaces whose SlackChannels may have a proxy or a
+	// certificate authority of their own; none when empty.
+	Custom Namespaces
+	// Proxies says where such a proxy may be.
+	Proxies egress.ProxyRules
 	// Observe is told of every call.
 	Observe slack.Observer
 
@@ -92,6 +97,7 @@ type Resolver struct {
 	salt    []byte
 	salted  sync.Once
 	clients clients
+	answers answers
 
 	mu          sync.Mutex
 	connections map[types.UID]cached
@@ -106,6 +112,9 @@ type cached struct {
 // Resolve returns the connection of a SlackChannel, or a *Problem that a
 // person must mend, or another error when the API server does not answer.
 func (r *Resolver) Resolve(ctx context.Context, c *v1alpha1.SlackChannel) (*Connection, error) {
+	if problem := r.notAllowed(c); problem != nil {
+		return nil, problem
+	}
 	version, err := r.version(ctx, c)
 	if err != nil {
 		return nil, err
@@ -135,6 +144,7 @@ func (r *Resolver) keep(c *v1alpha1.SlackChannel, version string, p *parts) (*Co
 		r.connections[c.UID] = cached{conn: &conn, client: have.client}
 		return &conn, nil
 	}
+	p.options.Private, p.options.Proxies, p.options.Answers = DomainOf(c).Private(), r.Proxies, r.answers.of(DomainOf(c))
 	httpClient, err := r.clients.acquire(p.client, p.options)
 	if err != nil {
 		return nil, &Problem{v1alpha1.ReasonInvalidConnection, fmt.Sprintf("spec.connection can't be used: %v; %s", err, seenAtOnce)}
@@ -143,11 +153,11 @@ func (r *Resolver) keep(c *v1alpha1.SlackChannel, version string, p *parts) (*Co
 		Credential: p.credential, Version: version, Changed: p.changed, Domain: DomainOf(c), unnamed: "token of " + string(c.UID),
 	}
 	if c.Spec.Webhook != nil {
-		conn.Poster = webhook.New(webhook.Options{URL: p.url, Client: httpClient, Observe: r.Observe})
+		conn.Poster = webhook.New(webhook.Options{URL: p.url, Client: httpClient, Observe: r.observer(conn.Domain)})
 		conn.WebhookKey = p.url.Key()
 		conn.unnamed = "webhook " + conn.WebhookKey
 	} else {
-		api, err := webapi.New(webapi.Options{Token: p.token, APIURL: r.APIURL, Client: httpClient, Observe: r.Observe})
+		api, err := webapi.New(webapi.Options{Token: p.token, APIURL: r.APIURL, Client: httpClient, Observe: r.observer(conn.Domain)})
 		if err != nil {
 			r.clients.release(p.client)
 			return nil, &Problem{v1alpha1.ReasonInvalidToken, fmt.Sprintf("the token in Secret %s/%s can't be used: %v; %s",
@@ -247,7 +257,8 @@ func (r *Resolver) parts(ctx context.Context, c *v1alpha1.SlackChannel) (*parts,
 	}
 	p.client = p.options.Timeout.Round(time.Millisecond).String()
 	if len(network) > 0 {
-		p.client += "/" + r.fingerprint(network...)
+		// A client has its namespace's part of the memory for answers.
+		p.client += "/" + c.Namespace + "/" + r.fingerprint(network...)
 	}
 	p.credential = string(c.UID) + "/" + r.fingerprint(append(values, network...)...)
 	if !known {
@@ -255,6 +266,10 @@ func (r *Resolver) parts(ctx context.Context, c *v1alpha1.SlackChannel) (*parts,
 	}
 	return p, nil
 }
+
+// maxTimeout of a request. A server that does not answer keeps a worker for as
+// long; the schema refuses more, but older objects may have it.
+const maxTimeout = 30 * time.Second
 
 // network reads how requests leave the cluster, and returns the values that
 // this is made of; none for the usual way.
@@ -265,7 +280,7 @@ func (r *Resolver) network(ctx context.Context, c *v1alpha1.SlackChannel, p *par
 	}
 	var values []string
 	if spec.Timeout != nil {
-		p.options.Timeout = spec.Timeout.Duration
+		p.options.Timeout = min(spec.Timeout.Duration, maxTimeout)
 	}
 	if ref := spec.CASecretRef; ref != nil {
 		s, _, err := r.read(ctx, c.Namespace, caUse(*ref))

@@ -19,6 +19,9 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 )
 
+// maxAnswer of a webhook, in bytes: it is one word.
+const maxAnswer = 16 << 10
+
 // Options of New.
 type Options struct {
 	URL URL
@@ -109,10 +112,11 @@ func (c *Client) post(ctx context.Context, m slack.Message) *slack.Error {
 		return &slack.Error{Class: slack.ClassInvalidCall, Method: slack.MethodWebhook, Reason: "the webhook's URL can't be used"}
 	}
 	req.Header.Set("Content-Type", "application/json")
-	answer, failure := egress.Do(c.http, req)
+	answer, failure := egress.Do(c.http, req, maxAnswer)
 	if failure != nil {
 		return transportError(failure)
 	}
+	defer answer.Release()
 	return classify(answer)
 }
 
