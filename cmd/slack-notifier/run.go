@@ -159,7 +159,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 	}
 	connections := &connection.Resolver{
 		Versions: mgr.GetCache(), Secrets: mgr.GetAPIReader(), Allow: c.allow, APIURL: c.apiURL, Observe: meter.Call,
-		Custom: o.customConnections, Proxies: proxies,
+		Custom: o.customConnections, Proxies: proxies, Calls: connection.NewGate(connection.SharesOf(o.concurrency)),
 	}
 	health := &connection.Health{Channels: channels}
 	limiter, lanes := pace(o, wall.Now())

@@ -130,7 +130,7 @@ func (r *Reconciler) callArchive(ctx context.Context, c *v1alpha1.SlackChannel, 
 		return max(e.RetryAfter, time.Second), e
 	case e.Class.Transient():
 		failures := r.remember(c, func(m *memory) { m.failures++ }).failures
-		return pauseAfter(failures), e
+		return pauseOf(c, failures), e
 	}
 	return 0, e
 }

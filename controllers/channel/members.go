@@ -280,7 +280,7 @@ func (r *Reconciler) memberError(k *check, e *slack.Error) (*slack.Error, *pause
 		r.Limiter.Penalize(r.Clock.Now(), k.ws.Key, e.Method, e.RetryAfter)
 	}
 	k.managed.failures++
-	return nil, &pause{fmt.Sprintf("%v; the members are looked after later, and nothing needs to be done here", e), max(after, pauseAfter(k.managed.failures))}
+	return nil, &pause{fmt.Sprintf("%v; the members are looked after later, and nothing needs to be done here", e), max(after, pauseOf(k.c, k.managed.failures))}
 }
 
 // turnOf asks for a slot to make a call now.

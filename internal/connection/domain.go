@@ -108,6 +108,18 @@ func (a *answers) of(d slack.Domain) *egress.Budget {
 	return a.parts[d]
 }
 
+// guard sets what holds the client of a SlackChannel to its bounds.
+func (r *Resolver) guard(c *v1alpha1.SlackChannel, o *egress.Options) {
+	d, namespace := DomainOf(c), c.Namespace
+	o.Private, o.Proxies, o.Answers = d.Private(), r.Proxies, r.answers.of(d)
+	if d.Private() && r.Calls != nil {
+		o.Enter = func() func() {
+			leave, _ := r.Calls.Enter(namespace, d)
+			return leave
+		}
+	}
+}
+
 // observer is told of the calls of a domain. What a tenant's own server answers
 // makes few labels of metrics, whatever it is.
 func (r *Resolver) observer(d slack.Domain) slack.Observer {

@@ -90,6 +90,9 @@ type Resolver struct {
 	Custom Namespaces
 	// Proxies says where such a proxy may be.
 	Proxies egress.ProxyRules
+	// Calls keeps the servers of tenants from holding all workers; nil lets all
+	// calls through.
+	Calls *Gate
 	// Observe is told of every call.
 	Observe slack.Observer
 
@@ -144,7 +147,7 @@ func (r *Resolver) keep(c *v1alpha1.SlackChannel, version string, p *parts) (*Co
 		r.connections[c.UID] = cached{conn: &conn, client: have.client}
 		return &conn, nil
 	}
-	p.options.Private, p.options.Proxies, p.options.Answers = DomainOf(c).Private(), r.Proxies, r.answers.of(DomainOf(c))
+	r.guard(c, &p.options)
 	httpClient, err := r.clients.acquire(p.client, p.options)
 	if err != nil {
 		return nil, &Problem{v1alpha1.ReasonInvalidConnection, fmt.Sprintf("spec.connection can't be used: %v; %s", err, seenAtOnce)}

@@ -44,6 +44,9 @@ type Options struct {
 	Private bool
 	// Proxies says where a tenant's proxy may be.
 	Proxies ProxyRules
+	// Enter, if set, is asked before each request, and returns what ends its place
+	// among those under way; nil when there is none now, which fails the request.
+	Enter func() (leave func())
 	// Answers is the memory that answers share; nil when there is no bound.
 	Answers *Budget
 }
@@ -96,7 +99,7 @@ func NewClient(o Options) (*http.Client, error) {
 	return &http.Client{
 		Timeout: o.Timeout,
 		Transport: &guard{
-			allow: o.Allow, next: transport, answers: o.Answers, private: o.Private, ownProxy: o.Private && o.Proxy != nil,
+			allow: o.Allow, next: transport, answers: o.Answers, private: o.Private, enter: o.Enter, ownProxy: o.Private && o.Proxy != nil,
 		},
 		CheckRedirect: refuseRedirect,
 	}, nil
@@ -132,9 +135,10 @@ func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLa
 type guard struct {
 	allow AllowList
 	next  *http.Transport
-	// answers, private and ownProxy are for Do; ownProxy is a tenant's.
+	// answers, private, enter and ownProxy are for Do; ownProxy is a tenant's.
 	answers           *Budget
 	private, ownProxy bool
+	enter             func() func()
 }
 
 // RoundTrip implements http.RoundTripper.

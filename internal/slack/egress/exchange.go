@@ -18,6 +18,9 @@ const (
 	maxPrivateRetryAfter = 5 * time.Minute
 )
 
+// BusyPause is about when a request that was Busy may be made again.
+const BusyPause = 2 * time.Second
+
 // Answer is what a server answered.
 type Answer struct {
 	Status int
@@ -66,6 +69,13 @@ func Do(c *http.Client, req *http.Request, limit int64) (*Answer, *Failure) {
 	g, ok := c.Transport.(*guard)
 	if !ok {
 		g = &guard{}
+	}
+	if g.enter != nil {
+		leave := g.enter()
+		if leave == nil {
+			return nil, &Failure{Busy: true, reason: "as many calls to Slack are under way as one namespace may have; it is tried again by itself after them"}
+		}
+		defer leave()
 	}
 	if c.Timeout > 0 { // that of the client does not end the wait for memory
 		ctx, cancel := context.WithTimeout(req.Context(), c.Timeout)

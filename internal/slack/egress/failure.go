@@ -22,6 +22,8 @@ type Failure struct {
 	Sent bool
 	// Refused is true when the host is not on the allow list.
 	Refused bool
+	// Busy is true when no request was made, since too many are under way.
+	Busy bool
 	// Timeout and Canceled say why it was given up, by the caller or by the
 	// client's time-out.
 	Timeout, Canceled bool

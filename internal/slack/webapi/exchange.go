@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/slack-notifier/slack-notifier/internal/backoff"
 	"github.com/slack-notifier/slack-notifier/internal/boundedjson"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
@@ -124,6 +125,8 @@ func transportError(method string, f *egress.Failure) *slack.Error {
 	switch {
 	case f.Refused:
 		e.Class = slack.ClassInvalidCall
+	case f.Busy: // nothing was done, as with a 429
+		e.Class, e.RetryAfter = slack.ClassRateLimited, backoff.Around(egress.BusyPause)
 	case f.Sent:
 		e.Class = slack.ClassAmbiguous
 	}
