@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/slack-notifier/slack-notifier/internal/backoff"
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
@@ -92,6 +93,11 @@ func ask[T any](d *Directory, ws Workspace, c call[T]) (T, error) {
 	if out, ok := c.known(); ok {
 		return out, nil
 	}
+	leave, err := d.enter(ws, c.method)
+	if err != nil {
+		return *new(T), err
+	}
+	defer leave()
 	absent := fmt.Sprintf("%s/%s/%s@%d", c.method, ws.Key, c.subject, c.version)
 	general := c.method + "/" + ws.Key.String() + "//" + ws.Credential
 	v, err, _ := d.flight.Do(absent+"/"+ws.Namespace+"/"+ws.Credential, func() (any, error) {
@@ -153,6 +159,17 @@ func refusedFor(what, scope string, ws Workspace, e *slack.Error) error {
 		scope = e.Needed
 	}
 	return &ScopeError{What: what, Scope: scope, In: place(ws), Err: e}
+}
+
+// busyPause is about when to come again where too many wait for a server.
+const busyPause = 2 * time.Second
+
+// enter makes sure that not all callers wait for the server of one domain.
+func (d *Directory) enter(ws Workspace, method string) (leave func(), err error) {
+	if leave = d.options.Enter(ws.Key.Domain()); leave == nil {
+		return nil, &WaitError{Method: method, At: d.clock.Now().Add(backoff.Around(busyPause))}
+	}
+	return leave, nil
 }
 
 // slot asks for a slot to make a call now.

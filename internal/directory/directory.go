@@ -62,6 +62,10 @@ type Options struct {
 	Limiter Limiter
 	// Clock is the real one when nil.
 	Clock clock.Clock
+	// Enter, if set, is asked before a caller waits for an answer, be it of its own
+	// call or of an equal one, and returns what ends that; nil when as many wait for
+	// the servers of that domain as may.
+	Enter func(slack.Domain) (leave func())
 	// Wake is called with the owner of a lookup that is worth repeating. It
 	// must not block for long, and not call the Directory.
 	Wake func(owner string)
@@ -121,6 +125,9 @@ type (
 func New(o Options) *Directory {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
+	}
+	if o.Enter == nil {
+		o.Enter = func(slack.Domain) func() { return func() {} }
 	}
 	if o.Wake == nil {
 		o.Wake = func(string) {}

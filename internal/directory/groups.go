@@ -124,7 +124,12 @@ func (d *Directory) readGroups(ctx context.Context, ws Workspace, seen time.Time
 	if err := d.groupsRefused(ws); err != nil {
 		return err
 	}
-	_, err, _ := d.flight.Do("groups/"+ws.Key.String()+"/"+ws.Namespace+"/"+ws.Credential, func() (any, error) {
+	leave, err := d.enter(ws, slack.MethodUserGroupsList)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	_, err, _ = d.flight.Do("groups/"+ws.Key.String()+"/"+ws.Namespace+"/"+ws.Credential, func() (any, error) {
 		if err := d.groupsRefused(ws); err != nil {
 			return nil, err
 		}

@@ -1,6 +1,8 @@
 package directory
 
 import (
+	"errors"
+	"sync"
 	"testing"
 
 	"github.com/onsi/gomega"
@@ -74,4 +76,43 @@ func TestAClaimedWorkspaceAnswersNobodyElse(t *testing.T) {
 	// People see which workspace is meant, and no trust domain.
 	_, err = settle(b, func() (slack.User, error) { return b.dir.FindUser(ctx, claim, Query{User: "nobody"}, "e") })
 	b.Expect(err).To(gomega.MatchError(gomega.And(gomega.ContainSubstring("Acme (T1)"), gomega.Not(gomega.ContainSubstring("evil")))))
+}
+
+// Who finds too many waiting for a server is told to come again, also when an
+// equal question is under way, for whose answer it would wait.
+func TestFewWaitForATenantsServer(t *testing.T) {
+	const most = 3
+	inside := make(chan struct{}, most)
+	api := evil()
+	api.gate = make(chan struct{})
+	b := newBench(t, api, func(o *Options) {
+		o.Enter = func(d slack.Domain) func() {
+			select {
+			case inside <- struct{}{}:
+				return func() { <-inside }
+			default:
+				return nil
+			}
+		}
+	})
+	b.ws.Key = slack.PrivateDomain("evil").Workspace("T1", "UBOT")
+	var group sync.WaitGroup
+	for range most {
+		group.Go(func() { _, _ = b.dir.FindConversation(t.Context(), b.ws, "C0000001", "o") })
+	}
+	b.Eventually(func() int { return len(inside) }).Should(gomega.Equal(most))
+	for name, ask := range map[string]func() (any, error){
+		"a conversation":    func() (any, error) { return b.dir.FindConversation(t.Context(), b.ws, "C0000001", "o") },
+		"an e-mail address": func() (any, error) { return b.email("grace@example.com") },
+		"a group":           func() (any, error) { return b.dir.FindGroup(t.Context(), b.ws, "oncall", "o") },
+		"a direct message":  func() (any, error) { return b.dir.DirectMessage(t.Context(), b.ws, "UADA0000", "o") },
+	} {
+		_, err := ask()
+		var wait *WaitError
+		b.Expect(errors.As(err, &wait)).To(gomega.BeTrue(), "%s: got %v, want to be told to come again", name, err)
+		b.Expect(wait.At.After(b.clock.Now())).To(gomega.BeTrue(), name)
+	}
+	close(api.gate)
+	group.Wait()
+	b.Expect(inside).To(gomega.BeEmpty(), "who has an answer makes room")
 }
