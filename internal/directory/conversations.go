@@ -37,6 +37,7 @@ func compactChannel(c slack.Conversation) channel {
 func (c channel) id() string         { return c.text[:c.idLen] }
 func (c channel) name() string       { return c.text[c.idLen:] }
 func (c channel) live() bool         { return !c.is(flagArchived) }
+func (c channel) size() int          { return len(c.text) + entryBytes }
 func (c channel) is(flag uint8) bool { return c.flags&flag != 0 }
 
 func (c channel) slack() slack.Conversation {

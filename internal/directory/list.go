@@ -45,6 +45,8 @@ type list[E entry] struct {
 	// reading began, and loadedAt when that ended.
 	whole          *snapshot[E]
 	from, loadedAt time.Time
+	// weight of the last whole list, in bytes.
+	weight int
 	// reading is under way when it is not nil.
 	reading *reading[E]
 	// refused are the credentials that Slack has lately refused the list.

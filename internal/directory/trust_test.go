@@ -1,8 +1,12 @@
 package directory
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/onsi/gomega"
@@ -115,4 +119,39 @@ func TestFewWaitForATenantsServer(t *testing.T) {
 	close(api.gate)
 	group.Wait()
 	b.Expect(inside).To(gomega.BeEmpty(), "who has an answer makes room")
+}
+
+// endless is a server that goes on for ever, with a new cursor each time.
+type endless struct {
+	slack.API
+	n atomic.Int64
+}
+
+func (e *endless) ListUsers(context.Context, string, int) ([]slack.User, string, error) {
+	page := make([]slack.User, 10_000)
+	for i := range page {
+		page[i] = slack.User{ID: fmt.Sprintf("U%09d", e.n.Add(1)), Name: strings.Repeat("x", 300), RealName: strings.Repeat("y", 300)}
+	}
+	return page, fmt.Sprint(e.n.Load()), nil
+}
+
+// A tenant's lists take what one namespace may, however many workspaces his server
+// claims to be; the others' go on.
+func TestATenantsListsHaveAnEnd(t *testing.T) {
+	b := newBench(t, newFake([]slack.User{{ID: "UADA0000", Name: "ada"}}))
+	server := &endless{}
+	read := int64(0)
+	for i := range 3 {
+		ws := b.ws
+		ws.Key, ws.API, ws.Credential = slack.PrivateDomain("evil").Workspace(fmt.Sprint("T", i), "UBOT"), server, fmt.Sprint("evil", i)
+		_, err := settle(b, func() (slack.User, error) { return b.dir.FindUser(t.Context(), ws, Query{User: "ada"}, "e") })
+		b.Expect(err).To(gomega.MatchError(gomega.ContainSubstring("24 MiB")))
+		if now := server.n.Load(); now-read > maxPrivateWeight/600+10_000 {
+			t.Errorf("%d entries were read of the list %d", now-read, i)
+		}
+		read = server.n.Load()
+	}
+	user, err := settle(b, func() (slack.User, error) { return b.find("ada") })
+	b.Expect(err).NotTo(gomega.HaveOccurred())
+	b.Expect(user.ID).To(gomega.Equal("UADA0000"))
 }

@@ -35,6 +35,7 @@ func (u user) display() string { return u.text[u.ends[1]:u.ends[2]] }
 func (u user) real() string    { return u.text[u.ends[2]:u.ends[3]] }
 func (u user) email() string   { return u.text[u.ends[3]:] }
 func (u user) live() bool      { return !u.deleted }
+func (u user) size() int       { return len(u.text) + entryBytes }
 
 func (u user) slack() slack.User {
 	return slack.User{
