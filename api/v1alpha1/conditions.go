@@ -62,6 +62,9 @@ const (
 	// ReasonInvalidConnection: the proxy or the certificate authority of
 	// spec.connection can't be used.
 	ReasonInvalidConnection = "InvalidConnection"
+	// ReasonConnectionNotAllowed: spec.connection names a proxy or a certificate
+	// authority, which the operator does not let the namespace have.
+	ReasonConnectionNotAllowed = "ConnectionNotAllowed"
 	// ReasonWebhookRevoked: Slack says that the webhook no longer exists.
 	ReasonWebhookRevoked = "WebhookRevoked"
 	// ReasonMissingScope: the app lacks an OAuth scope, which the message names.

@@ -73,19 +73,21 @@ type Webhook struct {
 
 // Connection says how requests to Slack leave the cluster.
 type Connection struct {
-	// timeout of one request to Slack, between 1s and 2m; 10s when left out.
+	// timeout of one request to Slack, between 1s and 30s; 10s when left out.
 	// +optional
 	// +kubebuilder:default="10s"
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('2m')",message="timeout must be between 1s and 2m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('30s')",message="timeout must be between 1s and 30s"
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
 
 	// proxySecretRef names a Secret with the keys address (http, https or
-	// socks5 URL), and optionally username and password.
+	// socks5 URL), and optionally username and password. Namespaces that the
+	// operator's flag --custom-connections does not name may not set it.
 	// +optional
 	ProxySecretRef *SecretReference `json:"proxySecretRef,omitempty"`
 
 	// caSecretRef names a Secret whose key ca.crt holds the certificate
-	// authorities (PEM) to trust beside the system's own.
+	// authorities (PEM) to trust beside the system's own. Namespaces that the
+	// operator's flag --custom-connections does not name may not set it.
 	// +optional
 	CASecretRef *SecretReference `json:"caSecretRef,omitempty"`
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
@@ -19,7 +20,11 @@ import (
 type options struct {
 	slackAPIURL  string
 	allowedHosts []string
-	clusterName  string
+
+	customConnections []string
+	allowedProxies    []string
+
+	clusterName string
 
 	leaderElect             bool
 	leaderElectionNamespace string
@@ -52,6 +57,8 @@ func defaults() options {
 func (o *options) bind(f *pflag.FlagSet) {
 	f.StringVar(&o.slackAPIURL, "slack-api-url", o.slackAPIURL, "address of Slack's Web API; another host must be named in --allowed-hosts too")
 	f.StringSliceVar(&o.allowedHosts, "allowed-hosts", nil, "hosts (host or host:port) beside Slack's own that a token or webhook URL may be sent to; plain http is accepted for these alone")
+	f.StringSliceVar(&o.customConnections, "custom-connections", nil, "namespaces whose SlackChannels may have a proxy or a certificate authority of their own (spec.connection.proxySecretRef and caSecretRef), * for all; none when empty. HTTPS_PROXY and NO_PROXY hold for all others")
+	f.StringSliceVar(&o.allowedProxies, "allowed-proxies", nil, "proxies (host or host:port) that spec.connection.proxySecretRef may name although they are on a loopback or link-local address, on the API server's or on the operator's own")
 	f.StringVar(&o.clusterName, "cluster-name", "", "name of this cluster, shown as a small footer on every message")
 	f.BoolVar(&o.leaderElect, "leader-elect", false, "have one of several replicas lead")
 	f.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the leader election's Lease; the operator's own when empty")
@@ -94,6 +101,15 @@ func (o *options) check() (checked, error) {
 	}
 	if c.apiURL, err = webapi.NormalizeURL(o.slackAPIURL, c.allow); err != nil {
 		return c, fmt.Errorf("--slack-api-url: %w", err)
+	}
+	// The address of the API server is added when it is known.
+	if _, err = egress.NewProxyRules(o.allowedProxies, ""); err != nil {
+		return c, fmt.Errorf("--allowed-proxies: %w", err)
+	}
+	for _, ns := range o.customConnections {
+		if ns != "*" && len(validation.IsDNS1123Label(ns)) > 0 {
+			return c, fmt.Errorf("--custom-connections: %q is no namespace: give names of namespaces, separated by commas, or * for all", ns)
+		}
 	}
 	if c.shard, err = labels.Parse(o.watchLabelSelector); err != nil {
 		return c, fmt.Errorf("--watch-label-selector: %w", err)

@@ -35,6 +35,8 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/readback"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
+	"github.com/slack-notifier/slack-notifier/internal/slack"
+	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
 
@@ -160,15 +162,20 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 	wall := wallClock()
 	meter := metrics.New(ctrlmetrics.Registry)
 	channels, notifications := &wakeup.Source{}, &wakeup.Source{}
+	proxies, err := egress.NewProxyRules(o.allowedProxies, mgr.GetConfig().Host)
+	if err != nil {
+		return err
+	}
 	connections := &connection.Resolver{
 		Versions: mgr.GetCache(), Secrets: mgr.GetAPIReader(), Allow: c.allow, APIURL: c.apiURL, Observe: meter.Call,
+		Custom: o.customConnections, Proxies: proxies, Calls: connection.NewGate(connection.SharesOf(o.concurrency)),
 	}
 	health := &connection.Health{Channels: channels}
 	limiter, lanes := pace(o, wall.Now())
 
 	var channelController *channel.Reconciler
 	var notificationController *notification.Reconciler
-	people := directory.New(directory.Options{Limiter: limiter, Clock: wall, Wake: func(owner string) {
+	people := directory.New(directory.Options{Limiter: limiter, Clock: wall, Enter: askers(o), Wake: func(owner string) {
 		if !channelController.WakeOwner(owner) {
 			notificationController.WakeOwner(owner)
 		}
@@ -235,6 +242,21 @@ func lead(ctx context.Context, mgr ctrl.Manager, r *notification.Reconciler, c c
 		case <-ctx.Done():
 		case <-time.After(time.Second):
 		}
+	}
+}
+
+// askers lets few workers wait for answers that tenants' servers give in Slack's
+// place; equal questions share a call, so those calls alone do not bound it.
+func askers(o options) func(slack.Domain) func() {
+	gate := connection.NewGate(connection.Shares{
+		Namespace: o.concurrency, Private: max(o.concurrency/8, 1), AllPrivate: max(o.concurrency/4, 1),
+	})
+	return func(d slack.Domain) func() {
+		if !d.Private() {
+			return func() {}
+		}
+		leave, _ := gate.Enter(d.Namespace(), d)
+		return leave
 	}
 }
 

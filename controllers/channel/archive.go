@@ -94,13 +94,14 @@ func (r *Reconciler) archive(ctx context.Context, c *v1alpha1.SlackChannel) (aft
 
 // succeeded reports whether another SlackChannel is there to take the channel over.
 func (r *Reconciler) succeeded(ctx context.Context, c *v1alpha1.SlackChannel, id string) (bool, error) {
-	if c.Status.Workspace == nil {
+	workspace, ok := connection.StoredWorkspace(c)
+	if !ok {
 		return false, nil
 	}
 	others, err := r.claimants(ctx, c, id)
 	for i := range others {
 		other := &others[i]
-		if other.DeletionTimestamp.IsZero() && other.Spec.Manage.Adopt && collides(other, c.Status.Workspace.ID, wantedName(c), id) {
+		if other.DeletionTimestamp.IsZero() && other.Spec.Manage.Adopt && collides(other, workspace, wantedName(c), id) {
 			return true, nil
 		}
 	}
@@ -108,9 +109,9 @@ func (r *Reconciler) succeeded(ctx context.Context, c *v1alpha1.SlackChannel, id
 }
 
 func (r *Reconciler) callArchive(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection, id string) (time.Duration, error) {
-	workspace := "token of " + string(c.UID)
-	if c.Status.Workspace != nil {
-		workspace = c.Status.Workspace.ID
+	workspace, known := connection.StoredWorkspace(c)
+	if !known {
+		workspace = conn.Workspace(slack.Identity{})
 	}
 	now := r.Clock.Now()
 	if at, ok := r.Limiter.Reserve(now, workspace, slack.MethodConversationsArchive, holder(c, "")); !ok {
@@ -119,7 +120,7 @@ func (r *Reconciler) callArchive(ctx context.Context, c *v1alpha1.SlackChannel, 
 	e := slack.AsError(conn.API.ArchiveConversation(ctx, id))
 	switch {
 	case e == nil, e.Class == slack.ClassAlreadyDone, e.Class == slack.ClassChannelArchived:
-		if c.Status.Workspace != nil {
+		if known {
 			r.Directory.Invalidate(workspace, id)
 		}
 		ctrl.LoggerFrom(ctx).Info("Archived a channel", "channel", id)
@@ -129,7 +130,7 @@ func (r *Reconciler) callArchive(ctx context.Context, c *v1alpha1.SlackChannel, 
 		return max(e.RetryAfter, time.Second), e
 	case e.Class.Transient():
 		failures := r.remember(c, func(m *memory) { m.failures++ }).failures
-		return pauseAfter(failures), e
+		return pauseOf(c, failures), e
 	}
 	return 0, e
 }

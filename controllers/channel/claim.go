@@ -14,6 +14,8 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/connection"
+	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
 // claimIndex finds the SlackChannels that claim a name or a channel.
@@ -39,7 +41,7 @@ func (r *Reconciler) claim(ctx context.Context, k *check, id string) *outcome {
 	}
 	for i := range others {
 		other := &others[i]
-		if !older(other, k.c) || !collides(other, k.identity.TeamID, k.managed.name, id) {
+		if !older(other, k.c) || !collides(other, k.ws.Key, k.managed.name, id) {
 			continue
 		}
 		if other.Status.Managed == k.c.Status.Managed {
@@ -77,12 +79,17 @@ func (r *Reconciler) claimants(ctx context.Context, c *v1alpha1.SlackChannel, id
 }
 
 // collides reports whether a SlackChannel claims the channel id, or a name in
-// a workspace. One that says itself that it could not have the name does not.
-func collides(c *v1alpha1.SlackChannel, teamID, name, id string) bool {
+// a workspace. One that says itself that it could not have the name does not, and
+// nobody claims anything in another trust domain: what is Slack there may not be.
+func collides(c *v1alpha1.SlackChannel, workspace slack.Workspace, name, id string) bool {
+	if connection.DomainOf(c) != workspace.Domain() {
+		return false
+	}
 	if id != "" && c.Status.Managed == id {
 		return true
 	}
-	if c.Status.Workspace == nil || c.Status.Workspace.ID != teamID || wantedName(c) != name {
+	stored, ok := connection.StoredWorkspace(c)
+	if !ok || stored.AllApps() != workspace.AllApps() || wantedName(c) != name {
 		return false
 	}
 	ready := conditions.Find(c, v1alpha1.ConditionReady)
@@ -117,7 +124,7 @@ func claimState(o client.Object) string {
 	}
 	parts := claims(c)
 	if c.Status.Workspace != nil {
-		parts = append(parts, c.Status.Workspace.ID)
+		parts = append(parts, c.Status.Workspace.ID, connection.DomainOf(c).Namespace())
 	}
 	if c.Status.Channel != nil {
 		parts = append(parts, c.Status.Channel.Name)

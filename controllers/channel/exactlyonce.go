@@ -37,7 +37,7 @@ func (r *Reconciler) exactlyOnce(ctx context.Context, k *check, found slack.Conv
 	}
 	// Only an answer proves that a scope is missing.
 	now := r.Clock.Now()
-	if at, ok := r.Limiter.Reserve(now, k.identity.TeamID, slack.MethodHistory, holder(k.c, "probe of "+found.ID)); !ok {
+	if at, ok := r.Limiter.Reserve(now, k.ws.Key, slack.MethodHistory, holder(k.c, "probe of "+found.ID)); !ok {
 		return unknown(), max(at.Sub(now), time.Millisecond)
 	}
 	_, _, err := k.conn.API.History(ctx, slack.HistoryQuery{Conversation: found.ID, Limit: 1})
@@ -54,7 +54,7 @@ func (r *Reconciler) exactlyOnce(ctx context.Context, k *check, found slack.Conv
 		return &metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotInChannel,
 			Message: "the bot reads back only what it is a member of; to rule out duplicates, have a member " + invite}, 0
 	case slack.ClassRateLimited:
-		r.Limiter.Penalize(now, k.identity.TeamID, slack.MethodHistory, e.RetryAfter)
+		r.Limiter.Penalize(now, k.ws.Key, slack.MethodHistory, e.RetryAfter)
 	}
 	return unknown(), 0
 }

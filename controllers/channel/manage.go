@@ -157,7 +157,7 @@ func (r *Reconciler) acquire(ctx context.Context, k *check) (slack.Conversation,
 // ask asks Slack for a channel, once in a check.
 func (r *Reconciler) ask(ctx context.Context, k *check, id string) (slack.Conversation, error) {
 	if k.managed.asked != id {
-		r.Directory.Invalidate(k.identity.TeamID, id)
+		r.Directory.Invalidate(k.ws.Key, id)
 		k.managed.asked = id
 	}
 	return r.Directory.FindConversation(ctx, k.ws, id, k.owner)
@@ -172,7 +172,7 @@ func (k *check) requeueNow(done string) *outcome {
 // slot asks for a slot to make a call now; without one it says until when to wait.
 func (r *Reconciler) slot(k *check, method string) *outcome {
 	now := r.Clock.Now()
-	at, ok := r.Limiter.Reserve(now, k.identity.TeamID, method, holder(k.c, ""))
+	at, ok := r.Limiter.Reserve(now, k.ws.Key, method, holder(k.c, ""))
 	if ok {
 		return nil
 	}
@@ -189,7 +189,7 @@ func (r *Reconciler) refused(k *check, err error, advice string) *outcome {
 	name := k.managed.name
 	switch e.Class {
 	case slack.ClassRateLimited:
-		r.Limiter.Penalize(r.Clock.Now(), k.identity.TeamID, e.Method, e.RetryAfter)
+		r.Limiter.Penalize(r.Clock.Now(), k.ws.Key, e.Method, e.RetryAfter)
 	case slack.ClassNameTaken:
 		return stalled(v1alpha1.ReasonNameTaken, fmt.Sprintf(
 			"%v: another channel has the name %q, maybe an archived one or one that the bot can't see; name another one in spec.webAPI.channel", e, name))

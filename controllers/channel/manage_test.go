@@ -109,7 +109,7 @@ func TestCollides(t *testing.T) {
 		"could not have another one": {func(c *v1alpha1.SlackChannel) { nameTaken(c); c.Generation = 2 }, true},
 	}
 	for name, c := range cases {
-		if got := collides(claimant("a", "a", 0, c.change), "T1", "x", "C1"); got != c.want {
+		if got := collides(claimant("a", "a", 0, c.change), slack.SharedDomain().Workspace("T1", ""), "x", "C1"); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
@@ -309,5 +309,38 @@ func TestDeletionIsHeldUpForAWhile(t *testing.T) {
 	}
 	if note := <-recorder.Events; !strings.Contains(note, v1alpha1.ReasonChannelNotArchived) {
 		t.Error(note)
+	}
+}
+
+// unending is a channel whose members have no end.
+type unending struct {
+	slack.API
+	pages int
+	same  bool // as the cursor before
+}
+
+func (u *unending) ListMembers(_ context.Context, _, _ string, limit int) ([]string, string, error) {
+	u.pages++
+	page := make([]string, limit)
+	for i := range page {
+		page[i] = fmt.Sprintf("U%08d", u.pages*limit+i)
+	}
+	if u.same {
+		return page, "again", nil
+	}
+	return page, fmt.Sprint(u.pages), nil
+}
+
+// A server that goes on for ever is given up, and asked again later.
+func TestMembersWithoutEnd(t *testing.T) {
+	for name, api := range map[string]*unending{"new cursors": {}, "the same cursor": {same: true}} {
+		r, k := newCheck(api, 1)
+		cond, pause := r.keepMembers(t.Context(), k, slack.Conversation{ID: "C1"})
+		if cond != nil || pause == nil || !strings.Contains(pause.message, "does not end") || k.managed.present != nil {
+			t.Errorf("%s: condition %v, pause %+v; want it to be given up", name, cond, pause)
+		}
+		if most := maxPresent/membersPage + 1; api.pages > most || api.same && api.pages > 2 {
+			t.Errorf("%s: %d pages were read", name, api.pages)
+		}
 	}
 }

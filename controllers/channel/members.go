@@ -22,6 +22,10 @@ const (
 	// enough that the list of a large workspace holds up no message.
 	memberPatience = 10 * time.Second
 	membersPage    = 200
+	// maxPresent members of a channel, on maxMemberPages, are read; more is the work
+	// of a server that goes on for ever.
+	maxPresent     = 100_000
+	maxMemberPages = 2_000
 	// invitedAtOnce is what conversations.invite takes.
 	invitedAtOnce = 100
 )
@@ -33,6 +37,7 @@ type roster struct {
 	// present are the IDs of those in the channel, when all has been read.
 	present map[string]bool
 	cursor  string
+	pages   int
 	read    bool
 	// alone are those who were in a batch that was refused.
 	alone map[string]bool
@@ -149,7 +154,7 @@ func (r *Reconciler) readMembers(ctx context.Context, k *check, id string) (*sla
 		}
 		page, next, err := k.conn.API.ListMembers(ctx, id, k.managed.cursor, membersPage)
 		if e := slack.AsError(err); e != nil {
-			k.managed.cursor, k.managed.present = "", nil
+			k.managed.cursor, k.managed.present, k.managed.pages = "", nil, 0
 			return r.memberError(k, e)
 		}
 		if k.managed.present == nil {
@@ -157,6 +162,13 @@ func (r *Reconciler) readMembers(ctx context.Context, k *check, id string) (*sla
 		}
 		for _, user := range page {
 			k.managed.present[user] = true
+		}
+		k.managed.pages++
+		if next != "" && (next == k.managed.cursor || k.managed.pages >= maxMemberPages) || len(k.managed.present) > maxPresent {
+			e := &slack.Error{Class: slack.ClassUnknown, Method: slack.MethodConversationsMembers,
+				Reason: fmt.Sprintf("the list of members does not end: %d were read on %d pages", len(k.managed.present), k.managed.pages)}
+			k.managed.cursor, k.managed.present, k.managed.pages = "", nil, 0
+			return r.memberError(k, e)
 		}
 		k.managed.cursor, k.managed.read = next, next == ""
 	}
@@ -277,10 +289,10 @@ func (r *Reconciler) memberError(k *check, e *slack.Error) (*slack.Error, *pause
 	}
 	after := e.RetryAfter
 	if e.Class == slack.ClassRateLimited {
-		r.Limiter.Penalize(r.Clock.Now(), k.identity.TeamID, e.Method, e.RetryAfter)
+		r.Limiter.Penalize(r.Clock.Now(), k.ws.Key, e.Method, e.RetryAfter)
 	}
 	k.managed.failures++
-	return nil, &pause{fmt.Sprintf("%v; the members are looked after later, and nothing needs to be done here", e), max(after, pauseAfter(k.managed.failures))}
+	return nil, &pause{fmt.Sprintf("%v; the members are looked after later, and nothing needs to be done here", e), max(after, pauseOf(k.c, k.managed.failures))}
 }
 
 // turnOf asks for a slot to make a call now.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 	"github.com/slack-notifier/slack-notifier/internal/slacksim"
 )
@@ -69,6 +70,9 @@ func TestMessages(t *testing.T) {
 		{"proxy is no URL", v1alpha1.ReasonInvalidConnection, "#alerts", func(c *v1alpha1.SlackChannel) {
 			c.Spec.Connection = &v1alpha1.Connection{ProxySecretRef: &v1alpha1.SecretReference{Name: "proxy"}}
 		}, nil},
+		{"connection not allowed", v1alpha1.ReasonConnectionNotAllowed, "#alerts", func(c *v1alpha1.SlackChannel) {
+			c.Spec.Connection = &v1alpha1.Connection{ProxySecretRef: &v1alpha1.SecretReference{Name: "proxy"}, CASecretRef: &v1alpha1.SecretReference{Name: "ca"}}
+		}, func(g *scene) { g.r.Connections.Custom = connection.Namespaces{"platform"} }},
 		{"wrong token", v1alpha1.ReasonInvalidToken, "#alerts", nil, func(g *scene) { g.token("xoxb-wrong") }},
 		{"token revoked", v1alpha1.ReasonInvalidToken, "#alerts", nil, token(slacksim.Token{Error: "token_revoked"})},
 		{"app not let in", v1alpha1.ReasonInvalidToken, "#alerts", nil, fault(slacksim.Fault{Method: "auth.test", Kind: "error", Code: "team_access_not_granted", Times: -1})},

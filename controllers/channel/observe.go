@@ -54,7 +54,7 @@ func (r *Reconciler) askAgain(c *v1alpha1.SlackChannel, e *slack.Error) time.Dur
 		return r.nextCheck()
 	}
 	m := r.remember(c, func(m *memory) { m.failures++ })
-	return max(e.RetryAfter, pauseAfter(m.failures))
+	return max(e.RetryAfter, pauseOf(c, m.failures))
 }
 
 // observeChannel finds the channel of a SlackChannel that is not reconciled here.

@@ -48,7 +48,7 @@ func (r *Reconciler) prove(ctx context.Context, k *check, found slack.Conversati
 	if wait := first.At.Add(settleTime).Sub(now); wait > 0 {
 		return stands, wait
 	}
-	at := readback.Place{Workspace: k.identity.TeamID, Bot: k.identity.BotUserID, Conversation: found.ID}
+	at := readback.Place{Workspace: k.ws.Key, Conversation: found.ID}
 	a := r.Readback.One(ctx, now, k.conn.API, at, k.conn.Credential, first.Timestamp, holder(k.c, "proof of "+found.ID))
 	if a.Kind == readback.Later {
 		return stands, max(a.At.Sub(now), time.Millisecond)

@@ -50,7 +50,7 @@ func TestProof(t *testing.T) {
 		if got := g.reconcile("c"); got.RequeueAfter < 50*time.Second || got.RequeueAfter > 70*time.Second {
 			t.Errorf("it looks again after %v, want what Slack asked for", got.RequeueAfter)
 		}
-		if at, ok := g.r.Limiter.Reserve(time.Now(), slacksim.DemoTeam, slack.MethodHistory, pacing.Holder{Name: "x"}); ok || time.Until(at) < 50*time.Second {
+		if at, ok := g.r.Limiter.Reserve(time.Now(), slack.SharedDomain().Workspace(slacksim.DemoTeam, slacksim.DemoBotUser), slack.MethodHistory, pacing.Holder{Name: "x"}); ok || time.Until(at) < 50*time.Second {
 			t.Errorf("others may read at %v (%v), want them to wait too", at, ok)
 		}
 	})

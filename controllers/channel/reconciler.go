@@ -50,14 +50,14 @@ type Directory interface {
 	FindUser(ctx context.Context, ws directory.Workspace, q directory.Query, owner string) (slack.User, error)
 	RenewConversations(ws directory.Workspace, since time.Time, owner string) error
 	Remember(ws directory.Workspace, c slack.Conversation)
-	Invalidate(teamID, conversationID string)
+	Invalidate(workspace slack.Workspace, conversationID string)
 	Forget(credential string)
 }
 
 // Limiter hands out slots for calls.
 type Limiter interface {
-	Reserve(now time.Time, workspace, method string, h pacing.Holder) (at time.Time, ok bool)
-	Penalize(now time.Time, workspace, method string, retryAfter time.Duration)
+	Reserve(now time.Time, workspace slack.Workspace, method string, h pacing.Holder) (at time.Time, ok bool)
+	Penalize(now time.Time, workspace slack.Workspace, method string, retryAfter time.Duration)
 }
 
 // Reconciler reconciles SlackChannels.
@@ -78,6 +78,8 @@ type Reconciler struct {
 	// shard selects the SlackChannels of this operator; all when nil.
 	shard labels.Selector
 
+	// gate is nil where no worker waits for another.
+	gate   *connection.Gate
 	writes consistency.Store
 
 	mu   sync.Mutex
@@ -110,6 +112,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	r.meet(c)
+	leave, pause := r.gate.Enter(c.Namespace, connection.DomainOf(c))
+	if leave == nil {
+		return ctrl.Result{RequeueAfter: pause}, nil
+	}
+	defer leave()
 	if !r.mine(c) {
 		return r.observe(ctx, c)
 	}
@@ -209,7 +216,27 @@ func (r *Reconciler) nextCheck() time.Duration { return backoff.Around(r.checkEv
 const (
 	firstPause   = 2 * time.Second
 	longestPause = 30 * time.Second
+	// longestPrivatePause is for what has a proxy or CA of its own, after
+	// privatePatience failures: each attempt may hold a worker up.
+	longestPrivatePause = 10 * time.Minute
+	privatePatience     = 3
 )
+
+// pauseOf is the pause of a SlackChannel after failures in a row to reach Slack.
+func pauseOf(c *v1alpha1.SlackChannel, failures int) time.Duration {
+	if beyond := failures - privatePatience; beyond > 0 && connection.DomainOf(c).Private() {
+		return backoff.Full(beyond+1, longestPause, longestPrivatePause)
+	}
+	return pauseAfter(failures)
+}
+
+// longestPauseOf is how long it may be until a SlackChannel is tried again.
+func longestPauseOf(c *v1alpha1.SlackChannel) time.Duration {
+	if connection.DomainOf(c).Private() {
+		return longestPrivatePause
+	}
+	return longestPause
+}
 
 // pauseAfter a number of failures in a row; the first one counts as 0 or 1.
 func pauseAfter(failures int) time.Duration { return backoff.Full(failures, firstPause, longestPause) }

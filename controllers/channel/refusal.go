@@ -41,6 +41,9 @@ func (r *Reconciler) outcomeOf(k *check, e *slack.Error) *outcome {
 	name := k.c.Spec.WebAPI.Channel
 	switch e.Class {
 	case slack.ClassRateLimited:
+		if e.Code == "" { // no server has said so
+			return k.waiting(e.Reason, max(e.RetryAfter, pauseAfter(0)))
+		}
 		return k.waiting("Slack asked to wait (rate limit) while this SlackChannel was being checked; the check goes on by itself", max(e.RetryAfter, pauseAfter(0)))
 	case slack.ClassInvalidCredentials:
 		return stalled(v1alpha1.ReasonInvalidToken, fmt.Sprintf("%v: put a valid bot token (xoxb-…) into %s; %s", e, k.tokenPlace(), seenAtOnce))
@@ -65,9 +68,9 @@ func (r *Reconciler) outcomeOf(k *check, e *slack.Error) *outcome {
 func (r *Reconciler) unreachable(k *check, e *slack.Error) *outcome {
 	m := r.failed(k.c)
 	if k.holds && m.failures < tolerated {
-		return k.waiting("", pauseAfter(m.failures))
+		return k.waiting("", pauseOf(k.c, m.failures))
 	}
-	return retrying(v1alpha1.ReasonSlackUnreachable, fmt.Sprintf("%v; %s", e, unreachableSince(m.failingSince)), pauseAfter(m.failures))
+	return retrying(v1alpha1.ReasonSlackUnreachable, fmt.Sprintf("%v; %s", e, unreachableSince(k.c, m.failingSince)), pauseOf(k.c, m.failures))
 }
 
 // failed counts a failure to reach Slack.
@@ -87,9 +90,13 @@ func (r *Reconciler) failed(c *v1alpha1.SlackChannel) memory {
 
 // unreachableSince says what happens meanwhile. It names no number of attempts,
 // since each would be a write of the status.
-func unreachableSince(since time.Time) string {
-	return fmt.Sprintf("this has been so since %s, and it is tried again at least every %d seconds: nothing needs to be done here",
-		since.UTC().Format("2006-01-02 15:04 UTC"), int(longestPause/time.Second))
+func unreachableSince(c *v1alpha1.SlackChannel, since time.Time) string {
+	every := fmt.Sprintf("%d seconds", int(longestPause/time.Second))
+	if longest := longestPauseOf(c); longest > longestPause {
+		every = fmt.Sprintf("%d minutes, and at once when the annotation %s changes", int(longest/time.Minute), v1alpha1.AnnotationRequestedAt)
+	}
+	return fmt.Sprintf("this has been so since %s, and it is tried again at least every %s: nothing needs to be done here",
+		since.UTC().Format("2006-01-02 15:04 UTC"), every)
 }
 
 // missingScope says which scope to add, and what that takes.
@@ -128,7 +135,7 @@ func (r *Reconciler) lookupOutcome(k *check, err error) *outcome {
 	switch {
 	case errors.As(err, &loading) && loading.Cause != nil && !k.holds:
 		m := r.failed(k.c)
-		return retrying(v1alpha1.ReasonSlackUnreachable, fmt.Sprintf("%v; %s", loading, unreachableSince(m.failingSince)), pauseAfter(m.failures))
+		return retrying(v1alpha1.ReasonSlackUnreachable, fmt.Sprintf("%v; %s", loading, unreachableSince(k.c, m.failingSince)), pauseOf(k.c, m.failures))
 	case errors.As(err, &loading):
 		// The usual check is the safety net for a wake-up that gets lost.
 		return k.waiting(loading.Error(), r.nextCheck())

@@ -24,8 +24,8 @@ import (
 // secretIndex finds the SlackChannels that name a Secret.
 const secretIndex = "spec.secrets"
 
-// concurrency of the checks: few, since each of them calls Slack.
-const concurrency = 4
+// concurrency of the checks, each of which calls Slack.
+const concurrency = 16
 
 // SetupWithManager starts the controller with a manager. Only SlackChannels
 // whose labels match shard are reconciled; the others are observed.
@@ -45,6 +45,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, sha
 		return err
 	}
 	r.shard = shard
+	r.gate = connection.NewGate(connection.SharesOf(concurrency))
 	secrets := &metav1.PartialObjectMetadata{}
 	secrets.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	return ctrl.NewControllerManagedBy(mgr).

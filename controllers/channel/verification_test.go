@@ -41,8 +41,8 @@ func (d *listed) FindConversation(context.Context, directory.Workspace, string, 
 	}
 	return slack.Conversation{ID: "C0ALERTS0", Name: "alerts", Member: true}, nil
 }
-func (d *listed) Invalidate(string, string) {}
-func (d *listed) Forget(string)             {}
+func (d *listed) Invalidate(slack.Workspace, string) {}
+func (d *listed) Forget(string)                      {}
 
 type rig struct {
 	t       *testing.T

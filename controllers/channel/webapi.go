@@ -158,7 +158,7 @@ func (k *check) use(identity slack.Identity) {
 
 func workspaceOf(c *v1alpha1.SlackChannel, conn *connection.Connection, identity slack.Identity) directory.Workspace {
 	return directory.Workspace{
-		TeamID: identity.TeamID, TeamName: identity.TeamName, BotUserID: identity.BotUserID,
+		Key: conn.Workspace(identity), TeamName: identity.TeamName,
 		Credential: conn.Credential, API: conn.API, Namespace: c.Namespace,
 	}
 }
@@ -171,14 +171,13 @@ func (r *Reconciler) authTest(ctx context.Context, c *v1alpha1.SlackChannel, con
 	// Until the token itself has told its workspace, only this SlackChannel is
 	// made to wait for what it answers; it keeps to the pace of the workspace of
 	// an earlier run.
-	workspace := "token of " + string(c.UID)
-	keys := []string{workspace}
-	switch {
-	case known:
-		workspace = facts.Identity.TeamID
-		keys = []string{workspace}
-	case c.Status.Workspace != nil:
-		keys = append(keys, c.Status.Workspace.ID)
+	workspace := conn.Workspace(slack.Identity{})
+	keys := []slack.Workspace{workspace}
+	if known {
+		workspace = conn.Workspace(facts.Identity)
+		keys = []slack.Workspace{workspace}
+	} else if stored, ok := connection.StoredWorkspace(c); ok {
+		keys = append(keys, stored)
 	}
 	for _, key := range keys {
 		if at, ok := r.Limiter.Reserve(now, key, slack.MethodAuthTest, holder(c, "")); !ok {
@@ -205,7 +204,7 @@ func (r *Reconciler) find(ctx context.Context, k *check) (slack.Conversation, er
 	ref := k.c.Spec.WebAPI.Channel
 	if id, ok := directory.ConversationID(ref); ok && k.anew {
 		r.remember(k.c, func(m *memory) { m.anew = false })
-		r.Directory.Invalidate(k.identity.TeamID, id)
+		r.Directory.Invalidate(k.ws.Key, id)
 	}
 	found, err := r.lookUp(ctx, k, ref)
 	if !k.anew {
@@ -220,7 +219,7 @@ func (r *Reconciler) find(ctx context.Context, k *check) (slack.Conversation, er
 	}
 	if found.ID != "" {
 		r.remember(k.c, func(m *memory) { m.anew = false })
-		r.Directory.Invalidate(k.identity.TeamID, found.ID)
+		r.Directory.Invalidate(k.ws.Key, found.ID)
 		return r.lookUp(ctx, k, ref)
 	}
 	return found, err
@@ -267,18 +266,18 @@ func (r *Reconciler) join(ctx context.Context, k *check, found *slack.Conversati
 			found.Name, invite, r.again()))
 	}
 	now := r.Clock.Now()
-	if at, ok := r.Limiter.Reserve(now, k.identity.TeamID, slack.MethodConversationsJoin, holder(k.c, "")); !ok {
+	if at, ok := r.Limiter.Reserve(now, k.ws.Key, slack.MethodConversationsJoin, holder(k.c, "")); !ok {
 		return k.waiting(turn(slack.MethodConversationsJoin), at.Sub(now))
 	}
 	err := k.conn.API.JoinConversation(ctx, found.ID)
 	if err == nil {
 		found.Member = true
-		r.Directory.Invalidate(k.identity.TeamID, found.ID)
+		r.Directory.Invalidate(k.ws.Key, found.ID)
 		return nil
 	}
 	e := slack.AsError(err)
 	if e.Class == slack.ClassRateLimited {
-		r.Limiter.Penalize(now, k.identity.TeamID, slack.MethodConversationsJoin, e.RetryAfter)
+		r.Limiter.Penalize(now, k.ws.Key, slack.MethodConversationsJoin, e.RetryAfter)
 	} else if !e.Class.Transient() && public {
 		return nil // it can post without being a member
 	}

@@ -152,7 +152,7 @@ func (r *Reconciler) addressed(ctx context.Context, p *pass, rcpt *recipient) bo
 }
 
 func (p *pass) lane(rcpt *recipient) pacing.Lane {
-	return pacing.Lane{Workspace: p.way.workspace.TeamID, Conversation: rcpt.target.lane()}
+	return pacing.Lane{Workspace: p.way.workspace.Key, Conversation: rcpt.target.lane()}
 }
 
 // granted asks for the recipient's turn, and notes the wait when it has not come
@@ -364,7 +364,7 @@ func (r *Reconciler) notPosted(ctx context.Context, p *pass, rcpt *recipient, e 
 	rcpt.Apply(delivery.Refused{Do: delivery.Post, Err: e, Settle: r.settleTime(), Conversation: where, Thread: thread}, p.want, r.can(p.way, rcpt), now)
 	r.learn(p.way, rcpt, e)
 	if e.Class != slack.ClassUnavailable && e.Class != slack.ClassAmbiguous {
-		r.Lanes.Answered(p.way.workspace.TeamID)
+		r.Lanes.Answered(p.way.workspace.Key)
 	}
 	r.afterFailure(ctx, p, rcpt, e)
 }

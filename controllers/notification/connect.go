@@ -104,13 +104,13 @@ func newWay(key types.NamespacedName, c *v1alpha1.SlackChannel, conn *connection
 		w.credential += "/" + cond.LastTransitionTime.UTC().Format(time.RFC3339)
 	}
 	w.workspace = directory.Workspace{
-		TeamID: facts.Identity.TeamID, TeamName: facts.Identity.TeamName, BotUserID: facts.Identity.BotUserID,
+		Key: conn.Workspace(facts.Identity), TeamName: facts.Identity.TeamName,
 		Credential: conn.Credential, API: conn.API, Namespace: namespace,
 	}
 	stored := c.Status.Workspace
 	switch {
 	case conn.API == nil:
-		w.workspace.TeamID, w.own, w.ownName = "webhook "+conn.WebhookKey, conn.WebhookKey, "the webhook's channel"
+		w.own, w.ownName = conn.WebhookKey, "the webhook's channel"
 	case facts.Channel.ID != "":
 		w.own, w.ownName = facts.Channel.ID, "#"+facts.Channel.Name
 	case c.Status.Channel != nil && stored != nil && stored.ID == facts.Identity.TeamID && c.Status.BotUserID == facts.Identity.BotUserID:

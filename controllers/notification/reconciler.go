@@ -45,14 +45,14 @@ type Directory interface {
 	DirectMessage(ctx context.Context, ws directory.Workspace, userID, owner string) (string, error)
 	KnownDirectMessage(ws directory.Workspace, userID string) (dm string, ok bool)
 	RememberDirectMessage(ws directory.Workspace, userID, dm string)
-	Invalidate(teamID, conversationID string)
+	Invalidate(workspace slack.Workspace, conversationID string)
 }
 
 // Limiter hands out slots for calls.
 type Limiter interface {
-	Reserve(now time.Time, workspace, method string, h pacing.Holder) (at time.Time, ok bool)
-	Done(now time.Time, workspace, method, holder string)
-	Penalize(now time.Time, workspace, method string, retryAfter time.Duration)
+	Reserve(now time.Time, workspace slack.Workspace, method string, h pacing.Holder) (at time.Time, ok bool)
+	Done(now time.Time, workspace slack.Workspace, method, holder string)
+	Penalize(now time.Time, workspace slack.Workspace, method string, retryAfter time.Duration)
 }
 
 // Reconciler reconciles SlackNotifications.

@@ -145,7 +145,7 @@ func (r *Reconciler) openDirectMessage(ctx context.Context, p *pass, w *way, rcp
 func (r *Reconciler) question(p *pass, w *way, rcpt *recipient, conversation, thread string) readback.Question {
 	doubt := rcpt.Doubt
 	q := readback.Question{
-		Place:      readback.Place{Workspace: w.workspace.TeamID, Bot: w.workspace.BotUserID, Conversation: conversation, Thread: thread},
+		Place:      readback.Place{Workspace: w.workspace.Key, Conversation: conversation, Thread: thread},
 		Credential: w.credential, After: rcpt.After, Oldest: doubt.Since.Add(-ledger.Skew), Settled: doubt.Settles,
 		Author: author(w), Owner: p.name, Group: p.n.Namespace, Priority: priorities[p.n.Spec.Severity],
 	}
@@ -185,7 +185,7 @@ func (r *Reconciler) found(p *pass, w *way, rcpt *recipient, conversation string
 // true when that is cleared up.
 func (r *Reconciler) check(ctx context.Context, p *pass, w *way, rcpt *recipient) bool {
 	posted := rcpt.Posted
-	at := readback.Place{Workspace: w.workspace.TeamID, Bot: w.workspace.BotUserID, Conversation: posted.Conversation, Thread: posted.Thread}
+	at := readback.Place{Workspace: w.workspace.Key, Conversation: posted.Conversation, Thread: posted.Thread}
 	now := r.Clock.Now()
 	a := r.Readback.One(ctx, now, w.conn.API, at, w.credential, posted.Timestamp, p.holder(rcpt, "/check"))
 	switch a.Kind {
@@ -247,7 +247,7 @@ func (p *pass) holder(rcpt *recipient, purpose string) pacing.Holder {
 func (r *Reconciler) call(p *pass, w *way, rcpt *recipient, method, waits string, do func() error) (*slack.Error, bool) {
 	now := r.Clock.Now()
 	h := p.holder(rcpt, "")
-	at, ok := r.Limiter.Reserve(now, w.workspace.TeamID, method, h)
+	at, ok := r.Limiter.Reserve(now, w.workspace.Key, method, h)
 	if !ok {
 		p.apply(r, rcpt, delivery.Held{Note: delivery.Note{Reason: v1alpha1.ReasonWaitingForTurn, Message: waits, Quiet: at.Sub(now) < quietFor}})
 		p.requeueBy(at)
@@ -255,9 +255,9 @@ func (r *Reconciler) call(p *pass, w *way, rcpt *recipient, method, waits string
 	}
 	e := slack.AsError(do())
 	now = r.Clock.Now()
-	r.Limiter.Done(now, w.workspace.TeamID, method, h.Name)
+	r.Limiter.Done(now, w.workspace.Key, method, h.Name)
 	if e != nil && e.Class == slack.ClassRateLimited {
-		r.Limiter.Penalize(now, w.workspace.TeamID, method, e.RetryAfter)
+		r.Limiter.Penalize(now, w.workspace.Key, method, e.RetryAfter)
 	}
 	return e, true
 }
@@ -299,7 +299,7 @@ func (r *Reconciler) join(ctx context.Context, p *pass, w *way, rcpt *recipient)
 	case !called:
 		return false
 	case e == nil || e.Class == slack.ClassAlreadyDone:
-		r.Directory.Invalidate(w.workspace.TeamID, conversation)
+		r.Directory.Invalidate(w.workspace.Key, conversation)
 		p.apply(r, rcpt, delivery.JoinOK{})
 		return true
 	}
@@ -336,7 +336,7 @@ func (p *pass) refused(r *Reconciler, w *way, rcpt *recipient, do delivery.Do, e
 // nil for a success.
 func (r *Reconciler) learn(w *way, rcpt *recipient, e *slack.Error) {
 	if e == nil {
-		r.Lanes.Answered(w.workspace.TeamID)
+		r.Lanes.Answered(w.workspace.Key)
 		return
 	}
 	credential, conversation := false, false
@@ -350,13 +350,13 @@ func (r *Reconciler) learn(w *way, rcpt *recipient, e *slack.Error) {
 	case slack.ClassUserNotMessageable:
 		conversation = true
 	case slack.ClassUnavailable, slack.ClassAmbiguous:
-		if r.Lanes.Failed(r.Clock.Now(), w.workspace.TeamID) {
+		if r.Lanes.Failed(r.Clock.Now(), w.workspace.Key) {
 			// Its SlackChannel is checked, and says so.
 			r.Health.Channels.Wake(w.key)
 		}
 	}
 	if conversation && !w.webhook() && rcpt.Conversation != "" {
-		r.Directory.Invalidate(w.workspace.TeamID, rcpt.Conversation)
+		r.Directory.Invalidate(w.workspace.Key, rcpt.Conversation)
 	}
 	if credential {
 		r.Health.Report(w.key, w.conn.Credential, e, r.Clock.Now())

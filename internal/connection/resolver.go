@@ -44,9 +44,24 @@ type Connection struct {
 	// changes with anything about them, so that what has failed is tried again
 	// when somebody has touched the Secret.
 	Version string
+	// Domain says whose word its answers are.
+	Domain slack.Domain
 	// Changed is when the data of the Secrets was last written, in whole
 	// seconds; zero when they do not tell.
 	Changed time.Time
+
+	// unnamed stands for a workspace that is not known.
+	unnamed string
+}
+
+// Workspace is the key of the workspace that the connection leads to, with its
+// app, as auth.test names them; of the token or the webhook itself where no
+// identity is known, which is the zero one.
+func (c *Connection) Workspace(i slack.Identity) slack.Workspace {
+	if i.TeamID == "" {
+		return c.Domain.Workspace(c.unnamed, "")
+	}
+	return c.Domain.Workspace(i.TeamID, i.BotUserID)
 }
 
 // Problem is why a SlackChannel has no connection. Its text stands in the
@@ -70,6 +85,14 @@ type Resolver struct {
 	Allow egress.AllowList
 	// APIURL of Slack's Web API, normalised.
 	APIURL string
+	// Custom names the namespaces whose SlackChannels may have a proxy or a
+	// certificate authority of their own; none when empty.
+	Custom Namespaces
+	// Proxies says where such a proxy may be.
+	Proxies egress.ProxyRules
+	// Calls keeps the servers of tenants from holding all workers; nil lets all
+	// calls through.
+	Calls *Gate
 	// Observe is told of every call.
 	Observe slack.Observer
 
@@ -77,6 +100,7 @@ type Resolver struct {
 	salt    []byte
 	salted  sync.Once
 	clients clients
+	answers answers
 
 	mu          sync.Mutex
 	connections map[types.UID]cached
@@ -91,6 +115,9 @@ type cached struct {
 // Resolve returns the connection of a SlackChannel, or a *Problem that a
 // person must mend, or another error when the API server does not answer.
 func (r *Resolver) Resolve(ctx context.Context, c *v1alpha1.SlackChannel) (*Connection, error) {
+	if problem := r.notAllowed(c); problem != nil {
+		return nil, problem
+	}
 	version, err := r.version(ctx, c)
 	if err != nil {
 		return nil, err
@@ -120,16 +147,20 @@ func (r *Resolver) keep(c *v1alpha1.SlackChannel, version string, p *parts) (*Co
 		r.connections[c.UID] = cached{conn: &conn, client: have.client}
 		return &conn, nil
 	}
+	r.guard(c, &p.options)
 	httpClient, err := r.clients.acquire(p.client, p.options)
 	if err != nil {
 		return nil, &Problem{v1alpha1.ReasonInvalidConnection, fmt.Sprintf("spec.connection can't be used: %v; %s", err, seenAtOnce)}
 	}
-	conn := &Connection{Credential: p.credential, Version: version, Changed: p.changed}
+	conn := &Connection{
+		Credential: p.credential, Version: version, Changed: p.changed, Domain: DomainOf(c), unnamed: "token of " + string(c.UID),
+	}
 	if c.Spec.Webhook != nil {
-		conn.Poster = webhook.New(webhook.Options{URL: p.url, Client: httpClient, Observe: r.Observe})
+		conn.Poster = webhook.New(webhook.Options{URL: p.url, Client: httpClient, Observe: r.observer(conn.Domain)})
 		conn.WebhookKey = p.url.Key()
+		conn.unnamed = "webhook " + conn.WebhookKey
 	} else {
-		api, err := webapi.New(webapi.Options{Token: p.token, APIURL: r.APIURL, Client: httpClient, Observe: r.Observe})
+		api, err := webapi.New(webapi.Options{Token: p.token, APIURL: r.APIURL, Client: httpClient, Observe: r.observer(conn.Domain)})
 		if err != nil {
 			r.clients.release(p.client)
 			return nil, &Problem{v1alpha1.ReasonInvalidToken, fmt.Sprintf("the token in Secret %s/%s can't be used: %v; %s",
@@ -229,7 +260,8 @@ func (r *Resolver) parts(ctx context.Context, c *v1alpha1.SlackChannel) (*parts,
 	}
 	p.client = p.options.Timeout.Round(time.Millisecond).String()
 	if len(network) > 0 {
-		p.client += "/" + r.fingerprint(network...)
+		// A client has its namespace's part of the memory for answers.
+		p.client += "/" + c.Namespace + "/" + r.fingerprint(network...)
 	}
 	p.credential = string(c.UID) + "/" + r.fingerprint(append(values, network...)...)
 	if !known {
@@ -237,6 +269,10 @@ func (r *Resolver) parts(ctx context.Context, c *v1alpha1.SlackChannel) (*parts,
 	}
 	return p, nil
 }
+
+// maxTimeout of a request. A server that does not answer keeps a worker for as
+// long; the schema refuses more, but older objects may have it.
+const maxTimeout = 30 * time.Second
 
 // network reads how requests leave the cluster, and returns the values that
 // this is made of; none for the usual way.
@@ -247,7 +283,7 @@ func (r *Resolver) network(ctx context.Context, c *v1alpha1.SlackChannel, p *par
 	}
 	var values []string
 	if spec.Timeout != nil {
-		p.options.Timeout = spec.Timeout.Duration
+		p.options.Timeout = min(spec.Timeout.Duration, maxTimeout)
 	}
 	if ref := spec.CASecretRef; ref != nil {
 		s, _, err := r.read(ctx, c.Namespace, caUse(*ref))

@@ -36,7 +36,7 @@ func newCluster(t *testing.T, secrets ...client.Object) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &cluster{t, store, &Resolver{Versions: store, Secrets: store, Allow: allow, APIURL: "http://127.0.0.1:1/api/"}}
+	return &cluster{t, store, &Resolver{Versions: store, Secrets: store, Allow: allow, APIURL: "http://127.0.0.1:1/api/", Custom: Namespaces{"ns"}}}
 }
 
 func (c *cluster) resolve(channel *v1alpha1.SlackChannel) *Connection {

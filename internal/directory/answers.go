@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/slack-notifier/slack-notifier/internal/backoff"
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
@@ -92,8 +93,13 @@ func ask[T any](d *Directory, ws Workspace, c call[T]) (T, error) {
 	if out, ok := c.known(); ok {
 		return out, nil
 	}
-	absent := fmt.Sprintf("%s/%s/%s@%d", c.method, ws.TeamID, c.subject, c.version)
-	general := c.method + "/" + ws.TeamID + "//" + ws.Credential
+	leave, err := d.enter(ws, c.method)
+	if err != nil {
+		return *new(T), err
+	}
+	defer leave()
+	absent := fmt.Sprintf("%s/%s/%s@%d", c.method, ws.Key, c.subject, c.version)
+	general := c.method + "/" + ws.Key.String() + "//" + ws.Credential
 	v, err, _ := d.flight.Do(absent+"/"+ws.Namespace+"/"+ws.Credential, func() (any, error) {
 		if out, ok := c.known(); ok { // since just now
 			return out, nil
@@ -155,9 +161,20 @@ func refusedFor(what, scope string, ws Workspace, e *slack.Error) error {
 	return &ScopeError{What: what, Scope: scope, In: place(ws), Err: e}
 }
 
+// busyPause is about when to come again where too many wait for a server.
+const busyPause = 2 * time.Second
+
+// enter makes sure that not all callers wait for the server of one domain.
+func (d *Directory) enter(ws Workspace, method string) (leave func(), err error) {
+	if leave = d.options.Enter(ws.Key.Domain()); leave == nil {
+		return nil, &WaitError{Method: method, At: d.clock.Now().Add(backoff.Around(busyPause))}
+	}
+	return leave, nil
+}
+
 // slot asks for a slot to make a call now.
 func (d *Directory) slot(ws Workspace, method, holder string) error {
-	if at, ok := d.options.Limiter.Reserve(d.clock.Now(), ws.TeamID, method, pacing.Holder{Name: holder, Group: ws.Namespace}); !ok {
+	if at, ok := d.options.Limiter.Reserve(d.clock.Now(), ws.Key, method, pacing.Holder{Name: holder, Group: ws.Namespace}); !ok {
 		return &WaitError{Method: method, At: at}
 	}
 	return nil
@@ -170,12 +187,15 @@ func (d *Directory) refused(ws Workspace, method string, err error) error {
 		return e
 	}
 	now := d.clock.Now()
-	d.options.Limiter.Penalize(now, ws.TeamID, method, e.RetryAfter)
+	d.options.Limiter.Penalize(now, ws.Key, method, e.RetryAfter)
 	return &WaitError{Method: method, At: now.Add(max(e.RetryAfter, time.Second))}
 }
 
 // subjectKey is a conversation that Slack was asked about.
-type subjectKey struct{ team, id string }
+type subjectKey struct {
+	team slack.Workspace
+	id   string
+}
 
 // contradiction is what tells answers apart from those that were given before
 // Slack said otherwise.
@@ -186,14 +206,14 @@ type contradiction struct {
 
 // contradict has all that is known of a conversation asked for anew. The caller
 // holds the lock.
-func (d *Directory) contradict(team, id string) {
+func (d *Directory) contradict(team slack.Workspace, id string) {
 	makeRoom(d.contradicted, maxAnswers)
 	d.lastVersion++
 	d.contradicted[subjectKey{team, id}] = contradiction{version: d.lastVersion, at: d.clock.Now()}
 }
 
 // version of what is known of a conversation. The caller holds the lock.
-func (d *Directory) version(team, id string) uint64 {
+func (d *Directory) version(team slack.Workspace, id string) uint64 {
 	return d.contradicted[subjectKey{team, id}].version
 }
 

@@ -89,7 +89,7 @@ func TestContradictedAnswers(t *testing.T) {
 	if _, err := b.channel("C0000077"); slack.ClassOf(err) != slack.ClassChannelNotFound {
 		t.Errorf("within a minute: %v, want that it is not found", err)
 	}
-	b.dir.Invalidate("T1", "C0000077")
+	b.dir.Invalidate(b.ws.Key, "C0000077")
 	if c, err := b.channel("C0000077"); err != nil || c.Name != "new" {
 		t.Errorf("after Slack said otherwise: %+v, %v", c, err)
 	}
@@ -105,7 +105,7 @@ func TestContradictedAnswers(t *testing.T) {
 		defer b.limit.mu.Unlock()
 		return len(b.limit.holders[slack.MethodConversationInfo]) == 2
 	}).Should(gomega.BeTrue())
-	b.dir.Invalidate("T1", "C0000001")
+	b.dir.Invalidate(b.ws.Key, "C0000001")
 	close(api.gate)
 	<-done
 	calls := api.Calls(slack.MethodConversationInfo)
@@ -138,11 +138,11 @@ func TestKnownDirectMessage(t *testing.T) {
 	}
 	b.Expect(b.api.Calls(slack.MethodConversationsOpen)).To(gomega.BeZero())
 	other := b.ws
-	other.BotUserID = "UOTHER"
+	other.Key = slack.SharedDomain().Workspace("T1", "UOTHER")
 	if dm, ok := b.dir.KnownDirectMessage(other, "U0000001"); ok {
 		t.Errorf("another bot has %q, want none", dm)
 	}
-	b.dir.Invalidate("T1", "D0000001")
+	b.dir.Invalidate(b.ws.Key, "D0000001")
 	if dm, ok := b.dir.KnownDirectMessage(b.ws, "U0000001"); ok {
 		t.Errorf("%q, want that it is forgotten", dm)
 	}
@@ -236,7 +236,7 @@ func TestRenamedChannel(t *testing.T) {
 
 	// The same where a refusal has made the list doubtful.
 	b.api.info["C0000003"] = slack.Conversation{ID: "C0000003", Name: "alarms"}
-	b.dir.Invalidate("T1", "C0000003")
+	b.dir.Invalidate(b.ws.Key, "C0000003")
 	if c, err := b.channel("#alerts"); !errors.As(err, new(*ArchivedError)) || c.ID != "C0000002" {
 		t.Errorf("by the old name, which an archived one has: %+v, %v", c, err)
 	}

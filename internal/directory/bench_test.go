@@ -82,7 +82,7 @@ func BenchmarkMemoryOfChannels(b *testing.B) {
 		b.ReportMetric((one-before)/large, "B/channel")
 
 		first := bench.ws
-		bench.ws.BotUserID = "UOTHER"
+		bench.ws.Key = slack.SharedDomain().Workspace("T1", "UOTHER")
 		if _, err := bench.channel("#none"); !errors.As(err, new(*NotFoundError)) {
 			b.Fatal(err)
 		}

@@ -37,6 +37,7 @@ func compactChannel(c slack.Conversation) channel {
 func (c channel) id() string         { return c.text[:c.idLen] }
 func (c channel) name() string       { return c.text[c.idLen:] }
 func (c channel) live() bool         { return !c.is(flagArchived) }
+func (c channel) size() int          { return len(c.text) + entryBytes }
 func (c channel) is(flag uint8) bool { return c.flags&flag != 0 }
 
 func (c channel) slack() slack.Conversation {
@@ -52,18 +53,17 @@ var channelKeys = []func(channel) string{byID: channel.id, byName: channel.name}
 
 // conversationList returns the list that a bot sees. The caller holds the lock.
 func (d *Directory) conversationList(ws Workspace) *list[channel] {
-	key := botKey{ws.TeamID, ws.BotUserID}
-	l := d.convs[key]
+	l := d.convs[ws.Key]
 	if l == nil {
 		l = newList(d, source[channel]{
-			team: ws.TeamID, kind: "conversations", noun: "channels", method: slack.MethodConversationsList,
-			scope: "channels:read", holder: "list/" + ws.BotUserID, keys: channelKeys, fetch: fetchConversations,
+			team: ws.team(), kind: "conversations", noun: "channels", method: slack.MethodConversationsList,
+			scope: "channels:read", holder: "list", keys: channelKeys, fetch: fetchConversations,
 			// What private channels the bot may see is read too, unless the app
 			// lacks the scope for these.
 			narrower:  func(e *slack.Error) bool { return e.Class == slack.ClassMissingScope && e.Needed != "channels:read" },
-			elsewhere: func(id string) (channel, bool) { return d.channelOfAnother(key, id) },
+			elsewhere: func(id string) (channel, bool) { return d.channelOfAnother(ws.Key, id) },
 		})
-		d.convs[key] = l
+		d.convs[ws.Key] = l
 	}
 	return l
 }
@@ -78,9 +78,9 @@ func fetchConversations(ctx context.Context, ws Workspace, p pageQuery) ([]chann
 }
 
 // channelOfAnother finds a channel in the list of another bot of the workspace.
-func (d *Directory) channelOfAnother(own botKey, id string) (channel, bool) {
+func (d *Directory) channelOfAnother(own slack.Workspace, id string) (channel, bool) {
 	for key, l := range d.convs {
-		if key.team != own.team || key.bot == own.bot {
+		if key == own || key.AllApps() != own.AllApps() {
 			continue
 		}
 		if found, ok := l.whole.get(id); ok {
@@ -119,7 +119,7 @@ func (d *Directory) FindConversation(ctx context.Context, ws Workspace, ref, own
 func (d *Directory) isChannelName(ws Workspace, r reference) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	l := d.convs[botKey{ws.TeamID, ws.BotUserID}]
+	l := d.convs[ws.Key]
 	if l == nil {
 		return r.marked
 	}
@@ -238,10 +238,10 @@ func (l *list[E]) like(want string, tell func(E) bool, keys ...int) []string {
 // info asks for one conversation by ID, or remembers the answer.
 func (d *Directory) info(ctx context.Context, ws Workspace, id string) (slack.Conversation, error) {
 	d.mu.Lock()
-	version := d.version(ws.TeamID, id)
+	version := d.version(ws.team(), id)
 	d.mu.Unlock()
 	return ask(d, ws, call[slack.Conversation]{
-		method: slack.MethodConversationInfo, subject: ws.BotUserID + "/" + id, version: version,
+		method: slack.MethodConversationInfo, subject: id, version: version,
 		what: "conversation " + id, scope: "channels:read",
 		do: func() (slack.Conversation, error) { return ws.API.ConversationInfo(ctx, id) },
 		known: func() (slack.Conversation, bool) {
@@ -249,7 +249,7 @@ func (d *Directory) info(ctx context.Context, ws Workspace, id string) (slack.Co
 			defer d.mu.Unlock()
 			// A little less than the time between two checks of a SlackChannel,
 			// so that each check asks.
-			have, ok := current(d, d.infos, conversationKey{ws.TeamID, ws.BotUserID, id}, d.options.RefreshEvery*9/10)
+			have, ok := current(d, d.infos, conversationKey{ws.Key, id}, d.options.RefreshEvery*9/10)
 			return have.Conversation, ok && have.version == version
 		},
 		keep: func(found slack.Conversation) { d.noteConversation(ws, found, version, false) },
@@ -269,12 +269,12 @@ type versioned struct {
 func (d *Directory) noteConversation(ws Workspace, c slack.Conversation, version uint64, made bool) {
 	now := d.clock.Now()
 	makeRoom(d.infos, maxAnswers)
-	d.infos[conversationKey{ws.TeamID, ws.BotUserID, c.ID}] = known[versioned]{value: versioned{c, version}, at: now, used: now}
-	l := d.convs[botKey{ws.TeamID, ws.BotUserID}]
+	d.infos[conversationKey{ws.Key, c.ID}] = known[versioned]{value: versioned{c, version}, at: now, used: now}
+	l := d.convs[ws.Key]
 	if l == nil && made {
 		l = d.conversationList(ws)
 	}
-	if l == nil || version != d.version(ws.TeamID, c.ID) {
+	if l == nil || version != d.version(ws.team(), c.ID) {
 		return
 	}
 	delete(l.doubted, c.ID)

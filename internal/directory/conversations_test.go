@@ -64,7 +64,7 @@ func TestConversationIsAskedForOnce(t *testing.T) {
 	}
 	wg.Wait()
 	b.Expect(b.api.Calls(slack.MethodConversationInfo)).To(gomega.Equal(1))
-	b.dir.Invalidate("T1", "C0000001")
+	b.dir.Invalidate(b.ws.Key, "C0000001")
 	_, _ = b.channel("C0000001")
 	b.Expect(b.api.Calls(slack.MethodConversationInfo)).To(gomega.Equal(2), "what Slack contradicts is asked anew")
 	b.clock.Step(10 * time.Minute)
@@ -78,7 +78,7 @@ func TestDoubtedChannel(t *testing.T) {
 	_, err := b.channel("#general")
 	b.Expect(err).NotTo(gomega.HaveOccurred())
 	b.api.info["C0000001"] = slack.Conversation{ID: "C0000001", Name: "general", Archived: true}
-	b.dir.Invalidate("T1", "C0000001")
+	b.dir.Invalidate(b.ws.Key, "C0000001")
 	if _, err := b.channel("#general"); !errors.As(err, new(*ArchivedError)) {
 		t.Error(err)
 	}
@@ -103,7 +103,7 @@ func TestDirectMessage(t *testing.T) {
 		}
 	}
 	b.Expect(b.api.Calls(slack.MethodConversationsOpen)).To(gomega.Equal(1))
-	b.dir.Invalidate("T1", "D0000001")
+	b.dir.Invalidate(b.ws.Key, "D0000001")
 	_, _ = open("U0000001")
 	b.Expect(b.api.Calls(slack.MethodConversationsOpen)).To(gomega.Equal(2))
 	for i := range 10 {
@@ -121,7 +121,7 @@ func TestDirectMessage(t *testing.T) {
 		t.Error(err)
 	}
 	other := b.ws
-	other.BotUserID = "UOTHER"
+	other.Key = slack.SharedDomain().Workspace("T1", "UOTHER")
 	calls := b.api.Calls(slack.MethodConversationsOpen)
 	_, _ = b.dir.DirectMessage(t.Context(), other, "U0000019", "o")
 	b.Expect(b.api.Calls(slack.MethodConversationsOpen)).To(gomega.Equal(calls+1), "another bot has conversations of its own")

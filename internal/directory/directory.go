@@ -17,19 +17,17 @@ import (
 
 // Limiter hands out slots for calls; *pacing.Limiter is one.
 type Limiter interface {
-	Reserve(now time.Time, workspace, method string, h pacing.Holder) (at time.Time, ok bool)
-	Penalize(now time.Time, workspace, method string, retryAfter time.Duration)
+	Reserve(now time.Time, workspace slack.Workspace, method string, h pacing.Holder) (at time.Time, ok bool)
+	Penalize(now time.Time, workspace slack.Workspace, method string, retryAfter time.Duration)
 }
 
 // Workspace is where to look, and with which credentials.
 type Workspace struct {
-	// TeamID keys the cache.
-	TeamID string
+	// Key of the caches and of the Limiter, with the app whose bot asks: direct
+	// messages and private channels differ from bot to bot.
+	Key slack.Workspace
 	// TeamName is for the error messages alone.
 	TeamName string
-	// BotUserID is whom the token belongs to. Direct messages and private
-	// channels differ from bot to bot.
-	BotUserID string
 	// Credential is an opaque name for the token that changes with it, and is
 	// no secret: for example the SlackChannel's name and the Secret's
 	// resourceVersion. A refusal of one is not held against another.
@@ -49,7 +47,7 @@ type Query struct {
 
 // Load is what came of reading a whole list, for metrics.
 type Load struct {
-	TeamID string
+	Workspace slack.Workspace
 	// List is "users", "conversations" or "usergroups".
 	List    string
 	Entries int
@@ -64,6 +62,10 @@ type Options struct {
 	Limiter Limiter
 	// Clock is the real one when nil.
 	Clock clock.Clock
+	// Enter, if set, is asked before a caller waits for an answer, be it of its own
+	// call or of an equal one, and returns what ends that; nil when as many wait for
+	// the servers of that domain as may.
+	Enter func(slack.Domain) (leave func())
 	// Wake is called with the owner of a lookup that is worth repeating. It
 	// must not block for long, and not call the Directory.
 	Wake func(owner string)
@@ -86,17 +88,18 @@ type Directory struct {
 	options Options
 	clock   clock.Clock
 
-	mu    sync.Mutex
-	ctx   context.Context //nolint:containedctx // the life of the background work, set by Start
-	users map[string]*list[user]
-	convs map[botKey]*list[channel]
+	mu  sync.Mutex
+	ctx context.Context //nolint:containedctx // the life of the background work, set by Start
+	// users and groups are those of a workspace for all apps, whatever the app is.
+	users map[slack.Workspace]*list[user]
+	convs map[slack.Workspace]*list[channel]
 	// infos and emails are single answers, which are kept for a while; absent
 	// are single refusals.
 	infos  map[conversationKey]known[versioned]
 	emails map[emailKey]known[slack.User]
 	absent refusals
 	dms    map[dmKey]directMessage
-	groups map[string]*groupList
+	groups map[slack.Workspace]*groupList
 	// contradicted conversations have answers that are not to be believed.
 	contradicted map[subjectKey]contradiction
 	lastVersion  uint64
@@ -104,16 +107,27 @@ type Directory struct {
 }
 
 type (
-	botKey          struct{ team, bot string }
-	conversationKey struct{ team, bot, id string }
-	emailKey        struct{ team, email string }
-	dmKey           struct{ team, bot, user string }
+	conversationKey struct {
+		bot slack.Workspace
+		id  string
+	}
+	emailKey struct {
+		team  slack.Workspace
+		email string
+	}
+	dmKey struct {
+		bot  slack.Workspace
+		user string
+	}
 )
 
 // New returns an empty Directory.
 func New(o Options) *Directory {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
+	}
+	if o.Enter == nil {
+		o.Enter = func(slack.Domain) func() { return func() {} }
 	}
 	if o.Wake == nil {
 		o.Wake = func(string) {}
@@ -135,9 +149,9 @@ func New(o Options) *Directory {
 	}
 	return &Directory{
 		options: o, clock: o.Clock,
-		users: map[string]*list[user]{}, convs: map[botKey]*list[channel]{},
+		users: map[slack.Workspace]*list[user]{}, convs: map[slack.Workspace]*list[channel]{},
 		infos: map[conversationKey]known[versioned]{}, emails: map[emailKey]known[slack.User]{}, absent: refusals{},
-		dms: map[dmKey]directMessage{}, groups: map[string]*groupList{}, contradicted: map[subjectKey]contradiction{},
+		dms: map[dmKey]directMessage{}, groups: map[slack.Workspace]*groupList{}, contradicted: map[subjectKey]contradiction{},
 	}
 }
 
@@ -159,7 +173,8 @@ func (d *Directory) Start(ctx context.Context) error {
 
 // Stat describes one list in the cache.
 type Stat struct {
-	TeamID string
+	// Workspace without an app; lists of several of its bots are one Stat.
+	Workspace slack.Workspace
 	// List is "users" or "conversations".
 	List string
 	// Entries and LoadedAt are of the last complete list; zero when there is none.
@@ -182,16 +197,19 @@ func (d *Directory) Stats() []Stat {
 		out = append(out, l.stat())
 	}
 	slices.SortFunc(out, func(a, b Stat) int {
-		return cmp.Or(cmp.Compare(a.TeamID, b.TeamID), cmp.Compare(a.List, b.List))
+		return cmp.Or(cmp.Compare(a.Workspace.String(), b.Workspace.String()), cmp.Compare(a.List, b.List))
 	})
 	// Several bots of a workspace have a list of conversations each.
-	return slices.CompactFunc(out, func(a, b Stat) bool { return a.TeamID == b.TeamID && a.List == b.List })
+	return slices.CompactFunc(out, func(a, b Stat) bool { return a.Workspace == b.Workspace && a.List == b.List })
 }
 
-// place names a workspace for people.
+// team is the key of what is the same for all apps of the workspace.
+func (ws Workspace) team() slack.Workspace { return ws.Key.AllApps() }
+
+// place names a workspace for people, who see no trust domain.
 func place(ws Workspace) string {
 	if ws.TeamName == "" {
-		return ws.TeamID
+		return ws.Key.Team()
 	}
-	return ws.TeamName + " (" + ws.TeamID + ")"
+	return ws.TeamName + " (" + ws.Key.Team() + ")"
 }

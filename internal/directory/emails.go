@@ -17,7 +17,7 @@ func (d *Directory) findEmail(ctx context.Context, ws Workspace, email, owner st
 			return judge(ws, email, u)
 		}
 	}
-	key := emailKey{ws.TeamID, want}
+	key := emailKey{ws.team(), want}
 	u, err := ask(d, ws, call[slack.User]{
 		method: slack.MethodLookupByEmail, subject: want, what: "users by e-mail address", scope: "users:read.email", general: true,
 		do: func() (slack.User, error) { return ws.API.LookupUserByEmail(ctx, want) },
@@ -50,7 +50,7 @@ func (d *Directory) findEmail(ctx context.Context, ws Workspace, email, owner st
 func (d *Directory) listedEmail(ws Workspace, want string) []user {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	l := d.users[ws.TeamID]
+	l := d.users[ws.team()]
 	if l == nil {
 		return nil
 	}
@@ -62,7 +62,7 @@ func (d *Directory) listedEmail(ws Workspace, want string) []user {
 func (d *Directory) wakeByList(ws Workspace, owner string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if l := d.users[ws.TeamID]; l != nil && l.ready() {
+	if l := d.users[ws.team()]; l != nil && l.ready() {
 		l.remind(owner, ws)
 	}
 }

@@ -187,7 +187,7 @@ type openLimiter struct {
 	holders   map[string][]pacing.Holder
 }
 
-func (l *openLimiter) Reserve(now time.Time, _, method string, h pacing.Holder) (time.Time, bool) {
+func (l *openLimiter) Reserve(now time.Time, _ slack.Workspace, method string, h pacing.Holder) (time.Time, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.holders == nil {
@@ -199,7 +199,7 @@ func (l *openLimiter) Reserve(now time.Time, _, method string, h pacing.Holder) 
 	return now, true
 }
 
-func (l *openLimiter) Penalize(_ time.Time, _, _ string, after time.Duration) {
+func (l *openLimiter) Penalize(_ time.Time, _ slack.Workspace, _ string, after time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.penalties = append(l.penalties, after)
@@ -234,7 +234,7 @@ func newBench(t testing.TB, api *fakeAPI, change ...func(*Options)) *bench {
 		f(&o)
 	}
 	b.dir = New(o)
-	b.ws = Workspace{TeamID: "T1", TeamName: "Acme", BotUserID: "UBOT", Credential: "c1", API: api}
+	b.ws = Workspace{Key: slack.SharedDomain().Workspace("T1", "UBOT"), TeamName: "Acme", Credential: "c1", API: api}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = b.dir.Start(ctx) }()

@@ -3,6 +3,8 @@ package directory
 import (
 	"context"
 	"time"
+
+	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
 const (
@@ -94,12 +96,13 @@ func (d *Directory) Forget(credential string) {
 // Invalidate forgets what is known of a conversation, or of a direct message,
 // because Slack said otherwise (channel_not_found, is_archived, …): the next
 // lookup asks anew.
-func (d *Directory) Invalidate(teamID, conversationID string) {
+func (d *Directory) Invalidate(workspace slack.Workspace, conversationID string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.contradict(teamID, conversationID)
+	team := workspace.AllApps()
+	d.contradict(team, conversationID)
 	for key, l := range d.convs {
-		if key.team == teamID {
+		if key.AllApps() == team {
 			makeRoom(l.doubted, maxNewer)
 			l.doubted[conversationID] = d.clock.Now()
 		}

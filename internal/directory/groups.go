@@ -69,10 +69,10 @@ func nearGroups(groups map[string]slack.UserGroup, want string) []string {
 
 // groupList returns the groups of a workspace. The caller holds the lock.
 func (d *Directory) groupList(ws Workspace) *groupList {
-	l := d.groups[ws.TeamID]
+	l := d.groups[ws.team()]
 	if l == nil {
 		l = &groupList{missing: map[string]struct{}{}, refused: refusals{}}
-		d.groups[ws.TeamID] = l
+		d.groups[ws.team()] = l
 	}
 	l.used = d.clock.Now()
 	return l
@@ -124,7 +124,12 @@ func (d *Directory) readGroups(ctx context.Context, ws Workspace, seen time.Time
 	if err := d.groupsRefused(ws); err != nil {
 		return err
 	}
-	_, err, _ := d.flight.Do("groups/"+ws.TeamID+"/"+ws.Namespace+"/"+ws.Credential, func() (any, error) {
+	leave, err := d.enter(ws, slack.MethodUserGroupsList)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	_, err, _ = d.flight.Do("groups/"+ws.Key.String()+"/"+ws.Namespace+"/"+ws.Credential, func() (any, error) {
 		if err := d.groupsRefused(ws); err != nil {
 			return nil, err
 		}
@@ -146,7 +151,7 @@ func (d *Directory) askGroups(ctx context.Context, ws Workspace, owner string) e
 	}
 	begin := d.clock.Now()
 	groups, err := ws.API.ListUserGroups(ctx)
-	load := Load{TeamID: ws.TeamID, List: "usergroups", Entries: len(groups), Took: d.clock.Since(begin)}
+	load := Load{Workspace: ws.team(), List: "usergroups", Entries: len(groups), Took: d.clock.Since(begin)}
 	if err == nil {
 		d.options.Observe(load)
 		for _, waiting := range d.takeGroups(ws, groups) {

@@ -67,7 +67,7 @@ func TestOneListOfGroupsForAWorkspace(t *testing.T) {
 	_, err := b.dir.FindGroup(t.Context(), other, "oncall", "o")
 	b.Expect(err).NotTo(gomega.HaveOccurred())
 	b.Expect(b.groupCalls()).To(gomega.Equal(1))
-	other.TeamID = "T2"
+	other.Key = slack.SharedDomain().Workspace("T2", "UBOT")
 	_, err = b.dir.FindGroup(t.Context(), other, "oncall", "o")
 	b.Expect(err).NotTo(gomega.HaveOccurred())
 	b.Expect(b.groupCalls()).To(gomega.Equal(2))

@@ -9,7 +9,8 @@ import (
 
 // source says what a list is and how a page of it is read.
 type source[E entry] struct {
-	team string
+	// team is the workspace for all apps.
+	team slack.Workspace
 	// kind is "users" or "conversations"; noun is what people call the entries.
 	kind, noun string
 	method     string
@@ -44,6 +45,8 @@ type list[E entry] struct {
 	// reading began, and loadedAt when that ended.
 	whole          *snapshot[E]
 	from, loadedAt time.Time
+	// weight of the last whole list, in bytes.
+	weight int
 	// reading is under way when it is not nil.
 	reading *reading[E]
 	// refused are the credentials that Slack has lately refused the list.
@@ -321,7 +324,7 @@ func (l *list[E]) stop() {
 
 func (l *list[E]) stat() Stat {
 	return Stat{
-		TeamID: l.team, List: l.kind, Entries: l.whole.size(), LoadedAt: l.loadedAt,
+		Workspace: l.team, List: l.kind, Entries: l.whole.size(), LoadedAt: l.loadedAt,
 		Loading: l.reading != nil, Waiting: len(l.waiting),
 	}
 }

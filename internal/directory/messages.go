@@ -24,7 +24,7 @@ type directMessage struct {
 // woken for it, so the owner does not matter.
 func (d *Directory) DirectMessage(ctx context.Context, ws Workspace, userID, _ string) (string, error) {
 	return ask(d, ws, call[string]{
-		method: slack.MethodConversationsOpen, subject: ws.BotUserID + "/" + userID,
+		method: slack.MethodConversationsOpen, subject: userID,
 		what: "direct messages", scope: "im:write", general: true,
 		do: func() (string, error) {
 			dm, err := ws.API.OpenDirectMessage(ctx, userID)
@@ -44,8 +44,8 @@ func (d *Directory) DirectMessage(ctx context.Context, ws Workspace, userID, _ s
 func (d *Directory) KnownDirectMessage(ws Workspace, userID string) (dm string, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	have, ok := d.dms[dmKey{ws.TeamID, ws.BotUserID, userID}]
-	if !ok || have.version != d.version(ws.TeamID, have.id) {
+	have, ok := d.dms[dmKey{ws.Key, userID}]
+	if !ok || have.version != d.version(ws.team(), have.id) {
 		return "", false
 	}
 	return have.id, true
@@ -65,9 +65,9 @@ func (d *Directory) RememberDirectMessage(ws Workspace, userID, dm string) {
 
 // rememberDirectMessage is called with the lock held.
 func (d *Directory) rememberDirectMessage(ws Workspace, userID, dm string) {
-	key := dmKey{ws.TeamID, ws.BotUserID, userID}
+	key := dmKey{ws.Key, userID}
 	if _, ok := d.dms[key]; !ok {
 		makeRoom(d.dms, d.options.MaxDirectMessages)
 	}
-	d.dms[key] = directMessage{id: dm, version: d.version(ws.TeamID, dm)}
+	d.dms[key] = directMessage{id: dm, version: d.version(ws.team(), dm)}
 }

@@ -32,6 +32,8 @@ type reading[E entry] struct {
 
 	entries []E
 	pages   int
+	// weight of the entries, in bytes.
+	weight int
 	// fresh finds by name what has been read and the last whole list does not
 	// have like that.
 	fresh map[string]int32
@@ -47,7 +49,7 @@ func (r *reading[E]) goOnWith(ws Workspace) { r.ws, r.narrow = ws, false }
 
 // again begins with the first page.
 func (r *reading[E]) again() {
-	r.cursor, r.pages, r.entries = "", 0, nil
+	r.cursor, r.pages, r.entries, r.weight = "", 0, nil, 0
 	clear(r.fresh)
 }
 
@@ -93,7 +95,7 @@ func (l *list[E]) slot(r *reading[E]) bool {
 			return false
 		}
 		now := l.d.clock.Now()
-		at, ok := l.d.options.Limiter.Reserve(now, l.team, l.method, pacing.Holder{Name: l.holder + "/" + ws.Namespace, Group: ws.Namespace})
+		at, ok := l.d.options.Limiter.Reserve(now, ws.Key, l.method, pacing.Holder{Name: l.holder + "/" + ws.Namespace, Group: ws.Namespace})
 		if ok {
 			return true
 		}
@@ -124,12 +126,17 @@ func (l *list[E]) take(r *reading[E], page []E, next string) bool {
 	}
 	l.add(r, page)
 	endless := next != "" && (next == r.cursor || r.pages >= maxPages) || len(r.entries) > maxEntries
+	heavy := l.d.tooHeavy(l.team.Domain())
 	r.cursor, r.failures, r.restarts = next, 0, 0
 	clear(r.causes)
 	woken := l.answered(r)
 	l.d.mu.Unlock()
 	l.wake(woken)
 	switch {
+	case heavy:
+		l.giveUp(r, r.ws, &slack.Error{Class: slack.ClassUnknown, Method: l.method,
+			Reason: fmt.Sprintf("the lists of workspaces that a namespace reaches by a proxy or CA of its own take more than %d MiB; use the operator's own way (HTTPS_PROXY) for large ones", maxPrivateWeight>>20)})
+		return true
 	case endless:
 		l.giveUp(r, r.ws, &slack.Error{Class: slack.ClassUnknown, Method: l.method,
 			Reason: fmt.Sprintf("the list does not end: %d entries on %d pages were read", len(r.entries), r.pages)})
@@ -161,6 +168,7 @@ func (l *list[E]) add(r *reading[E], page []E) {
 			e = known
 		}
 		r.entries = append(r.entries, e)
+		r.weight += e.size()
 		if same || e.name() == "" {
 			continue
 		}
@@ -196,7 +204,7 @@ func (l *list[E]) seal(r *reading[E]) {
 		l.d.mu.Unlock()
 		return
 	}
-	l.whole, l.from, l.loadedAt, l.reading = whole, r.begun, l.d.clock.Now(), nil
+	l.whole, l.weight, l.from, l.loadedAt, l.reading = whole, r.weight, r.begun, l.d.clock.Now(), nil
 	for id, n := range l.newer {
 		if n.at.Before(r.begun) {
 			delete(l.newer, id)
@@ -219,7 +227,7 @@ func (l *list[E]) seal(r *reading[E]) {
 	}
 	clear(l.waiting)
 	clear(l.missing)
-	loaded := Load{TeamID: l.team, List: l.kind, Entries: whole.size(), Took: l.d.clock.Since(r.begun)}
+	loaded := Load{Workspace: l.team, List: l.kind, Entries: whole.size(), Took: l.d.clock.Since(r.begun)}
 	l.d.mu.Unlock()
 	l.wake(owners)
 	l.d.options.Observe(loaded)
@@ -230,7 +238,7 @@ func (l *list[E]) seal(r *reading[E]) {
 func (l *list[E]) fault(r *reading[E], ws Workspace, e *slack.Error) (pause time.Duration, ok bool) {
 	switch {
 	case e.Class == slack.ClassRateLimited:
-		l.d.options.Limiter.Penalize(l.d.clock.Now(), l.team, l.method, e.RetryAfter)
+		l.d.options.Limiter.Penalize(l.d.clock.Now(), ws.Key, l.method, e.RetryAfter)
 		return 0, true
 	case e.Class == slack.ClassInvalidCursor:
 		return l.restart(r), true
@@ -326,7 +334,7 @@ func (l *list[E]) giveUp(r *reading[E], ws Workspace, e *slack.Error) bool {
 	if !goesOn {
 		l.reading = nil
 	}
-	failed := Load{TeamID: l.team, List: l.kind, Took: l.d.clock.Since(r.begun), Err: e}
+	failed := Load{Workspace: l.team, List: l.kind, Took: l.d.clock.Since(r.begun), Err: e}
 	l.d.mu.Unlock()
 	l.wake(owners)
 	l.d.options.Observe(failed)

@@ -11,7 +11,7 @@ import (
 func (d *Directory) Remember(ws Workspace, c slack.Conversation) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.noteConversation(ws, c, d.version(ws.TeamID, c.ID), true)
+	d.noteConversation(ws, c, d.version(ws.team(), c.ID), true)
 }
 
 // RenewConversations returns nil when the list of channels was read after

@@ -15,6 +15,8 @@ type entry interface {
 	name() string
 	// live is false for a user who has left and for an archived channel.
 	live() bool
+	// size is about how many bytes it takes.
+	size() int
 }
 
 // snapshot is a whole list. It does not change, so it can be searched without

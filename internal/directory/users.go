@@ -35,6 +35,7 @@ func (u user) display() string { return u.text[u.ends[1]:u.ends[2]] }
 func (u user) real() string    { return u.text[u.ends[2]:u.ends[3]] }
 func (u user) email() string   { return u.text[u.ends[3]:] }
 func (u user) live() bool      { return !u.deleted }
+func (u user) size() int       { return len(u.text) + entryBytes }
 
 func (u user) slack() slack.User {
 	return slack.User{
@@ -53,13 +54,13 @@ var userKeys = []func(user) string{byID: user.id, byName: user.name, byDisplay: 
 
 // userList returns the list of a workspace. The caller holds the lock.
 func (d *Directory) userList(ws Workspace) *list[user] {
-	l := d.users[ws.TeamID]
+	l := d.users[ws.team()]
 	if l == nil {
 		l = newList(d, source[user]{
-			team: ws.TeamID, kind: "users", noun: "users", method: slack.MethodUsersList, scope: "users:read",
+			team: ws.team(), kind: "users", noun: "users", method: slack.MethodUsersList, scope: "users:read",
 			holder: "list", keys: userKeys, fetch: fetchUsers,
 		})
-		d.users[ws.TeamID] = l
+		d.users[ws.team()] = l
 	}
 	return l
 }

@@ -126,7 +126,7 @@ func TestOneListForAWorkspace(t *testing.T) {
 	wg.Wait()
 	b.Expect(api.Calls(slack.MethodUsersList)).To(gomega.Equal(1))
 	other := b.ws
-	other.TeamID = "T2"
+	other.Key = slack.SharedDomain().Workspace("T2", "UBOT")
 	_, _ = b.dir.FindUser(t.Context(), other, Query{User: "ada"}, "o")
 	b.Eventually(func() int { return api.Calls(slack.MethodUsersList) }).Should(gomega.Equal(2))
 }

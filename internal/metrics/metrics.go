@@ -91,6 +91,23 @@ var (
 		"Messages that are being posted.", nil, nil)
 )
 
+type listLabels struct{ workspace, list string }
+
+// byLabel adds up the lists that have the same labels; the oldest tells the age.
+func byLabel(stats []directory.Stat) map[listLabels]directory.Stat {
+	out := map[listLabels]directory.Stat{}
+	for _, s := range stats {
+		key := listLabels{s.Workspace.Label(), s.List}
+		sum := out[key]
+		sum.Entries += s.Entries
+		if sum.LoadedAt.IsZero() || !s.LoadedAt.IsZero() && s.LoadedAt.Before(sum.LoadedAt) {
+			sum.LoadedAt = s.LoadedAt
+		}
+		out[key] = sum
+	}
+	return out
+}
+
 // Describe implements prometheus.Collector.
 func (g *Gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{entriesDesc, ageDesc, waitingDesc, queuedDesc, inFlightDesc} {
@@ -103,10 +120,10 @@ func (g *Gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	for _, s := range g.Directory() {
-		gauge(entriesDesc, float64(s.Entries), s.TeamID, s.List)
+	for key, s := range byLabel(g.Directory()) {
+		gauge(entriesDesc, float64(s.Entries), key.workspace, key.list)
 		if !s.LoadedAt.IsZero() {
-			gauge(ageDesc, g.Now().Sub(s.LoadedAt).Seconds(), s.TeamID, s.List)
+			gauge(ageDesc, g.Now().Sub(s.LoadedAt).Seconds(), key.workspace, key.list)
 		}
 	}
 	queues := g.Queues()

@@ -24,12 +24,12 @@ func BenchmarkAsk(b *testing.B) {
 				return Ticket{ID: fmt.Sprint(i), Owner: fmt.Sprint(i), Group: fmt.Sprint(i % row.groups), Since: epoch.Add(time.Duration(i) * time.Millisecond)}
 			}
 			for i := range row.waiting {
-				l.Ask(epoch, Lane{"T1", fmt.Sprint("C", i%row.lanes)}, ticket(i))
+				l.Ask(epoch, Lane{team("T1"), fmt.Sprint("C", i%row.lanes)}, ticket(i))
 			}
 			b.ReportAllocs()
 			for i := range b.N {
 				one := ticket(row.waiting + i)
-				lane := Lane{"T1", fmt.Sprint("C", i%row.lanes)}
+				lane := Lane{team("T1"), fmt.Sprint("C", i%row.lanes)}
 				l.Ask(epoch, lane, one)
 				l.Ask(epoch, lane, one)
 				l.Forget(epoch, one.ID)
@@ -46,7 +46,7 @@ func BenchmarkTurn(b *testing.B) {
 			l := NewLanes(epoch, LaneOptions{InFlight: -1})
 			for i := range 10_000 {
 				id := fmt.Sprint(i)
-				l.Ask(epoch, Lane{"T1", fmt.Sprint("C", i%row.lanes)}, Ticket{ID: id, Owner: id, Group: fmt.Sprint(i % row.groups), Priority: i % 4})
+				l.Ask(epoch, Lane{team("T1"), fmt.Sprint("C", i%row.lanes)}, Ticket{ID: id, Owner: id, Group: fmt.Sprint(i % row.groups), Priority: i % 4})
 			}
 			now, n := epoch, 0
 			b.ReportAllocs()
@@ -77,15 +77,15 @@ func BenchmarkReserve(b *testing.B) {
 			}
 			now := epoch
 			for i := range 10_000 {
-				l.Reserve(now, "T1", "chat.update", holder(i))
+				l.Reserve(now, team("T1"), "chat.update", holder(i))
 			}
 			b.ReportAllocs()
 			b.ResetTimer()
 			for i := range b.N {
 				now = now.Add(10 * time.Millisecond)
 				h := holder(i)
-				if _, ok := l.Reserve(now, "T1", "chat.update", h); ok {
-					l.Done(now, "T1", "chat.update", h.Name)
+				if _, ok := l.Reserve(now, team("T1"), "chat.update", h); ok {
+					l.Done(now, team("T1"), "chat.update", h.Name)
 				}
 			}
 		})

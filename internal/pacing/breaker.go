@@ -1,6 +1,10 @@
 package pacing
 
-import "time"
+import (
+	"time"
+
+	"github.com/slack-notifier/slack-notifier/internal/slack"
+)
 
 // breaker keeps a workspace that does not answer from being tried by every
 // message.
@@ -17,10 +21,10 @@ const maxPause = 30 * time.Second
 
 // Failed tells that a post got no answer from a workspace, as when it is down.
 // It returns true when this makes the workspace count as down.
-func (l *Lanes) Failed(now time.Time, name string) bool {
+func (l *Lanes) Failed(now time.Time, key slack.Workspace) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	w := l.workspace(now, name)
+	w := l.workspace(now, key)
 	b := &w.breaker
 	b.failures++
 	if !l.down(w) || now.Before(b.until) {
@@ -35,10 +39,10 @@ func (l *Lanes) Failed(now time.Time, name string) bool {
 
 // Answered tells that a workspace has answered a post, whatever it said. An
 // answer to another method is none: posting may be down alone.
-func (l *Lanes) Answered(name string) {
+func (l *Lanes) Answered(key slack.Workspace) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if w := l.workspaces[name]; w != nil && w.breaker.failures > 0 {
+	if w := l.workspaces[key]; w != nil && w.breaker.failures > 0 {
 		w.breaker = breaker{}
 		l.plan(w)
 		l.signal()

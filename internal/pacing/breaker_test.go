@@ -11,7 +11,7 @@ import (
 func TestBreaker(t *testing.T) {
 	l := NewLanes(epoch, LaneOptions{BreakAfter: 3})
 	now := epoch.Add(time.Minute)
-	lane := func(i int) Lane { return Lane{"T1", fmt.Sprint("C", i)} }
+	lane := func(i int) Lane { return Lane{team("T1"), fmt.Sprint("C", i)} }
 	id := func(i int) string { return fmt.Sprint("m", i) }
 	for i := range 3 {
 		if !l.Ask(now, lane(i), Ticket{ID: id(i), Owner: id(i)}).Granted {
@@ -19,7 +19,7 @@ func TestBreaker(t *testing.T) {
 		}
 		l.Begin(now, id(i))
 		l.Done(now, id(i), true)
-		if opened := l.Failed(now, "T1"); opened != (i == 2) {
+		if opened := l.Failed(now, team("T1")); opened != (i == 2) {
 			t.Errorf("failure %d: opened %v", i+1, opened)
 		}
 	}
@@ -28,7 +28,7 @@ func TestBreaker(t *testing.T) {
 			t.Errorf("%+v", turn)
 		}
 	}
-	if turn := l.Ask(now, Lane{"T2", "C1"}, Ticket{ID: "other", Owner: "other"}); !turn.Granted {
+	if turn := l.Ask(now, Lane{team("T2"), "C1"}, Ticket{ID: "other", Owner: "other"}); !turn.Granted {
 		t.Error("another workspace is held too")
 	}
 	l.Done(now, "other", true)
@@ -45,10 +45,10 @@ func TestBreaker(t *testing.T) {
 		l.Begin(now, due[0].Ticket.ID)
 		l.Done(now, due[0].Ticket.ID, true)
 		if probe < 3 {
-			l.Failed(now, "T1")
+			l.Failed(now, team("T1"))
 		}
 	}
-	l.Answered("T1")
+	l.Answered(team("T1"))
 	if due := l.Due(now); len(due) != 16 {
 		t.Errorf("after an answer %d of 16 are granted", len(due))
 	}
@@ -61,7 +61,7 @@ func TestAttemptsWhilePostingIsDown(t *testing.T) {
 	w.now = epoch.Add(time.Minute)
 	lanes := map[string]Grant{}
 	for i := range 200 {
-		lane, ticket := Lane{"T1", fmt.Sprint("D", i)}, Ticket{ID: fmt.Sprint(i), Owner: fmt.Sprint(i)}
+		lane, ticket := Lane{team("T1"), fmt.Sprint("D", i)}, Ticket{ID: fmt.Sprint(i), Owner: fmt.Sprint(i)}
 		lanes[ticket.ID] = Grant{Ticket: ticket, Lane: lane}
 		w.lanes.Ask(w.now, lane, ticket)
 	}
@@ -70,7 +70,7 @@ func TestAttemptsWhilePostingIsDown(t *testing.T) {
 		if w.lanes.Ask(w.now, g.Lane, g.Ticket).Granted && w.lanes.Begin(w.now, g.Ticket.ID) {
 			attempts++
 			w.lanes.Done(w.now, g.Ticket.ID, true)
-			w.lanes.Failed(w.now, "T1")
+			w.lanes.Failed(w.now, team("T1"))
 			w.lanes.Ask(w.now, g.Lane, g.Ticket)
 		}
 	}

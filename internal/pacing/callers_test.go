@@ -92,12 +92,12 @@ func (c *callers) run(d time.Duration) {
 
 func (c *callers) serve(v visit) {
 	if v.ends {
-		c.limiter.Done(c.now, "T1", "m", v.holder.Name)
+		c.limiter.Done(c.now, team("T1"), "m", v.holder.Name)
 		return
 	}
 	c.asks++
 	v.tries++
-	at, ok := c.limiter.Reserve(c.now, "T1", "m", v.holder)
+	at, ok := c.limiter.Reserve(c.now, team("T1"), "m", v.holder)
 	if !ok {
 		if !at.After(c.now) {
 			c.t.Fatalf("%s is told to come at %v, which is not after now, %v", v.holder.Name, at.Sub(epoch), c.now.Sub(epoch))

@@ -23,14 +23,14 @@ func TestBroadcastStarvesNobody(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld(t, LaneOptions{})
 			for i := range 5000 {
-				w.ask(Lane{"T1", fmt.Sprint("D", i)}, Ticket{ID: fmt.Sprint(i), Group: "loud", Priority: row.broadcast})
+				w.ask(Lane{team("T1"), fmt.Sprint("D", i)}, Ticket{ID: fmt.Sprint(i), Group: "loud", Priority: row.broadcast})
 			}
 			for i := range 10 {
-				w.ask(Lane{"T1", "D17"}, Ticket{ID: fmt.Sprint("more-", i), Group: "loud", Priority: row.broadcast})
+				w.ask(Lane{team("T1"), "D17"}, Ticket{ID: fmt.Sprint("more-", i), Group: "loud", Priority: row.broadcast})
 			}
 			w.run(5*time.Minute + 30*time.Second)
 			asked := w.now
-			w.ask(Lane{"T1", row.lane}, Ticket{ID: "alert", Group: "quiet", Priority: row.alert})
+			w.ask(Lane{team("T1"), row.lane}, Ticket{ID: "alert", Group: "quiet", Priority: row.alert})
 			w.run(30 * time.Second)
 			waited := w.sent("alert").Sub(asked)
 			t.Logf("the alert waited %v, beside %d messages sent and %d waiting", waited, len(w.posts), len(w.waiting))
@@ -51,10 +51,10 @@ func TestBroadcastStarvesNobody(t *testing.T) {
 func TestBroadcastsTakeTurns(t *testing.T) {
 	w := newWorld(t, LaneOptions{})
 	for i := range 2000 {
-		w.ask(Lane{"T1", fmt.Sprint("D", i)}, Ticket{ID: fmt.Sprint("a", i), Group: "a"})
+		w.ask(Lane{team("T1"), fmt.Sprint("D", i)}, Ticket{ID: fmt.Sprint("a", i), Group: "a"})
 	}
 	for i := range 300 {
-		w.ask(Lane{"T1", fmt.Sprint("E", i)}, Ticket{ID: fmt.Sprint("b", i), Group: "b"})
+		w.ask(Lane{team("T1"), fmt.Sprint("E", i)}, Ticket{ID: fmt.Sprint("b", i), Group: "b"})
 	}
 	w.drain()
 	w.check(time.Second, DefaultBudget())
@@ -76,7 +76,7 @@ func TestCriticalStreamDelaysOthersForABoundedTime(t *testing.T) {
 	for priority, name := range []string{"Info", "Warning", "Error"} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, LaneOptions{})
-			lane := Lane{"T1", "C1"}
+			lane := Lane{team("T1"), "C1"}
 			asked := epoch.Add(10 * time.Minute)
 			for i := range 3600 {
 				w.ask(lane, Ticket{ID: fmt.Sprint(i), Group: "loud", Priority: 3, Since: w.now})
@@ -107,14 +107,14 @@ func TestCriticalFloodDelaysOthersForABoundedTime(t *testing.T) {
 	flood := 0
 	for range 40 * 60 {
 		for range 6 {
-			w.ask(Lane{"T1", fmt.Sprint("D", flood%600)}, Ticket{ID: fmt.Sprint("flood-", flood), Group: "loud", Priority: 3, Since: w.now})
+			w.ask(Lane{team("T1"), fmt.Sprint("D", flood%600)}, Ticket{ID: fmt.Sprint("flood-", flood), Group: "loud", Priority: 3, Since: w.now})
 			flood++
 		}
 		if second := int(w.now.Sub(epoch) / time.Second); second%2 == 0 && second < 1200 {
-			w.ask(Lane{"T1", fmt.Sprint("E", second)}, Ticket{ID: fmt.Sprint("own-", second), Group: "quiet", Priority: 3, Since: w.now})
+			w.ask(Lane{team("T1"), fmt.Sprint("E", second)}, Ticket{ID: fmt.Sprint("own-", second), Group: "quiet", Priority: 3, Since: w.now})
 		}
 		if w.now.Equal(epoch.Add(5 * time.Minute)) {
-			w.ask(Lane{"T1", "C1"}, Ticket{ID: "victim", Group: "quiet", Priority: 2, Since: w.now})
+			w.ask(Lane{team("T1"), "C1"}, Ticket{ID: "victim", Group: "quiet", Priority: 2, Since: w.now})
 		}
 		w.run(time.Second)
 	}
@@ -131,7 +131,7 @@ func TestCriticalFloodDelaysOthersForABoundedTime(t *testing.T) {
 // Old messages of a thousand namespaces don't pass a Critical one by their age.
 func TestAgeDoesNotPassWhatIsCritical(t *testing.T) {
 	w := newWorld(t, LaneOptions{})
-	lane := Lane{"T1", "C1"}
+	lane := Lane{team("T1"), "C1"}
 	for i := range 1000 {
 		w.ask(lane, Ticket{ID: fmt.Sprint(i), Group: fmt.Sprint("team-", i)})
 	}
@@ -150,15 +150,15 @@ func TestAgeDoesNotPassWhatIsCritical(t *testing.T) {
 func TestRemovedRecipientsHoldUpNobody(t *testing.T) {
 	w := newWorld(t, LaneOptions{})
 	w.now = epoch.Add(time.Minute)
-	w.lanes.Penalize(w.now, Lane{Workspace: "T1"}, 10*time.Second)
+	w.lanes.Penalize(w.now, Lane{Workspace: team("T1")}, 10*time.Second)
 	for i := range 50 {
-		w.ask(Lane{"T1", fmt.Sprint("D", i)}, Ticket{ID: fmt.Sprint("r", i), Owner: "o", Group: "a"})
+		w.ask(Lane{team("T1"), fmt.Sprint("D", i)}, Ticket{ID: fmt.Sprint("r", i), Owner: "o", Group: "a"})
 	}
 	w.lanes.Keep(w.now, "o", []string{"r0"})
 	for i := 1; i < 50; i++ {
 		delete(w.waiting, fmt.Sprint("r", i))
 	}
-	w.ask(Lane{"T1", "D7"}, Ticket{ID: "critical", Group: "b", Priority: 3})
+	w.ask(Lane{team("T1"), "D7"}, Ticket{ID: "critical", Group: "b", Priority: 3})
 	w.run(10*time.Second + 200*time.Millisecond)
 	for _, id := range []string{"critical", "r0"} {
 		if waited := w.sent(id).Sub(epoch.Add(70 * time.Second)); waited > 200*time.Millisecond {
@@ -176,7 +176,7 @@ func TestUnusedTurnsAreForgotten(t *testing.T) {
 	l := NewLanes(epoch, LaneOptions{})
 	now := epoch.Add(time.Minute)
 	ask := func(lane, id, owner string) bool {
-		return l.Ask(now, Lane{"T1", lane}, Ticket{ID: id, Owner: owner}).Granted
+		return l.Ask(now, Lane{team("T1"), lane}, Ticket{ID: id, Owner: owner}).Granted
 	}
 	if !ask("C1", "sending", "o") || !l.Begin(now, "sending") || !ask("C2", "unused", "o") {
 		t.Fatal("free lanes make wait")
@@ -201,7 +201,7 @@ func TestUnusedTurnsAreForgotten(t *testing.T) {
 func TestNothingGoesOutWhileSlackHasAskedToWait(t *testing.T) {
 	l := NewLanes(epoch, LaneOptions{})
 	now := epoch.Add(time.Minute)
-	lane := func(i int) Lane { return Lane{"T1", fmt.Sprint("D", i)} }
+	lane := func(i int) Lane { return Lane{team("T1"), fmt.Sprint("D", i)} }
 	tickets := map[string]Grant{}
 	for i := range 40 {
 		ticket := Ticket{ID: fmt.Sprint(i), Owner: fmt.Sprint(i), Since: epoch.Add(time.Duration(i) * time.Second)}
@@ -223,7 +223,7 @@ func TestNothingGoesOutWhileSlackHasAskedToWait(t *testing.T) {
 	if !l.Begin(now, due[0].Ticket.ID) {
 		t.Fatal("the first may not begin")
 	}
-	l.Penalize(now, Lane{Workspace: "T1"}, 30*time.Second)
+	l.Penalize(now, Lane{Workspace: team("T1")}, 30*time.Second)
 	l.Done(now, due[0].Ticket.ID, true)
 	if l.Begin(now, due[1].Ticket.ID) {
 		t.Error("a turn that was taken before the 429 is used after it")
@@ -254,14 +254,14 @@ func TestIdleWorkspacesAreForgotten(t *testing.T) {
 	l := NewLanes(epoch, LaneOptions{})
 	for i := range 100 {
 		name := fmt.Sprint("T", i)
-		l.Failed(epoch, name)
-		l.Penalize(epoch, Lane{name, "C1"}, time.Second)
-		l.Penalize(epoch, Lane{Workspace: name}, time.Minute)
+		l.Failed(epoch, team(name))
+		l.Penalize(epoch, Lane{team(name), "C1"}, time.Second)
+		l.Penalize(epoch, Lane{Workspace: team(name)}, time.Minute)
 	}
 	now := epoch.Add(2 * time.Hour)
 	for i := range 2 {
 		id := fmt.Sprint(i)
-		l.Ask(now, Lane{"T", "C1"}, Ticket{ID: id})
+		l.Ask(now, Lane{team("T"), "C1"}, Ticket{ID: id})
 		l.Begin(now, id)
 		l.Done(now, id, true)
 		now = now.Add(2 * time.Minute)

@@ -3,6 +3,8 @@ package pacing
 import (
 	"sync"
 	"time"
+
+	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
 // Lanes are the queues of messages that wait to be posted, one for each
@@ -24,7 +26,7 @@ type Lanes struct {
 	items      map[string]*item
 	owners     map[string]map[string]*item
 	lanes      map[Lane]*lane
-	workspaces map[string]*workspace
+	workspaces map[slack.Workspace]*workspace
 	// agenda has the workspaces that have something to do, by when.
 	agenda  ordered[*workspace]
 	grants  expiries[*item]
@@ -97,7 +99,7 @@ func NewLanes(now time.Time, o LaneOptions) *Lanes {
 	return &Lanes{
 		options: o, kept: reserved(o.Budget), started: now, swept: now,
 		items: map[string]*item{}, owners: map[string]map[string]*item{},
-		lanes: map[Lane]*lane{}, workspaces: map[string]*workspace{},
+		lanes: map[Lane]*lane{}, workspaces: map[slack.Workspace]*workspace{},
 		agenda: ordered[*workspace]{less: func(a, b *workspace) bool {
 			if !a.next.Equal(b.next) {
 				return a.next.Before(b.next)

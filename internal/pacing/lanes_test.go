@@ -9,7 +9,7 @@ import (
 
 func TestFirstMessageAfterAStartWaitsForItsInterval(t *testing.T) {
 	w := newWorld(t, LaneOptions{})
-	lane := Lane{"T1", "C1"}
+	lane := Lane{team("T1"), "C1"}
 	if turn := w.ask(lane, Ticket{ID: "a"}); turn.Granted || turn.At != epoch.Add(1005*time.Millisecond) {
 		t.Errorf("%+v", turn)
 	}
@@ -18,7 +18,7 @@ func TestFirstMessageAfterAStartWaitsForItsInterval(t *testing.T) {
 	if turn := w.ask(lane, Ticket{ID: "b"}); !turn.Granted {
 		t.Errorf("a free lane makes wait: %+v", turn)
 	}
-	if turn := w.ask(Lane{"T1", "C2"}, Ticket{ID: "c"}); !turn.Granted {
+	if turn := w.ask(Lane{team("T1"), "C2"}, Ticket{ID: "c"}); !turn.Granted {
 		t.Errorf("another lane makes wait: %+v", turn)
 	}
 }
@@ -26,7 +26,7 @@ func TestFirstMessageAfterAStartWaitsForItsInterval(t *testing.T) {
 func TestEstimate(t *testing.T) {
 	w := newWorld(t, LaneOptions{Interval: time.Second, Margin: -1})
 	w.now = epoch.Add(time.Minute)
-	lane := Lane{"T1", "C1"}
+	lane := Lane{team("T1"), "C1"}
 	w.ask(lane, Ticket{ID: "first"})
 	for i := range 39 {
 		turn := w.ask(lane, Ticket{ID: fmt.Sprint(i)})
@@ -38,7 +38,7 @@ func TestEstimate(t *testing.T) {
 
 func TestUrgentFirst(t *testing.T) {
 	w := newWorld(t, LaneOptions{})
-	lane := Lane{"T1", "C1"}
+	lane := Lane{team("T1"), "C1"}
 	for i, priority := range []int{0, 0, 2, 1, 3, 0, 3} {
 		w.ask(lane, Ticket{ID: fmt.Sprint(i), Priority: priority})
 	}
@@ -50,7 +50,7 @@ func TestUrgentFirst(t *testing.T) {
 
 func TestOlderFirst(t *testing.T) {
 	w := newWorld(t, LaneOptions{})
-	lane := Lane{"T1", "C1"}
+	lane := Lane{team("T1"), "C1"}
 	for i, age := range []int{1, 5, 3, 4, 2} {
 		w.ask(lane, Ticket{ID: fmt.Sprint(i), Since: epoch.Add(-time.Duration(age) * time.Minute)})
 	}
@@ -63,7 +63,7 @@ func TestOlderFirst(t *testing.T) {
 // A namespace with a thousand messages does not hold up one with two.
 func TestFairBetweenGroups(t *testing.T) {
 	w := newWorld(t, LaneOptions{})
-	lane := Lane{"T1", "C1"}
+	lane := Lane{team("T1"), "C1"}
 	for i := range 1000 {
 		w.ask(lane, Ticket{ID: fmt.Sprint("loud-", i), Group: "loud"})
 	}
@@ -84,9 +84,9 @@ func TestFairBetweenGroups(t *testing.T) {
 func TestLanesAreIndependent(t *testing.T) {
 	w := newWorld(t, LaneOptions{})
 	for i := range 1000 {
-		w.ask(Lane{"T1", "C1"}, Ticket{ID: fmt.Sprint(i)})
+		w.ask(Lane{team("T1"), "C1"}, Ticket{ID: fmt.Sprint(i)})
 	}
-	w.ask(Lane{"T1", "C2"}, Ticket{ID: "other"})
+	w.ask(Lane{team("T1"), "C2"}, Ticket{ID: "other"})
 	w.drain()
 	w.check(time.Second, DefaultBudget())
 	if len(w.posts) != 1001 {
@@ -100,7 +100,7 @@ func TestLanesAreIndependent(t *testing.T) {
 func TestPenalty(t *testing.T) {
 	w := newWorld(t, LaneOptions{})
 	w.now = epoch.Add(time.Minute)
-	lane, other := Lane{"T1", "C1"}, Lane{"T1", "C2"}
+	lane, other := Lane{team("T1"), "C1"}, Lane{team("T1"), "C2"}
 	for i := range 3 {
 		w.ask(lane, Ticket{ID: fmt.Sprint(i)})
 	}
@@ -112,15 +112,15 @@ func TestPenalty(t *testing.T) {
 	if got := w.sent("1").Sub(epoch); got < 90*time.Second {
 		t.Errorf("the second message went after %v, want 1m30s at least", got)
 	}
-	w.lanes.Penalize(w.now, Lane{Workspace: "T1"}, 30*time.Second)
+	w.lanes.Penalize(w.now, Lane{Workspace: team("T1")}, 30*time.Second)
 	if turn := w.ask(other, Ticket{ID: "y"}); turn.Granted || turn.At.Before(w.now.Add(30*time.Second)) {
 		t.Errorf("the penalty of the workspace does not hold: %+v", turn)
 	}
-	if turn := w.ask(Lane{"T2", "C1"}, Ticket{ID: "z"}); w.now.After(epoch.Add(2*time.Second)) && !turn.Granted {
+	if turn := w.ask(Lane{team("T2"), "C1"}, Ticket{ID: "z"}); w.now.After(epoch.Add(2*time.Second)) && !turn.Granted {
 		t.Error("the penalty of a workspace holds another one")
 	}
-	w.lanes.Penalize(w.now, Lane{Workspace: "T3"}, 0)
-	if turn := w.ask(Lane{"T3", "C1"}, Ticket{ID: "q"}); turn.Granted || turn.At.Before(w.now.Add(DefaultRetryAfter)) {
+	w.lanes.Penalize(w.now, Lane{Workspace: team("T3")}, 0)
+	if turn := w.ask(Lane{team("T3"), "C1"}, Ticket{ID: "q"}); turn.Granted || turn.At.Before(w.now.Add(DefaultRetryAfter)) {
 		t.Errorf("a 429 without Retry-After: %+v", turn)
 	}
 }
@@ -128,7 +128,7 @@ func TestPenalty(t *testing.T) {
 func TestForgottenTicketsLeaveNothing(t *testing.T) {
 	w := newWorld(t, LaneOptions{})
 	for i := range 10 {
-		w.ask(Lane{"T1", "C1"}, Ticket{ID: fmt.Sprint(i), Owner: "o"})
+		w.ask(Lane{team("T1"), "C1"}, Ticket{ID: fmt.Sprint(i), Owner: "o"})
 	}
 	w.lanes.Forget(w.now, "3")
 	if s := w.lanes.Stats(); s.Queued != 9 {
@@ -140,7 +140,7 @@ func TestForgottenTicketsLeaveNothing(t *testing.T) {
 	}
 	clear(w.waiting)
 	w.now = w.now.Add(time.Hour)
-	w.ask(Lane{"T1", "C9"}, Ticket{ID: "last"})
+	w.ask(Lane{team("T1"), "C9"}, Ticket{ID: "last"})
 	w.drain()
 	if s := w.lanes.Stats(); s.Lanes > 1 {
 		t.Errorf("idle lanes are remembered: %+v", s)
@@ -151,8 +151,8 @@ func TestForgottenTicketsLeaveNothing(t *testing.T) {
 func TestUntakenGrantExpires(t *testing.T) {
 	l := NewLanes(epoch, LaneOptions{GrantExpiry: 10 * time.Second})
 	now := epoch
-	l.Ask(now, Lane{"T1", "C1"}, Ticket{ID: "gone", Owner: "gone"})
-	l.Ask(now, Lane{"T1", "C1"}, Ticket{ID: "next", Owner: "next"})
+	l.Ask(now, Lane{team("T1"), "C1"}, Ticket{ID: "gone", Owner: "gone"})
+	l.Ask(now, Lane{team("T1"), "C1"}, Ticket{ID: "next", Owner: "next"})
 	now = now.Add(2 * time.Second)
 	if due := l.Due(now); len(due) != 1 || due[0].Ticket.ID != "gone" {
 		t.Fatalf("%+v", due)
@@ -169,7 +169,7 @@ func TestUntakenGrantExpires(t *testing.T) {
 // A caller that lost its try asks again: what was sent queues, what was not has its turn.
 func TestLostTry(t *testing.T) {
 	l := NewLanes(epoch, LaneOptions{})
-	lane := Lane{"T1", "C1"}
+	lane := Lane{team("T1"), "C1"}
 	now := epoch.Add(time.Minute)
 	for range 2 {
 		if !l.Ask(now, lane, Ticket{ID: "a"}).Granted {
@@ -188,7 +188,7 @@ func TestInFlightIsCapped(t *testing.T) {
 	w.now = epoch.Add(time.Minute)
 	w.latency = func() time.Duration { return time.Minute }
 	for i := range 10 {
-		w.ask(Lane{"T1", fmt.Sprint("C", i)}, Ticket{ID: fmt.Sprint(i)})
+		w.ask(Lane{team("T1"), fmt.Sprint("C", i)}, Ticket{ID: fmt.Sprint(i)})
 	}
 	if s := w.lanes.Stats(); s.InFlight != 4 || s.Queued != 6 {
 		t.Errorf("%+v", s)
@@ -213,7 +213,7 @@ func TestBacklogUsesTheRate(t *testing.T) {
 			w := newWorld(t, LaneOptions{})
 			w.latency = func() time.Duration { return c.answer }
 			for i := range 300 {
-				w.ask(Lane{"T1", "C1"}, Ticket{ID: fmt.Sprint(i)})
+				w.ask(Lane{team("T1"), "C1"}, Ticket{ID: fmt.Sprint(i)})
 			}
 			w.drain()
 			w.check(time.Second, DefaultBudget())
@@ -235,7 +235,7 @@ func TestSlowHandshakesNeverMakeItTooFast(t *testing.T) {
 	w.handshake, w.latency = slow, slow
 	w.refused = func() bool { return w.random.IntN(10) == 0 }
 	for i := range 1000 {
-		w.ask(Lane{"T1", fmt.Sprint("C", i%40)}, Ticket{ID: fmt.Sprint(i)})
+		w.ask(Lane{team("T1"), fmt.Sprint("C", i%40)}, Ticket{ID: fmt.Sprint(i)})
 	}
 	w.drain()
 	w.check(time.Second, DefaultBudget())
@@ -244,7 +244,7 @@ func TestSlowHandshakesNeverMakeItTooFast(t *testing.T) {
 // What was certainly never written keeps nobody waiting.
 func TestRefusedConnectionLeavesTheLaneFree(t *testing.T) {
 	l := NewLanes(epoch, LaneOptions{})
-	now, lane := epoch.Add(time.Minute), Lane{"T1", "C1"}
+	now, lane := epoch.Add(time.Minute), Lane{team("T1"), "C1"}
 	for i := range 2 {
 		id := fmt.Sprint(i)
 		if !l.Ask(now, lane, Ticket{ID: id}).Granted || !l.Begin(now, id) {

@@ -3,6 +3,8 @@ package pacing
 import (
 	"sync"
 	"time"
+
+	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
 // LimiterOptions of NewLimiter; the zero value is meant to be used.
@@ -66,14 +68,17 @@ type Limiter struct {
 	swept   time.Time
 }
 
-type methodKey struct{ workspace, method string }
+type methodKey struct {
+	workspace slack.Workspace
+	method    string
+}
 
 // NewLimiter returns a Limiter that knows of no calls yet.
 func NewLimiter(o LimiterOptions) *Limiter {
 	return &Limiter{options: o.withDefaults(), methods: map[methodKey]*method{}}
 }
 
-func (l *Limiter) method(now time.Time, workspace, name string) *method {
+func (l *Limiter) method(now time.Time, workspace slack.Workspace, name string) *method {
 	l.sweep(now)
 	key := methodKey{workspace, name}
 	m := l.methods[key]
@@ -111,7 +116,7 @@ func (l *Limiter) sweep(now time.Time) {
 //
 // When PerGroup of its group wait with its priority already, a holder gets no
 // place, but is told about when there is one for it.
-func (l *Limiter) Reserve(now time.Time, workspace, method string, h Holder) (at time.Time, ok bool) {
+func (l *Limiter) Reserve(now time.Time, workspace slack.Workspace, method string, h Holder) (at time.Time, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	m := l.method(now, workspace, method)
@@ -125,7 +130,7 @@ func (l *Limiter) Reserve(now time.Time, workspace, method string, h Holder) (at
 // its beginning and, when they are told, from its end. A caller that does not
 // tell may have Slack see more calls in a period than it allows, by those that
 // took long.
-func (l *Limiter) Done(now time.Time, workspace, method, holder string) {
+func (l *Limiter) Done(now time.Time, workspace slack.Workspace, method, holder string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if m := l.methods[methodKey{workspace, method}]; m != nil {
@@ -136,7 +141,7 @@ func (l *Limiter) Done(now time.Time, workspace, method, holder string) {
 // Penalize obeys a 429 answer: there is no slot of method in workspace,
 // promised or new, before now+retryAfter. DefaultRetryAfter is taken when Slack
 // did not say how long.
-func (l *Limiter) Penalize(now time.Time, workspace, method string, retryAfter time.Duration) {
+func (l *Limiter) Penalize(now time.Time, workspace slack.Workspace, method string, retryAfter time.Duration) {
 	if retryAfter <= 0 {
 		retryAfter = DefaultRetryAfter
 	}

@@ -43,39 +43,39 @@ func TestReserveKeepsToTheLimits(t *testing.T) {
 func TestReserveByWorkspaceAndMethod(t *testing.T) {
 	l := NewLimiter(LimiterOptions{Methods: map[string][]Limit{"a": {{1, time.Minute}}, "b": {{1, time.Minute}}}})
 	for _, c := range []struct{ workspace, method string }{{"T1", "a"}, {"T1", "b"}, {"T2", "a"}} {
-		if _, ok := l.Reserve(epoch, c.workspace, c.method, Holder{Name: "x"}); !ok {
+		if _, ok := l.Reserve(epoch, team(c.workspace), c.method, Holder{Name: "x"}); !ok {
 			t.Errorf("%v has no slot", c)
 		}
 	}
-	at, ok := l.Reserve(epoch, "T1", "a", Holder{Name: "y"})
+	at, ok := l.Reserve(epoch, team("T1"), "a", Holder{Name: "y"})
 	if ok || at != epoch.Add(time.Minute) {
 		t.Errorf("%v %v", at, ok)
 	}
-	if again, ok := l.Reserve(epoch.Add(time.Second), "T1", "a", Holder{Name: "y"}); ok || again != at {
+	if again, ok := l.Reserve(epoch.Add(time.Second), team("T1"), "a", Holder{Name: "y"}); ok || again != at {
 		t.Errorf("asking again gave another slot: %v", again)
 	}
-	if behind, _ := l.Reserve(epoch, "T1", "a", Holder{Name: "z"}); behind != epoch.Add(2*time.Minute) {
+	if behind, _ := l.Reserve(epoch, team("T1"), "a", Holder{Name: "z"}); behind != epoch.Add(2*time.Minute) {
 		t.Errorf("%v", behind)
 	}
 }
 
 func TestPenalizeMovesPromises(t *testing.T) {
 	l := NewLimiter(LimiterOptions{Methods: map[string][]Limit{"a": {{1, time.Second}}}})
-	l.Reserve(epoch, "T1", "a", Holder{Name: "x"})
-	l.Reserve(epoch, "T1", "a", Holder{Name: "y"})
-	l.Penalize(epoch, "T1", "a", 30*time.Second)
-	if at, ok := l.Reserve(epoch.Add(time.Second), "T1", "a", Holder{Name: "y"}); ok || at != epoch.Add(30*time.Second) {
+	l.Reserve(epoch, team("T1"), "a", Holder{Name: "x"})
+	l.Reserve(epoch, team("T1"), "a", Holder{Name: "y"})
+	l.Penalize(epoch, team("T1"), "a", 30*time.Second)
+	if at, ok := l.Reserve(epoch.Add(time.Second), team("T1"), "a", Holder{Name: "y"}); ok || at != epoch.Add(30*time.Second) {
 		t.Errorf("%v %v", at, ok)
 	}
-	l.Penalize(epoch, "T1", "a", 5*time.Second)
-	if at, _ := l.Reserve(epoch.Add(time.Second), "T1", "a", Holder{Name: "y"}); at != epoch.Add(30*time.Second) {
+	l.Penalize(epoch, team("T1"), "a", 5*time.Second)
+	if at, _ := l.Reserve(epoch.Add(time.Second), team("T1"), "a", Holder{Name: "y"}); at != epoch.Add(30*time.Second) {
 		t.Errorf("a shorter penalty replaced a longer one: %v", at)
 	}
-	if at, ok := l.Reserve(epoch, "T2", "a", Holder{Name: "y"}); !ok {
+	if at, ok := l.Reserve(epoch, team("T2"), "a", Holder{Name: "y"}); !ok {
 		t.Errorf("another workspace is held until %v", at)
 	}
-	l.Penalize(epoch, "T3", "a", 0)
-	if at, _ := l.Reserve(epoch, "T3", "a", Holder{Name: "y"}); at != epoch.Add(DefaultRetryAfter) {
+	l.Penalize(epoch, team("T3"), "a", 0)
+	if at, _ := l.Reserve(epoch, team("T3"), "a", Holder{Name: "y"}); at != epoch.Add(DefaultRetryAfter) {
 		t.Errorf("a 429 without Retry-After: %v", at)
 	}
 }
@@ -85,30 +85,30 @@ func TestPenalizeMovesPromises(t *testing.T) {
 func TestWhoDoesNotComeHoldsUpNobody(t *testing.T) {
 	newLimiter := func() *Limiter {
 		l := NewLimiter(LimiterOptions{Methods: map[string][]Limit{"a": {{1, time.Minute}}}})
-		l.Reserve(epoch, "T1", "a", Holder{Name: "x"})
-		l.Reserve(epoch, "T1", "a", Holder{Name: "gone"})
+		l.Reserve(epoch, team("T1"), "a", Holder{Name: "x"})
+		l.Reserve(epoch, team("T1"), "a", Holder{Name: "gone"})
 		return l
 	}
 	t.Run("long gone", func(t *testing.T) {
-		if at, ok := newLimiter().Reserve(epoch.Add(3*time.Minute), "T1", "a", Holder{Name: "y"}); !ok {
+		if at, ok := newLimiter().Reserve(epoch.Add(3*time.Minute), team("T1"), "a", Holder{Name: "y"}); !ok {
 			t.Errorf("a slot that nobody asked for holds up others until %v", at)
 		}
 	})
 	t.Run("just missed", func(t *testing.T) {
 		l, now := newLimiter(), epoch.Add(time.Minute)
-		if _, ok := l.Reserve(now, "T1", "a", Holder{Name: "y"}); ok {
+		if _, ok := l.Reserve(now, team("T1"), "a", Holder{Name: "y"}); ok {
 			t.Error("another one took the slot of a holder who is due just now")
 		}
 		now = now.Add(3 * time.Second)
-		if at, ok := l.Reserve(now, "T1", "a", Holder{Name: "y"}); !ok {
+		if at, ok := l.Reserve(now, team("T1"), "a", Holder{Name: "y"}); !ok {
 			t.Errorf("a slot is kept for longer than its grace, until %v", at)
 		}
-		l.Reserve(now, "T1", "a", Holder{Name: "z"})
-		l.Reserve(now, "T1", "a", Holder{Name: "gone"})
-		if _, ok := l.Reserve(now.Add(time.Minute), "T1", "a", Holder{Name: "z"}); ok {
+		l.Reserve(now, team("T1"), "a", Holder{Name: "z"})
+		l.Reserve(now, team("T1"), "a", Holder{Name: "gone"})
+		if _, ok := l.Reserve(now.Add(time.Minute), team("T1"), "a", Holder{Name: "z"}); ok {
 			t.Error("somebody else went before the one who had missed its slot")
 		}
-		if at, ok := l.Reserve(now.Add(time.Minute), "T1", "a", Holder{Name: "gone"}); !ok {
+		if at, ok := l.Reserve(now.Add(time.Minute), team("T1"), "a", Holder{Name: "gone"}); !ok {
 			t.Errorf("who missed its slot waits until %v", at)
 		}
 	})
@@ -118,7 +118,7 @@ func TestUnknownMethodsAreOfTheStrictestTier(t *testing.T) {
 	l := NewLimiter(LimiterOptions{})
 	granted := 0
 	for i := range 30 {
-		if _, ok := l.Reserve(epoch.Add(time.Duration(i)*time.Second), "T1", "new.method", Holder{Name: fmt.Sprint(i), Group: fmt.Sprint(i)}); ok {
+		if _, ok := l.Reserve(epoch.Add(time.Duration(i)*time.Second), team("T1"), "new.method", Holder{Name: fmt.Sprint(i), Group: fmt.Sprint(i)}); ok {
 			granted++
 		}
 	}
@@ -190,7 +190,7 @@ func TestPlacesOfAGroupAreCapped(t *testing.T) {
 	}
 	for range 10 {
 		c.run(10 * time.Second)
-		if n := len(c.limiter.methods[methodKey{"T1", "m"}].places); n > 21 {
+		if n := len(c.limiter.methods[methodKey{team("T1"), "m"}].places); n > 21 {
 			t.Fatalf("%d places are kept, want 20", n)
 		}
 	}
@@ -205,14 +205,14 @@ func TestPlacesOfAGroupAreCapped(t *testing.T) {
 func TestUnusedMethodsAreForgotten(t *testing.T) {
 	l := NewLimiter(LimiterOptions{})
 	for i := range 100 {
-		l.Reserve(epoch, fmt.Sprint("token of ", i), "auth.test", Holder{Name: "x"})
+		l.Reserve(epoch, team(fmt.Sprint("token of ", i)), "auth.test", Holder{Name: "x"})
 	}
-	l.Penalize(epoch, "blocked", "auth.test", 3*time.Hour)
-	l.Reserve(epoch.Add(2*time.Hour), "T1", "auth.test", Holder{Name: "x"})
+	l.Penalize(epoch, team("blocked"), "auth.test", 3*time.Hour)
+	l.Reserve(epoch.Add(2*time.Hour), team("T1"), "auth.test", Holder{Name: "x"})
 	if len(l.methods) != 2 {
 		t.Errorf("%d methods are remembered, want 2: the one in use, and the one that Slack has blocked", len(l.methods))
 	}
-	l.Reserve(epoch.Add(5*time.Hour), "T1", "auth.test", Holder{Name: "x"})
+	l.Reserve(epoch.Add(5*time.Hour), team("T1"), "auth.test", Holder{Name: "x"})
 	if len(l.methods) != 1 {
 		t.Errorf("%d methods are remembered, want 1", len(l.methods))
 	}
@@ -222,9 +222,9 @@ func TestUnusedMethodsAreForgotten(t *testing.T) {
 func TestCallsThatNobodyEndsAreForgotten(t *testing.T) {
 	l := NewLimiter(LimiterOptions{})
 	for i := range 1000 {
-		l.Reserve(epoch.Add(time.Duration(i)*5*time.Second), "T1", "chat.update", Holder{Name: fmt.Sprint(i)})
+		l.Reserve(epoch.Add(time.Duration(i)*5*time.Second), team("T1"), "chat.update", Holder{Name: fmt.Sprint(i)})
 	}
-	m := l.methods[methodKey{"T1", "chat.update"}]
+	m := l.methods[methodKey{team("T1"), "chat.update"}]
 	if len(m.calls) > 30 || len(m.places) > 0 || len(m.used.times) > 200 {
 		t.Errorf("%d calls, %d places and %d times are remembered", len(m.calls), len(m.places), len(m.used.times))
 	}
@@ -251,14 +251,14 @@ func simulateCalls(t testing.TB, seed uint64) {
 	}
 	for range 100 {
 		c.run(10 * time.Second)
-		if m := c.limiter.methods[methodKey{"T1", "m"}]; m != nil {
+		if m := c.limiter.methods[methodKey{team("T1"), "m"}]; m != nil {
 			checkQueue(t, &m.waiting)
 		}
 		switch random.IntN(12) {
 		case 0:
-			c.limiter.Penalize(c.now, "T1", "m", time.Duration(1+random.IntN(60))*time.Second)
+			c.limiter.Penalize(c.now, team("T1"), "m", time.Duration(1+random.IntN(60))*time.Second)
 		case 1:
-			c.limiter.Reserve(c.now, "T1", "m", Holder{Name: fmt.Sprint("ghost", random.IntN(10)), Group: "ghosts", Priority: 3})
+			c.limiter.Reserve(c.now, team("T1"), "m", Holder{Name: fmt.Sprint("ghost", random.IntN(10)), Group: "ghosts", Priority: 3})
 		}
 	}
 	c.run(24 * time.Hour)
@@ -266,7 +266,7 @@ func simulateCalls(t testing.TB, seed uint64) {
 	if len(c.waited) != n {
 		t.Errorf("seed %d: %d of %d had a slot", seed, len(c.waited), n)
 	}
-	if m := c.limiter.methods[methodKey{"T1", "m"}]; m != nil {
+	if m := c.limiter.methods[methodKey{team("T1"), "m"}]; m != nil {
 		m.reserve(c.now.Add(time.Hour), Holder{Name: "last"}, c.limiter.options)
 		m.expire(c.now.Add(2*time.Hour), c.limiter.options)
 		if len(m.places) != m.waiting.size || m.used.open != 0 || m.missed.len() != 0 {

@@ -1,6 +1,10 @@
 package pacing
 
-import "time"
+import (
+	"time"
+
+	"github.com/slack-notifier/slack-notifier/internal/slack"
+)
 
 // DefaultRetryAfter is waited after a 429 answer without Retry-After.
 const DefaultRetryAfter = 10 * time.Second
@@ -9,7 +13,8 @@ const DefaultRetryAfter = 10 * time.Second
 // it is posted to. For a webhook, whose conversation is not known, the
 // Conversation is any stable name of the webhook that is no secret.
 type Lane struct {
-	Workspace, Conversation string
+	Workspace    slack.Workspace
+	Conversation string
 }
 
 // Ticket is a message that wants to be posted.

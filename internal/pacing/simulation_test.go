@@ -28,9 +28,9 @@ func simulate(t testing.TB, seed uint64, n int) {
 		owner := fmt.Sprint("owner", random.IntN(10))
 		switch random.IntN(14) {
 		case 0:
-			w.lanes.Penalize(w.now, Lane{"T1", fmt.Sprint("C", random.IntN(4))}, time.Duration(random.IntN(5000))*time.Millisecond)
+			w.lanes.Penalize(w.now, Lane{team("T1"), fmt.Sprint("C", random.IntN(4))}, time.Duration(random.IntN(5000))*time.Millisecond)
 		case 1:
-			w.lanes.Penalize(w.now, Lane{Workspace: "T1"}, time.Duration(random.IntN(3000))*time.Millisecond)
+			w.lanes.Penalize(w.now, Lane{Workspace: team("T1")}, time.Duration(random.IntN(3000))*time.Millisecond)
 		case 2:
 			if id, ok := anyOf(random, w.waiting); ok {
 				w.lanes.Forget(w.now, id)
@@ -62,13 +62,13 @@ func simulate(t testing.TB, seed uint64, n int) {
 				}
 			}
 		case 5:
-			w.lanes.Failed(w.now, "T1")
+			w.lanes.Failed(w.now, team("T1"))
 		case 6:
-			w.lanes.Answered("T1")
+			w.lanes.Answered(team("T1"))
 		case 7, 8, 9:
 			w.run(time.Duration(random.IntN(4000)) * time.Millisecond)
 		default:
-			w.ask(Lane{fmt.Sprint("T", 1+random.IntN(2)), fmt.Sprint("C", random.IntN(4))}, Ticket{
+			w.ask(Lane{team(fmt.Sprint("T", 1+random.IntN(2))), fmt.Sprint("C", random.IntN(4))}, Ticket{
 				ID: fmt.Sprint(asked), Owner: owner, Priority: random.IntN(4), Group: fmt.Sprint(random.IntN(3)),
 				Since: epoch.Add(-time.Duration(random.IntN(60)) * time.Second),
 			})

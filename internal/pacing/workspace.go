@@ -1,10 +1,14 @@
 package pacing
 
-import "time"
+import (
+	"time"
+
+	"github.com/slack-notifier/slack-notifier/internal/slack"
+)
 
 // workspace shares a budget between its lanes.
 type workspace struct {
-	name    string
+	key     slack.Workspace
 	seq     uint64
 	used    window
 	blocked time.Time
@@ -21,12 +25,12 @@ type workspace struct {
 	touched time.Time
 }
 
-func (l *Lanes) workspace(now time.Time, name string) *workspace {
-	w := l.workspaces[name]
+func (l *Lanes) workspace(now time.Time, key slack.Workspace) *workspace {
+	w := l.workspaces[key]
 	if w == nil {
 		l.seq++
 		w = &workspace{
-			name: name, seq: l.seq,
+			key: key, seq: l.seq,
 			ready: newQueue(func(a, b *candidate) bool { return before(a.place, b.place) }),
 			later: ordered[*lane]{less: func(a, b *lane) bool {
 				if !a.ready.Equal(b.ready) {
@@ -36,7 +40,7 @@ func (l *Lanes) workspace(now time.Time, name string) *workspace {
 			}},
 		}
 		w.ready.kept = l.kept
-		l.workspaces[name] = w
+		l.workspaces[key] = w
 	}
 	if now.After(w.touched) {
 		w.touched = now

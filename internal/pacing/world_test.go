@@ -5,7 +5,12 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
+
+// team is a workspace as the shared trust domain knows it, for one app.
+func team(id string) slack.Workspace { return slack.SharedDomain().Workspace(id, "U1") }
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
@@ -153,7 +158,7 @@ func (w *world) check(interval time.Duration, budget []Limit) {
 	w.t.Helper()
 	slices.SortStableFunc(w.posts, func(a, b post) int { return a.at.Compare(b.at) })
 	last := map[Lane]time.Time{}
-	byWorkspace := map[string][]time.Time{}
+	byWorkspace := map[slack.Workspace][]time.Time{}
 	for _, p := range w.posts {
 		if before, ok := last[p.lane]; ok && p.at.Sub(before) < interval {
 			w.t.Errorf("%s: Slack counted it %v after the one before, want %v at least", p.id, p.at.Sub(before), interval)

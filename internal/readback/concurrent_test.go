@@ -43,10 +43,10 @@ func (p *parallelSlack) History(_ context.Context, q slack.HistoryQuery) ([]slac
 // openLimiter gives every slot; unlike fakeLimiter to many at once.
 type openLimiter struct{}
 
-func (openLimiter) Reserve(now time.Time, _, _ string, _ pacing.Holder) (time.Time, bool) {
+func (openLimiter) Reserve(now time.Time, _ slack.Workspace, _ string, _ pacing.Holder) (time.Time, bool) {
 	return now, true
 }
-func (openLimiter) Penalize(time.Time, string, string, time.Duration) {}
+func (openLimiter) Penalize(time.Time, slack.Workspace, string, time.Duration) {}
 
 func TestManyAskAtOnce(t *testing.T) {
 	var ticks atomic.Int64
@@ -58,7 +58,7 @@ func TestManyAskAtOnce(t *testing.T) {
 		all.Go(func() {
 			for i := range 50 {
 				q := Question{
-					Place:        Place{Workspace: "T1", Conversation: fmt.Sprint("C", i%4)},
+					Place:        Place{Workspace: slack.SharedDomain().Workspace("T1", "U1"), Conversation: fmt.Sprint("C", i%4)},
 					Notification: fmt.Sprint("n", i%5), Recipient: "r", Oldest: epoch.Add(-5 * time.Minute), Settled: clock(),
 					Owner: types.NamespacedName{Name: fmt.Sprint(worker, "/", i)},
 				}

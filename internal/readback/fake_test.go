@@ -129,7 +129,7 @@ type fakeLimiter struct {
 	holders   []pacing.Holder
 }
 
-func (l *fakeLimiter) Reserve(now time.Time, _, _ string, h pacing.Holder) (time.Time, bool) {
+func (l *fakeLimiter) Reserve(now time.Time, _ slack.Workspace, _ string, h pacing.Holder) (time.Time, bool) {
 	l.holders = append(l.holders, h)
 	if now.Before(l.free) {
 		return l.free, false
@@ -137,7 +137,7 @@ func (l *fakeLimiter) Reserve(now time.Time, _, _ string, h pacing.Holder) (time
 	return now, true
 }
 
-func (l *fakeLimiter) Penalize(_ time.Time, _, _ string, retryAfter time.Duration) {
+func (l *fakeLimiter) Penalize(_ time.Time, _ slack.Workspace, _ string, retryAfter time.Duration) {
 	l.penalties = append(l.penalties, retryAfter)
 }
 
@@ -181,7 +181,7 @@ func (r *rig) until(q Question) Answer {
 // sends says that a notification was attempted now, and asks for it.
 func (r *rig) sends(notification string) Question {
 	return Question{
-		Place: Place{Workspace: "T1", Bot: "U1", Conversation: "C1"}, Credential: "v1",
+		Place: Place{Workspace: slack.SharedDomain().Workspace("T1", "U1"), Conversation: "C1"}, Credential: "v1",
 		Notification: notification, Recipient: "r", Author: bot,
 		Oldest: r.now.Add(-5 * time.Minute), Settled: r.now.Add(3 * time.Second),
 		Owner: types.NamespacedName{Namespace: "team", Name: notification}, Group: "team",

@@ -49,11 +49,8 @@ const (
 // Place is a conversation, or one thread in it, as one bot of one workspace
 // sees it.
 type Place struct {
-	// Workspace as the Limiter knows it. What must not be shared between two
-	// connections needs two names here.
-	Workspace string
-	// Bot is the user ID of the bot.
-	Bot string
+	// Workspace, with the app whose bot reads.
+	Workspace slack.Workspace
 	// Conversation is the ID (C…, D…, G…).
 	Conversation string
 	// Thread is the ts of the message whose replies are read; empty for the
@@ -73,7 +70,7 @@ func (p Place) method() string {
 // time reads it.
 func (p Place) holder(group string, priority int) pacing.Holder {
 	return pacing.Holder{
-		Name:  "readback/" + p.Bot + "/" + p.Conversation + "/" + p.Thread,
+		Name:  "readback/" + p.Conversation + "/" + p.Thread,
 		Group: group, Priority: priority,
 	}
 }
@@ -176,8 +173,8 @@ type Answer struct {
 
 // Limiter is what a Reader needs of pacing.Limiter.
 type Limiter interface {
-	Reserve(now time.Time, workspace, method string, h pacing.Holder) (at time.Time, ok bool)
-	Penalize(now time.Time, workspace, method string, retryAfter time.Duration)
+	Reserve(now time.Time, workspace slack.Workspace, method string, h pacing.Holder) (at time.Time, ok bool)
+	Penalize(now time.Time, workspace slack.Workspace, method string, retryAfter time.Duration)
 }
 
 // Options of New.

@@ -217,7 +217,7 @@ func TestASlotIsWaitedFor(t *testing.T) {
 		t.Errorf("asked back at %v with %v, wanted at the slot %v", a.At, a.Err, r.limiter.free)
 	}
 	r.wantsCalls(0, "without a slot")
-	if h := r.limiter.holders[0]; h.Group != "team" || h.Priority != 3 || !strings.Contains(h.Name, "U1/C1") {
+	if h := r.limiter.holders[0]; h.Group != "team" || h.Priority != 3 || !strings.Contains(h.Name, "/C1/") {
 		t.Errorf("the slot was asked for by %+v", h)
 	}
 	r.wants(r.until(q), Absent, "with a slot")

@@ -194,7 +194,7 @@ func TestRefusalsAreRemembered(t *testing.T) {
 			r.wants(r.ask(changed), Refused, "another token")
 			r.wantsCalls(2, "another token asks anew")
 			elsewhere := r.sendsSettled("n")
-			elsewhere.Place.Bot = "U2"
+			elsewhere.Place.Workspace = slack.SharedDomain().Workspace("T1", "U2")
 			r.wants(r.ask(elsewhere), Refused, "another bot")
 			r.wantsCalls(3, "another bot asks anew")
 			r.passes(refusedFor)

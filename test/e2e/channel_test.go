@@ -102,7 +102,7 @@ func TestSlackChannelReasons(t *testing.T) {
 			return w.webAPI("c", "alerts", func(c *v1alpha1.SlackChannel) {
 				c.Spec.Connection = &v1alpha1.Connection{ProxySecretRef: &v1alpha1.SecretReference{Name: "proxy"}}
 			})
-		}, retrying("", v1alpha1.ReasonSlackUnreachable), []string{"at the proxy", "connection refused"}},
+		}, retrying("", v1alpha1.ReasonSlackUnreachable), []string{"spec.connection.proxySecretRef", "opened no way to Slack", "--allowed-proxies"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -231,6 +231,8 @@ func (env *Env) StartProgram(ctx context.Context, program Program, name string, 
 	o.Cmd = exec.Command(program.Path, append([]string{ //nolint:gosec // our own command
 		"--kubeconfig=" + kubeconfig, "--slack-api-url=" + env.Slack + "/api", // the slash at its end is missing on purpose
 		"--allowed-hosts=" + strings.TrimPrefix(env.Slack, "http://"), "--zap-log-level=debug",
+		// Tests have proxies and certificates of their own, on loopback.
+		"--custom-connections=*", "--allowed-proxies=127.0.0.1,localhost",
 		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[0]), "--metrics-secure=false",
 		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", ports[1]),
 	}, flags...)...)

@@ -17,6 +17,10 @@ const (
 	// MaxAnswerBytes is the longest answer that is read. The longest that
 	// Slack gives, a page of 1,000 users, is well below.
 	MaxAnswerBytes = 8 << 20
+	// maxHeaderBytes of an answer, and what of it HTTP/2 takes in before it is
+	// read: neither is counted by a Budget.
+	maxHeaderBytes = 64 << 10
+	maxAhead       = 256 << 10
 	// idleConnsPerHost lets hundreds of posts go in parallel to a server
 	// without HTTP/2 and keep their connections.
 	idleConnsPerHost = 256
@@ -34,6 +38,17 @@ type Options struct {
 	RootCAs []byte
 	// Allow says which hosts may be talked to.
 	Allow AllowList
+	// Private means that the proxy or the CA is a tenant's: who answers may be
+	// anybody. The address of the proxy is held to Proxies, what goes wrong on
+	// the way to it has one text, and the waits that answers ask for are shorter.
+	Private bool
+	// Proxies says where a tenant's proxy may be.
+	Proxies ProxyRules
+	// Enter, if set, is asked before each request, and returns what ends its place
+	// among those under way; nil when there is none now, which fails the request.
+	Enter func() (leave func())
+	// Answers is the memory that answers share; nil when there is no bound.
+	Answers *Budget
 }
 
 // NewClient returns a client that talks to allowed hosts alone, follows no
@@ -51,7 +66,11 @@ func NewClient(o Options) (*http.Client, error) {
 	transport.ForceAttemptHTTP2 = true
 	// A connection that died silently is found out by pings before it costs
 	// each request on it a time-out, and with it the knowledge of its fate.
-	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second}
+	transport.HTTP2 = &http.HTTP2Config{
+		SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second,
+		MaxReceiveBufferPerStream: maxAhead, MaxReceiveBufferPerConnection: 4 * maxAhead,
+	}
+	transport.MaxResponseHeaderBytes = maxHeaderBytes
 	transport.OnProxyConnectResponse = refuseProxyAnswer
 
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
@@ -69,14 +88,19 @@ func NewClient(o Options) (*http.Client, error) {
 			return nil, err
 		}
 		transport.Proxy = http.ProxyURL(o.Proxy)
+		if o.Private {
+			transport.DialContext = o.Proxies.dial(o.Proxy)
+		}
 	}
 
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout
 	}
 	return &http.Client{
-		Timeout:       o.Timeout,
-		Transport:     &guard{allow: o.Allow, next: transport},
+		Timeout: o.Timeout,
+		Transport: &guard{
+			allow: o.Allow, next: transport, answers: o.Answers, private: o.Private, enter: o.Enter, ownProxy: o.Private && o.Proxy != nil,
+		},
 		CheckRedirect: refuseRedirect,
 	}, nil
 }
@@ -111,6 +135,10 @@ func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLa
 type guard struct {
 	allow AllowList
 	next  *http.Transport
+	// answers, private, enter and ownProxy are for Do; ownProxy is a tenant's.
+	answers           *Budget
+	private, ownProxy bool
+	enter             func() func()
 }
 
 // RoundTrip implements http.RoundTripper.

@@ -1,7 +1,8 @@
 package egress
 
 import (
-	"io"
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptrace"
 	"strconv"
@@ -9,8 +10,16 @@ import (
 	"time"
 )
 
-// maxRetryAfter bounds what a server can make the operator wait.
-const maxRetryAfter = 24 * time.Hour
+// What a server can make the operator wait: Slack itself, and whoever answers in
+// its place to a tenant. Slack's longest waits are far below an hour
+// (docs.slack.dev/apis/web-api/rate-limits).
+const (
+	maxRetryAfter        = time.Hour
+	maxPrivateRetryAfter = 5 * time.Minute
+)
+
+// BusyPause is about when a request that was Busy may be made again.
+const BusyPause = 2 * time.Second
 
 // Answer is what a server answered.
 type Answer struct {
@@ -19,27 +28,60 @@ type Answer struct {
 	// Body, read to its end unless Incomplete says why not.
 	Body       []byte
 	Incomplete *Failure
+
+	longest time.Duration
+	release func()
+}
+
+// Release gives back the memory of the Body, which is not used any more.
+func (a *Answer) Release() {
+	if a != nil && a.release != nil {
+		a.release()
+		a.release = nil
+	}
 }
 
 // RetryAfter is the time that the Retry-After header asks to wait, 0 when it
-// is missing or not a whole number of seconds.
+// is missing or not a whole number of seconds; an hour at most, and five minutes
+// when a tenant's own server may have asked for it.
 func (a *Answer) RetryAfter() time.Duration {
 	seconds, err := strconv.ParseInt(a.Header.Get("Retry-After"), 10, 64)
-	if err != nil || seconds <= 0 {
+	if err != nil && !errors.Is(err, strconv.ErrRange) || seconds <= 0 {
 		return 0
 	}
-	if seconds > int64(maxRetryAfter/time.Second) {
-		return maxRetryAfter
+	longest := maxRetryAfter
+	if a.longest > 0 {
+		longest = a.longest
+	}
+	if seconds > int64(longest/time.Second) {
+		return longest
 	}
 	return time.Duration(seconds) * time.Second
 }
 
 // Do makes one request and reads its answer. Exactly one of the results is
 // nil. Redirects are not followed, whatever c says. An answer of which a part
-// is missing is still an answer.
-func Do(c *http.Client, req *http.Request) (*Answer, *Failure) {
+// is missing is still an answer; one longer than limit bytes, or MaxAnswerBytes,
+// is read that far. Who has an answer must Release it.
+func Do(c *http.Client, req *http.Request, limit int64) (*Answer, *Failure) {
 	client := *c
 	client.CheckRedirect = refuseRedirect
+	g, ok := c.Transport.(*guard)
+	if !ok {
+		g = &guard{}
+	}
+	if g.enter != nil {
+		leave := g.enter()
+		if leave == nil {
+			return nil, &Failure{Busy: true, reason: "as many calls to Slack are under way as one namespace may have; it is tried again by itself after them"}
+		}
+		defer leave()
+	}
+	if c.Timeout > 0 { // that of the client does not end the wait for memory
+		ctx, cancel := context.WithTimeout(req.Context(), c.Timeout)
+		defer cancel()
+		req = req.WithContext(ctx)
+	}
 
 	// From the moment that a request has its connection it may have been
 	// written. The transport asks for a second connection only after it has
@@ -51,12 +93,19 @@ func Do(c *http.Client, req *http.Request) (*Answer, *Failure) {
 	}))
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, newFailure(err, sent.Load())
+		f := newFailure(err, sent.Load())
+		if g.ownProxy {
+			f.hideWay(err)
+		}
+		return nil, f
 	}
 	defer func() { _ = resp.Body.Close() }()
 
 	answer := &Answer{Status: resp.StatusCode, Header: resp.Header}
-	answer.Body, err = io.ReadAll(http.MaxBytesReader(nil, resp.Body, MaxAnswerBytes))
+	if g.private {
+		answer.longest = maxPrivateRetryAfter
+	}
+	answer.Body, answer.release, err = g.answers.read(req.Context(), resp.Body, resp.ContentLength, min(limit, MaxAnswerBytes))
 	if err != nil {
 		answer.Incomplete = newFailure(err, true)
 	}

@@ -22,6 +22,8 @@ type Failure struct {
 	Sent bool
 	// Refused is true when the host is not on the allow list.
 	Refused bool
+	// Busy is true when no request was made, since too many are under way.
+	Busy bool
 	// Timeout and Canceled say why it was given up, by the caller or by the
 	// client's time-out.
 	Timeout, Canceled bool
@@ -85,6 +87,21 @@ func newFailure(err error, sent bool) *Failure {
 	return f
 }
 
+// noTunnel is all that is told of a tenant's proxy before it has opened a way to
+// Slack. Anything more would make a port scanner of it, in the operator's place in
+// the network.
+const noTunnel = "the proxy that spec.connection.proxySecretRef names opened no way to Slack: check its address, user name and password; " +
+	"one on a loopback or link-local address, or on the cluster's API server, must be named in the operator's flag --allowed-proxies"
+
+// hideWay leaves of a failure at a tenant's proxy no more than noTunnel. That a
+// certificate is not Slack's is told: it came through the tunnel.
+func (f *Failure) hideWay(err error) {
+	if f.Sent || f.Refused || f.Canceled || !viaProxy(err) && certificateCause(err) != "" {
+		return
+	}
+	f.Timeout, f.reason = false, noTunnel
+}
+
 // viaProxy reports whether it was the way to a proxy, or through a SOCKS proxy,
 // that failed.
 func viaProxy(err error) bool {
@@ -107,8 +124,8 @@ func cause(err error) string {
 	if reason := tlsCause(err); reason != "" {
 		return reason
 	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return fmt.Sprintf("the answer is longer than %d MiB", MaxAnswerBytes>>20)
+	if errors.Is(err, errTooLong) {
+		return "the answer is longer than one of Slack's can be"
 	}
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return errno.Error()
@@ -126,6 +143,20 @@ func cause(err error) string {
 }
 
 func tlsCause(err error) string {
+	if reason := certificateCause(err); reason != "" {
+		return reason
+	}
+	if alert, ok := errors.AsType[tls.AlertError](err); ok {
+		return "TLS: " + alert.Error()
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
+		return "the server does not speak TLS"
+	}
+	return ""
+}
+
+// certificateCause says what is wrong with a server's certificate.
+func certificateCause(err error) string {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return "the server's certificate is signed by an unknown authority"
 	}
@@ -140,12 +171,6 @@ func tlsCause(err error) string {
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return "the server's certificate is not valid"
-	}
-	if alert, ok := errors.AsType[tls.AlertError](err); ok {
-		return "TLS: " + alert.Error()
-	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
-		return "the server does not speak TLS"
 	}
 	return ""
 }

@@ -76,8 +76,8 @@ func NormalizeURL(raw string, allow egress.AllowList) (string, error) {
 
 // sdk returns a slack-go client for one call, and where its transport notes
 // whether the request can have reached Slack.
-func (c *Client) sdk() (*slackgo.Client, *exchange) {
-	x := &exchange{client: c.http}
+func (c *Client) sdk(method string) (*slackgo.Client, *exchange) {
+	x := &exchange{client: c.http, method: method}
 	return slackgo.New(c.token,
 		slackgo.OptionAPIURL(c.apiURL),
 		slackgo.OptionHTTPClient(x),
@@ -86,8 +86,9 @@ func (c *Client) sdk() (*slackgo.Client, *exchange) {
 
 // call makes one call by slack-go and classifies its error.
 func (c *Client) call(method string, do func(*slackgo.Client) error) error {
-	api, x := c.sdk()
+	api, x := c.sdk(method)
 	begin := time.Now()
+	defer func() { x.answer.Release() }()
 	e := x.classify(method, do(api))
 	c.observe(method, label(e), time.Since(begin))
 	if e == nil {

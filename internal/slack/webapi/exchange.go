@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/slack-notifier/slack-notifier/internal/backoff"
 	"github.com/slack-notifier/slack-notifier/internal/boundedjson"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
@@ -24,29 +25,57 @@ var errIncomplete = errors.New("the answer lacks what it must hold")
 // throws away: whether the request was sent, the status and Retry-After.
 type exchange struct {
 	client  *http.Client
+	method  string
 	answer  *egress.Answer
 	failure *egress.Failure
 	// excessive is true for an answer that slack-go was not given.
 	excessive bool
 }
 
-// What slack-go is given to decode into its large structures at most. An answer
-// about one thing has a few hundred values.
+// What is decoded at most. An answer about one thing has a few hundred values, and
+// slack-go makes large structures of them; a message comes back with all of its
+// blocks; a list is read element by element, and has some 100 values for each.
 const (
-	maxValues = 20_000
-	maxDepth  = 64
+	maxValues     = 20_000
+	maxListValues = 1_000_000
+	maxDepth      = 64
+
+	maxOneBytes = 1 << 20
 )
+
+// lists are the methods whose answers are lists.
+var lists = map[string]bool{
+	slack.MethodUsersList: true, slack.MethodConversationsList: true, slack.MethodConversationsMembers: true,
+	slack.MethodUserGroupsList: true, slack.MethodHistory: true, slack.MethodReplies: true,
+}
+
+// maxBytes is the longest answer of a method that is read.
+func maxBytes(method string) int64 {
+	if lists[method] {
+		return egress.MaxAnswerBytes
+	}
+	return maxOneBytes
+}
+
+// excessive reports whether an answer is not to be decoded.
+func excessive(method string, body []byte) bool {
+	most := maxValues
+	if lists[method] {
+		most = maxListValues
+	}
+	return boundedjson.Values(body, most) > most || boundedjson.Depth(body, maxDepth) > maxDepth
+}
 
 // errExcessive is an answer beyond maxValues or maxDepth.
 var errExcessive = errors.New("the answer holds more than one of Slack's can")
 
 // Do implements slack-go's HTTP client.
 func (x *exchange) Do(req *http.Request) (*http.Response, error) {
-	x.answer, x.failure = egress.Do(x.client, req)
+	x.answer, x.failure = egress.Do(x.client, req, maxBytes(x.method))
 	if x.failure != nil {
 		return nil, x.failure
 	}
-	if boundedjson.Values(x.answer.Body, maxValues) > maxValues || boundedjson.Depth(x.answer.Body, maxDepth) > maxDepth {
+	if excessive(x.method, x.answer.Body) {
 		x.excessive = true
 		return nil, errExcessive
 	}
@@ -96,6 +125,8 @@ func transportError(method string, f *egress.Failure) *slack.Error {
 	switch {
 	case f.Refused:
 		e.Class = slack.ClassInvalidCall
+	case f.Busy: // nothing was done, as with a 429
+		e.Class, e.RetryAfter = slack.ClassRateLimited, backoff.Around(egress.BusyPause)
 	case f.Sent:
 		e.Class = slack.ClassAmbiguous
 	}
@@ -192,11 +223,12 @@ func (c *Client) exchange(ctx context.Context, method string, body any, out any)
 	if err != nil {
 		return &slack.Error{Class: slack.ClassMessageRejected, Method: method, Reason: "the message can't be written as JSON"}
 	}
-	answer, e := c.body(ctx, method, jsonType, data)
+	answer, e := c.ask(ctx, method, jsonType, data)
+	defer answer.Release()
 	if e != nil {
 		return e
 	}
-	return decode(method, answer, out)
+	return decode(method, answer.Body, out)
 }
 
 // Content types of a call. Every method takes a form, some take JSON too.
@@ -205,23 +237,27 @@ const (
 	formType = "application/x-www-form-urlencoded"
 )
 
-// body makes the request and returns the body of its answer. The token goes in
-// a header, which net/http does not take along to another host.
-func (c *Client) body(ctx context.Context, method, contentType string, data []byte) ([]byte, *slack.Error) {
+// ask makes the request and returns its answer, which is to be released whatever
+// the error. The token goes in a header, which net/http does not take along to
+// another host.
+func (c *Client) ask(ctx context.Context, method, contentType string, data []byte) (*egress.Answer, *slack.Error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.apiURL+method, bytes.NewReader(data))
 	if err != nil {
 		return nil, &slack.Error{Class: slack.ClassInvalidCall, Method: method, Reason: "the API's address can't be used"}
 	}
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("Authorization", "Bearer "+c.token)
-	answer, failure := egress.Do(c.http, req)
+	answer, failure := egress.Do(c.http, req, maxBytes(method))
 	if failure != nil {
 		return nil, transportError(method, failure)
 	}
-	if e := statusError(method, answer); e != nil {
-		return nil, e
+	if excessive(method, answer.Body) {
+		if answer.Status == http.StatusTooManyRequests { // which is told by the status alone
+			return answer, statusError(method, answer)
+		}
+		return answer, &slack.Error{Class: slack.ClassAmbiguous, Method: method, Reason: errExcessive.Error()}
 	}
-	return answer.Body, nil
+	return answer, statusError(method, answer)
 }
 
 // decode reads a 200. Only "ok":true counts as success.

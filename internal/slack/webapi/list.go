@@ -37,10 +37,12 @@ func (c *Client) list(ctx context.Context, method string, params url.Values, fie
 }
 
 func (c *Client) readList(ctx context.Context, method string, params url.Values, field string, each func(json.RawMessage)) (string, *slack.Error) {
-	body, e := c.body(ctx, method, formType, []byte(params.Encode()))
+	answer, e := c.ask(ctx, method, formType, []byte(params.Encode()))
+	defer answer.Release()
 	if e != nil {
 		return "", e
 	}
+	body := answer.Body
 	var page struct {
 		HasMore flag            `json:"has_more"`
 		Meta    json.RawMessage `json:"response_metadata"`

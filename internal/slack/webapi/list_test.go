@@ -78,3 +78,30 @@ func TestAnswersTakeLittleMemory(t *testing.T) {
 		}
 	}
 }
+
+// Each answer is bounded by its method, in bytes, values and depth, before it is
+// decoded; a message whose answer is beyond that may be in Slack.
+func TestAnswersAreBoundedByMethod(t *testing.T) {
+	deep := strings.Repeat("[", 100) + strings.Repeat("]", 100)
+	for name, c := range map[string]struct {
+		answer string
+		lists  bool // whether a list may have it
+	}{
+		"long":        {`{"ok":true,"x":"` + strings.Repeat("x", 1<<20) + `"}`, true},
+		"many values": {`{"ok":true,"x":[` + strings.Repeat("0,", 30_000) + `0]}`, true},
+		"more values": {`{"ok":true,"x":[` + strings.Repeat("0,", 1_100_000) + `0]}`, false},
+		"too long":    {`{"ok":true,"x":"` + strings.Repeat("x", 9<<20) + `"}`, false},
+		"deep":        {`{"ok":true,"x":` + deep + `}`, false},
+		"deep error":  {`{"ok":false,"error":"invalid_auth","x":` + deep + `}`, false},
+	} {
+		client, _ := newClient(t, body(c.answer))
+		for method, call := range every(client) {
+			err := call(t)
+			e := slack.AsError(err)
+			bounded := e != nil && (strings.Contains(e.Reason, "more than one of Slack's can") || strings.Contains(e.Reason, "longer than one of Slack's can be"))
+			if want := !lists[method] || !c.lists; bounded != want || want && e.Class != slack.ClassAmbiguous {
+				t.Errorf("%s, %s: %v, want it to be told as too much: %v", name, method, e, want)
+			}
+		}
+	}
+}

@@ -15,9 +15,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/slack-notifier/slack-notifier/internal/backoff"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 )
+
+// maxAnswer of a webhook, in bytes: it is one word.
+const maxAnswer = 16 << 10
 
 // Options of New.
 type Options struct {
@@ -109,10 +113,11 @@ func (c *Client) post(ctx context.Context, m slack.Message) *slack.Error {
 		return &slack.Error{Class: slack.ClassInvalidCall, Method: slack.MethodWebhook, Reason: "the webhook's URL can't be used"}
 	}
 	req.Header.Set("Content-Type", "application/json")
-	answer, failure := egress.Do(c.http, req)
+	answer, failure := egress.Do(c.http, req, maxAnswer)
 	if failure != nil {
 		return transportError(failure)
 	}
+	defer answer.Release()
 	return classify(answer)
 }
 
@@ -121,6 +126,8 @@ func transportError(f *egress.Failure) *slack.Error {
 	switch {
 	case f.Refused:
 		e.Class = slack.ClassInvalidCall
+	case f.Busy: // nothing was done, as with a 429
+		e.Class, e.RetryAfter = slack.ClassRateLimited, backoff.Around(egress.BusyPause)
 	case f.Sent:
 		e.Class = slack.ClassAmbiguous
 	}
