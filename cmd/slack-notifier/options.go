@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/slack-notifier/slack-notifier/controllers/notification"
+	"github.com/slack-notifier/slack-notifier/internal/readback"
 	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 	"github.com/slack-notifier/slack-notifier/internal/slack/webapi"
 )
@@ -50,7 +51,7 @@ type options struct {
 func defaults() options {
 	return options{
 		slackAPIURL: "https://slack.com/api/", metricsAddress: "0", metricsSecure: true, probeAddress: ":8081", alerts: true,
-		concurrency: notification.DefaultConcurrency, settleTime: notification.DefaultSettleTime, slackLimits: true,
+		concurrency: notification.DefaultConcurrency, settleTime: readback.SettleTime, slackLimits: true,
 	}
 }
 

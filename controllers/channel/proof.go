@@ -20,9 +20,6 @@ const (
 	disproven = "Slack gave a message back without the metadata by which the operator recognises it, so duplicates can't be ruled out"
 )
 
-// settleTime is how long after a message was sent it is looked for.
-const settleTime = 3 * time.Second
-
 // prove reads the first message back, once: Slack does not document that the
 // metadata by which messages are recognised is kept for every app. It returns,
 // when not 0, when to look again.
@@ -45,7 +42,7 @@ func (r *Reconciler) prove(ctx context.Context, k *check, found slack.Conversati
 		return stands, 0
 	}
 	now := r.Clock.Now()
-	if wait := first.At.Add(settleTime).Sub(now); wait > 0 {
+	if wait := first.At.Add(readback.SettleTime).Sub(now); wait > 0 {
 		return stands, wait
 	}
 	at := readback.Place{Workspace: k.ws.Key, Conversation: found.ID}

@@ -18,9 +18,6 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
-// DefaultSettleTime of Reconciler.SettleTime.
-const DefaultSettleTime = 3 * time.Second
-
 // keyLife is how long a message counts for the idempotency key that it carries.
 const keyLife = 7 * 24 * time.Hour
 
@@ -28,7 +25,7 @@ func (r *Reconciler) settleTime() time.Duration {
 	if r.SettleTime > 0 {
 		return r.SettleTime
 	}
-	return DefaultSettleTime
+	return readback.SettleTime
 }
 
 // suspicion says why the message may be in Slack already.
