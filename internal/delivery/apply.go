@@ -208,7 +208,7 @@ func (d *Delivery) afterDoubt() {
 
 // reconsider looks whether what was to be replaced is wanted again.
 func (d *Delivery) reconsider(w Want) {
-	if d.Posted != nil && d.Replaces != MessageGone && !w.Remove {
+	if d.Posted != nil && !w.Remove {
 		d.Stale = ""
 		d.compare(w)
 	}

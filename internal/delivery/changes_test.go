@@ -53,6 +53,8 @@ func TestUpdatePolicy(t *testing.T) {
 		{name: "or has not", from: sent(), steps: []step{content("h2"), refused(Edit, slack.ClassAmbiguous), repost, happens(Confirmed{Hash: "h1"})}, phase: Verifying, do: Read},
 		{name: "with GiveUp, what can't be looked at is edited", from: sent(),
 			steps: []step{giveUp, content("h2"), refused(Edit, slack.ClassAmbiguous), repost, refused(Check, slack.ClassMissingScope), content("h2"), passes(time.Minute)}, phase: Editing, do: Edit},
+		{name: "and looked at once it can be", from: sent(),
+			steps: []step{asks, content("h2"), refused(Edit, slack.ClassAmbiguous), repost, refused(Check, slack.ClassMissingScope), credential("new"), passes(time.Minute)}, phase: Editing, do: Check},
 		{name: "Ignore", from: sent(), steps: []step{ignore, content("h2")}, phase: Delivered, do: Nothing, holds: stale(v1alpha1.ReasonUpdateIgnored)},
 		{name: "a webhook can't edit", from: hooked(), steps: []step{webhook, content("h2")}, phase: Delivered, do: Nothing, holds: stale(v1alpha1.ReasonEditNotSupported)},
 		{name: "a webhook reposts", from: hooked(), steps: []step{webhook, repost, content("h2")}, phase: Unsent, do: Post},
@@ -78,6 +80,8 @@ func TestGoneOrClosed(t *testing.T) {
 		{name: "closed is looked for", from: sent(), steps: closed, phase: Verifying, do: Read, holds: replaces(EditClosed)},
 		{name: "closed is posted", from: sent(), steps: append(closed, absent), phase: Unsent, do: Post},
 		{name: "closed, and the content set back", from: sent(), steps: append(closed, absent, content("h1")), phase: Delivered, do: Nothing},
+		{name: "closed after an edit of unknown outcome is not edited over and over", from: sent(),
+			steps: []step{content("h2"), refused(Edit, slack.ClassAmbiguous), refused(Edit, slack.ClassMessageClosed), absent}, phase: Unsent, do: Post, holds: replaces(EditClosed)},
 		{name: "closed, and Ignore", from: sent(), steps: append(closed, absent, ignore), phase: Delivered, do: Nothing, holds: stale(v1alpha1.ReasonUpdateIgnored)},
 	})
 }

@@ -37,7 +37,10 @@ func (w *world) people() []*world {
 	c := &choices{w: w}
 	w.spec(c)
 	c.may(func(b *budget) *int { return &b.channels }, "the SlackChannel gets another channel", func(n *world) { n.conversation += "'"; n.gap() })
-	c.may(func(b *budget) *int { return &b.scopes }, "the app gets or loses the scope to read", func(n *world) { n.readable = !n.readable })
+	c.may(func(b *budget) *int { return &b.scopes }, "the app gets or loses the scope to read", func(n *world) {
+		n.readable = !n.readable
+		n.unseen()
+	})
 	c.may(func(b *budget) *int { return &b.requests }, "a person asks to try again", func(n *world) { n.d.Request(noon) })
 	c.may(func(b *budget) *int { return &b.deadlines }, "the deadline passes", func(n *world) { n.late = true })
 	c.may(func(b *budget) *int { return &b.removals }, "a person deletes the object", func(n *world) { n.remove = true })
@@ -79,8 +82,8 @@ func (w *world) spec(c *choices) {
 		}
 		c.may(policies, "a person sets updatePolicy "+string(policy), func(n *world) {
 			n.update = policy
-			unseen := !n.readable && n.onUnknown == v1alpha1.UnknownOutcomeRetry
-			if m := n.newest(); policy == v1alpha1.UpdateRepost && m != nil && (m.hash != n.content || unseen) {
+			n.unseen()
+			if m := n.newest(); policy == v1alpha1.UpdateRepost && m != nil && m.hash != n.content {
 				n.allowed++
 			}
 			n.changed()
@@ -92,12 +95,18 @@ func (w *world) spec(c *choices) {
 	}
 	c.may(policies, "a person sets onUnknownOutcome "+string(other), func(n *world) {
 		n.onUnknown = other
-		if !n.readable && other == v1alpha1.UnknownOutcomeRetry && n.update == v1alpha1.UpdateRepost {
-			n.allowed++ // whether an edit arrived can't be seen
-		}
+		n.unseen()
 		n.changed()
 	})
 	c.may(func(b *budget) *int { return &b.channels }, "a person names another SlackChannel", func(n *world) { n.via += "'"; n.allowed++; n.changed() })
+}
+
+// unseen allows for a repost beside an edit of which nobody can see whether it
+// arrived.
+func (w *world) unseen() {
+	if !w.readable && w.onUnknown == v1alpha1.UnknownOutcomeRetry && w.update == v1alpha1.UpdateRepost {
+		w.allowed++
+	}
 }
 
 // remade is another object with the same name, and the same idempotency key where
@@ -131,7 +140,8 @@ func (w *world) forge() {
 func (w *world) system(t *testing.T) []*world {
 	c := &choices{w: w}
 	c.may(func(b *budget) *int { return &b.crashes }, "the process ends", (*world).crash)
-	if s := w.shown(); w.stored == nil || w.storedOf != w.generation || s != *w.stored {
+	// An object that is being deleted has only its conditions written.
+	if s := w.shown(); !w.remove && (w.stored == nil || w.storedOf != w.generation || s != *w.stored) {
 		n := w.clone("the status is written")
 		n.write()
 		c.out = append(c.out, n)
@@ -175,6 +185,8 @@ func (w *world) outcomes(t *testing.T, step Step) []*world {
 	c := &choices{w: w}
 	switch step.Do {
 	case Nothing, Wait:
+		n := w.clone("it looks what to do, which is nothing now")
+		c.out = append(c.out, n)
 	case Post:
 		w.posting(t, c, step.Announce)
 	case Read, Check:
@@ -248,7 +260,7 @@ func (w *world) editing(t *testing.T, c *choices) {
 	w.d.Apply(Attempting{}, w.want(), w.can(), noon)
 	switch m := w.at(w.d.Posted.Timestamp); {
 	case m == nil:
-		c.on("edit: it is gone", func(*world) Event { return refuse(Edit, slack.ClassMessageNotFound) })
+		c.on("edit: it is gone", func(n *world) Event { n.miss(); return refuse(Edit, slack.ClassMessageNotFound) })
 		return
 	case m.closed:
 		c.on("edit: it is closed", func(*world) Event { return refuse(Edit, slack.ClassMessageClosed) })

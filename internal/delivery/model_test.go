@@ -3,7 +3,6 @@ package delivery
 import (
 	"hash/maphash"
 	"strconv"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -76,6 +75,8 @@ type message struct {
 	conversation string
 	// gone from Slack; closed: Slack lets nobody edit it any more.
 	gone, closed bool
+	// missed: the operator has been told that it is gone.
+	missed bool
 	// told: the operator has had the receipt; recorded: a status says so.
 	told, recorded bool
 	owner          owner
@@ -345,7 +346,10 @@ func (w *world) read() Event {
 func (w *world) look() Event {
 	m := w.at(w.d.Posted.Timestamp)
 	switch {
-	case m == nil || m.conversation != w.d.Posted.Conversation:
+	case m == nil:
+		w.miss()
+		return Gone{}
+	case m.conversation != w.d.Posted.Conversation:
 		return Gone{}
 	case w.counts(*m):
 		return Confirmed{Hash: hashOf(m.hash)}
@@ -354,12 +358,11 @@ func (w *world) look() Event {
 	}
 }
 
-func (s setting) String() string {
-	var parts []string
-	for name, is := range map[string]bool{"webhook": s.webhook, "own channel": s.own, "key": s.keyed} {
-		if is {
-			parts = append(parts, name)
+// miss notes that Slack has said that the message is gone.
+func (w *world) miss() {
+	for i := range w.count {
+		if ts(i) == w.d.Posted.Timestamp {
+			w.messages[i].missed = true
 		}
 	}
-	return strings.Join(parts, ", ")
 }

@@ -186,9 +186,12 @@ func (d *Delivery) useCredential(c Can, removing bool) {
 		return
 	}
 	d.Halt, d.Retry = nil, Retry{Credential: c.Credential, MustJoin: d.Retry.MustJoin}
+	// To look costs nothing; what can't be read stays as it is.
 	if c.Read && !removing && d.Doubt != nil {
-		// To look costs nothing; what can't be read stays as it is.
 		d.Phase = Verifying
+	}
+	if c.Read && d.Posted != nil && d.Posted.Hash == unreadHash {
+		d.Posted.Hash = ""
 	}
 }
 

@@ -51,6 +51,8 @@ func (d *Delivery) compare(w Want) {
 		d.deliver()
 	case w.Update == v1alpha1.UpdateIgnore:
 		d.keep(v1alpha1.ReasonUpdateIgnored)
+	case d.Phase == Unsent && d.Replaces == EditClosed:
+		// To edit it would be refused again.
 	case d.Posted.Timestamp != "" && (d.Posted.Hash == "" || d.Posted.Hash == unreadHash && w.GiveUp()):
 		// What is there is not known. To edit it is never too much.
 		d.edit()
@@ -58,7 +60,6 @@ func (d *Delivery) compare(w Want) {
 		d.replace(w, Reposted)
 	case d.Posted.Timestamp == "":
 		d.keep(v1alpha1.ReasonEditNotSupported)
-	case d.Phase == Unsent && d.Replaces == EditClosed:
 	default:
 		d.edit()
 	}
