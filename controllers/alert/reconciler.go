@@ -49,6 +49,8 @@ type Reconciler struct {
 	Channels reference.Channels
 	Kinds    *Kinds
 	Watches  *Watches
+	// Rules compiles rules, once for each generation.
+	Rules *alerting.Cache
 	// Wake is the source that wakes this controller.
 	Wake  *wakeup.Source
 	Clock clock.PassiveClock
@@ -147,7 +149,7 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 // has been seen.
 func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (outcome, *running, error) {
 	key := client.ObjectKeyFromObject(alert)
-	rule, err := r.compiled(alert)
+	rule, err := r.Rules.Compile(alert)
 	var wrong *alerting.CompileError
 	if errors.As(err, &wrong) {
 		r.halt(key)

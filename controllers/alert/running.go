@@ -41,14 +41,7 @@ func (r *Reconciler) stop(key types.NamespacedName) {
 	r.mu.Unlock()
 	r.writes.Forget(key)
 	r.Incidents.Forget(uid)
-}
-
-// compiled returns the rule of a SlackAlert, which is compiled once.
-func (r *Reconciler) compiled(alert *v1alpha1.SlackAlert) (*alerting.Rule, error) {
-	if run := r.current(client.ObjectKeyFromObject(alert)); run != nil && run.is(alert) {
-		return run.rule, nil
-	}
-	return alerting.Compile(&alert.Spec)
+	r.Rules.Forget(uid)
 }
 
 // is reports whether it is the work of this very rule.

@@ -144,8 +144,11 @@ func TestFunctionsStayWithinTheirBudget(t *testing.T) {
 			worked := 0
 			for range 25 {
 				args := g.arguments(fn)
-				if name == "dig" { // takes keys, a default and a map
+				switch name {
+				case "dig": // takes keys, a default and a map
 					args = []reflect.Value{reflect.ValueOf([]any{g.pick("a", "b"), g.any(0), g.dict(0)})}
+				case "slice", "mustSlice":
+					args = []reflect.Value{reflect.ValueOf([]any{g.any(0), g.any(0)}), reflect.ValueOf([]any{1, g.any(1)}[:1+g.IntN(2)])}
 				}
 				b := newBudget(t.Context())
 				c := call{budget: b, variadic: fn.IsVariadic(), args: flat(args, fn.IsVariadic())}

@@ -114,8 +114,10 @@ func instructions(re *syntax.Regexp) int {
 	case syntax.OpAlternate, syntax.OpConcat:
 		return sub + len(re.Sub)
 	case syntax.OpRepeat:
-		times := max(re.Min, re.Max) + 1
-		return min((sub+1)*times, 1<<20)
+		if re.Min == re.Max {
+			return min(max(1, sub*re.Min), 1<<20)
+		}
+		return min((sub+1)*(max(re.Min, re.Max)+1), 1<<20)
 	default:
 		return sub + 1
 	}

@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
@@ -26,17 +24,9 @@ type Receiver struct {
 	// ClusterName is what templates see as .cluster.
 	ClusterName string
 
-	mu       sync.Mutex
-	compiled map[types.UID]compiledRule
+	// Rules compiles rules, once for each generation.
+	Rules *alerting.Cache
 }
-
-type compiledRule struct {
-	generation int64
-	rule       *alerting.Rule
-}
-
-// maxCompiled rules are kept.
-const maxCompiled = 1000
 
 // maxRendering is how long the templates of one message may take.
 const maxRendering = time.Second
@@ -62,22 +52,13 @@ func (r *Receiver) Receive(ctx context.Context, alert *v1alpha1.SlackAlert, payl
 	return err
 }
 
-// ruleOf compiles a rule once. One that does not compile is told of in its
+// ruleOf returns the compiled rule. One that does not compile is told of in its
 // status; alerts that come meanwhile have the default message rather than none.
 func (r *Receiver) ruleOf(alert *v1alpha1.SlackAlert) *alerting.Rule {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if c, ok := r.compiled[alert.UID]; ok && c.generation == alert.Generation {
-		return c.rule
-	}
-	rule, err := alerting.Compile(&alert.Spec)
+	rule, err := r.Rules.Compile(alert)
 	if err != nil {
-		rule = &alerting.Rule{Source: alerting.Alertmanager}
+		return &alerting.Rule{Source: alerting.Alertmanager}
 	}
-	if r.compiled == nil || len(r.compiled) >= maxCompiled {
-		r.compiled = map[types.UID]compiledRule{}
-	}
-	r.compiled[alert.UID] = compiledRule{alert.Generation, rule}
 	return rule
 }
 
