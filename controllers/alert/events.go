@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
@@ -40,6 +41,9 @@ type events struct {
 	since time.Time
 	// groups with Events that are not stored yet.
 	groups map[string]*eventGroup
+	// waiting are the Events that are yet to be looked at, by their UIDs: the
+	// version that comes next, and the last one.
+	waiting map[types.UID]expected
 	// looked is the highest version that was looked at, and at its time.
 	looked string
 	at     time.Time
@@ -59,6 +63,9 @@ type eventGroup struct {
 	pending map[string]alerting.Event
 }
 
+// expected are versions of an Event that are yet to be looked at.
+type expected struct{ next, last string }
+
 // defaultQuiet is spec.resolveAfter.
 const defaultQuiet = 10 * time.Minute
 
@@ -66,6 +73,7 @@ func newEvents(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *cha
 	e := &events{
 		rule: rule, ruleUID: string(alert.UID), source: *alert.Spec.Source.Events, scope: s, changes: c, quiet: defaultQuiet,
 		base: alert.Status.EventsSeenVersion, since: alert.CreationTimestamp.Time, groups: map[string]*eventGroup{},
+		waiting: map[types.UID]expected{},
 	}
 	if alert.Spec.ResolveAfter != nil {
 		e.quiet = alert.Spec.ResolveAfter.Duration
@@ -76,6 +84,39 @@ func newEvents(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *cha
 	e.mark, e.marked, e.looked, e.at = e.base, e.since, e.base, e.since
 	return e
 }
+
+// matters implements follower. Events are deleted by age, which says nothing: one
+// that is yet to be looked at is looked at all the same.
+func (e *events) matters(c *compact, gone, _ bool) bool {
+	if gone || !e.scope.has(c.Namespace, nil) {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	was, ok := e.waiting[c.UID]
+	if !ok {
+		was.next = c.ResourceVersion
+	}
+	was.last = c.ResourceVersion
+	e.waiting[c.UID] = was
+	return true
+}
+
+// arrived notes that an Event is looked at, of which a later version may wait.
+// The caller holds the lock.
+func (e *events) arrived(c *compact) {
+	was, ok := e.waiting[c.UID]
+	switch {
+	case !ok:
+	case was.last == c.ResourceVersion:
+		delete(e.waiting, c.UID)
+	default:
+		e.waiting[c.UID] = expected{was.last, was.last}
+	}
+}
+
+// spent implements follower.
+func (e *events) spent() uint64 { return lookCost + e.rule.Spent() }
 
 // OnAdd implements cache.ResourceEventHandler.
 func (e *events) OnAdd(obj any, initial bool) { e.see(obj, initial) }
@@ -101,6 +142,12 @@ func (e *events) see(obj any, initial bool) {
 	if !ok {
 		return
 	}
+	// Whatever comes of it, it waits no more when that is noted.
+	defer func() {
+		e.mu.Lock()
+		e.arrived(c)
+		e.mu.Unlock()
+	}()
 	if !e.scope.has(c.Namespace, nil) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -283,6 +330,11 @@ func (e *events) advance() (mark string, at time.Time, matched bool) {
 	if e.open == "" {
 		e.open, e.openAt = e.looked, e.at
 	}
+	for _, event := range e.waiting {
+		if !newer(event.next, e.open) {
+			return e.mark, e.marked, e.matched
+		}
+	}
 	for _, g := range e.groups {
 		for _, event := range g.pending {
 			if !newer(event.ResourceVersion, e.open) {
@@ -312,7 +364,7 @@ func (e *events) restore(s *subscription) {
 	}
 	e.mu.Unlock()
 	if stale {
-		s.each(func(o any) { e.see(o, true) })
+		s.replay()
 	}
 }
 

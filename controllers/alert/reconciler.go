@@ -172,6 +172,10 @@ func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (ou
 		return outcome{}, nil, err
 	}
 	run, err := r.run(ctx, alert, rule, scope)
+	if errors.As(err, &p) {
+		r.halt(key)
+		return p.outcome(r.Clock.Now()), nil, nil
+	}
 	if err != nil {
 		return outcome{}, nil, err
 	}

@@ -68,7 +68,7 @@ func (r *Reconciler) run(ctx context.Context, alert *v1alpha1.SlackAlert, rule *
 	}
 	// The new part in the watch comes first, so that a watch that is still
 	// wanted goes on.
-	sub, err := r.Watches.subscribe(ctx, s.kind, run.follower, wake)
+	sub, err := r.Watches.subscribe(ctx, alert.Namespace, s, run.follower, wake)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,11 @@ import (
 // follower follows what a rule's source brings.
 type follower interface {
 	cache.ResourceEventHandler
+	// matters reports whether an object is worth a look, when it is changed or
+	// gone; pending is true while an earlier look at it is yet to come.
+	matters(c *compact, gone, pending bool) bool
+	// spent is what looking has cost since it was last asked, in units of CEL.
+	spent() uint64
 	// news of a group that has changed or is overdue.
 	news(key alerting.Key, w *work) incident.News
 	// overdue tells when an open incident is to be looked at though nothing
