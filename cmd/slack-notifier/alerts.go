@@ -44,7 +44,8 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*i
 		Kinds: &alert.Kinds{
 			Discovery: kinds, Access: access.SelfSubjectAccessReviews(), Namespaces: o.watchNamespaces, Clock: wall,
 		},
-		Watches:     &alert.Watches{Client: watching, Namespaces: o.watchNamespaces},
+		Watches:     &alert.Watches{Client: watching, Namespaces: o.watchNamespaces, MaxObjects: o.maxObjects},
+		MaxAlerts:   o.maxAlerts,
 		ClusterName: o.clusterName, ClusterScopeNamespaces: o.clusterScopeNamespaces,
 	}
 	return &incident.Receiver{Store: store, Rules: rules, Clock: wall, ClusterName: o.clusterName}, r.SetupWithManager(mgr, c.shard)

@@ -32,6 +32,7 @@ func (p *problem) outcome(now time.Time) outcome {
 	if p.stalled {
 		o.Kind = conditions.KindStalled
 	}
+	o.silent = p.asking
 	if p.again > 0 {
 		o.next = now.Add(p.again)
 	}

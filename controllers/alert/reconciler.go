@@ -62,8 +62,11 @@ type Reconciler struct {
 	Intake bool
 	// Pace is DefaultPace when 0.
 	Pace time.Duration
+	// MaxAlerts of a namespace are at work; DefaultMaxAlerts when 0.
+	MaxAlerts int
 
 	writes consistency.Store
+	quota  quota
 
 	mu   sync.Mutex
 	runs map[types.NamespacedName]*running
@@ -123,6 +126,12 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 		alert.Status.Firing = int32(min(len(open), 1<<30)) //nolint:gosec // bounded
 		return suspended(), err
 	}
+	if !r.admitted(alert) {
+		r.halt(client.ObjectKeyFromObject(alert))
+		open, err := r.Incidents.Open(ctx, alert)
+		alert.Status.Firing = int32(min(len(open), 1<<30)) //nolint:gosec // bounded
+		return r.tooManyAlerts(alert), err
+	}
 	out, run, err := r.follow(ctx, alert)
 	if err != nil || out.silent {
 		return out, err
@@ -165,7 +174,9 @@ func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (ou
 	scope, err := r.scope(ctx, alert)
 	var p *problem
 	if errors.As(err, &p) {
-		r.halt(key)
+		if !p.asking {
+			r.halt(key)
+		}
 		return p.outcome(r.Clock.Now()), nil, nil
 	}
 	if err != nil {

@@ -92,14 +92,15 @@ func (r *Reconciler) scope(ctx context.Context, rule *v1alpha1.SlackAlert) (*sco
 // kind returns the kind that a rule looks at, which is only asked for when it is
 // not being watched already.
 func (r *Reconciler) kind(ctx context.Context, rule *v1alpha1.SlackAlert, gvk schema.GroupVersionKind) (kind, error) {
-	if run := r.current(client.ObjectKeyFromObject(rule)); run != nil && run.is(rule) {
+	key := client.ObjectKeyFromObject(rule)
+	if run := r.current(key); run != nil && run.is(rule) {
 		err := run.sub.refused()
 		var p *problem
 		if err == nil || errors.As(err, &p) {
 			return run.scope.kind, err
 		}
 	}
-	return r.Kinds.find(ctx, gvk)
+	return r.Kinds.find(ctx, gvk, func() { r.Wake.Wake(key) })
 }
 
 // namespaces returns those with the labels.
