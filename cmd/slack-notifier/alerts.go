@@ -48,5 +48,5 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*i
 		MaxAlerts:   o.maxAlerts,
 		ClusterName: o.clusterName, ClusterScopeNamespaces: o.clusterScopeNamespaces,
 	}
-	return &incident.Receiver{Store: store, Rules: rules, Clock: wall, ClusterName: o.clusterName}, r.SetupWithManager(mgr, c.shard)
+	return &incident.Receiver{Store: store, Rules: rules, Clock: wall, ClusterName: o.clusterName, Refused: r.Wake.Wake}, r.SetupWithManager(mgr, c.shard)
 }

@@ -94,6 +94,17 @@ func (o *outcome) trouble(run *running) {
 	}
 }
 
+// refused has messages told of that the API server does not store.
+func (o *outcome) refused(words string, now time.Time) {
+	if words == "" {
+		return
+	}
+	o.Kind, o.Reason = conditions.KindStalled, v1alpha1.ReasonStoreRefused
+	o.Message = "the API server does not store messages of this rule: " + words +
+		"; have the quota or policy allow them, they are tried again at least every 5 minutes"
+	o.at(now.Add(refusedRarely))
+}
+
 // at has the rule looked at again by then.
 func (o *outcome) at(t time.Time) { o.next = earlier(o.next, t) }
 

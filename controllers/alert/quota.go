@@ -142,4 +142,3 @@ func (r *Reconciler) ofAlert(inShard predicate.Predicate) handler.EventHandler {
 		},
 	}
 }
-

@@ -151,6 +151,7 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 	}
 	out.at(tended.Next)
 	alert.Status.Firing = int32(min(tended.Firing, 1<<30)) //nolint:gosec // bounded
+	out.refused(r.Incidents.Refused(alert.UID), r.Clock.Now())
 	return r.withChannel(ctx, alert, out)
 }
 

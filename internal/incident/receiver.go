@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
@@ -26,6 +28,8 @@ type Receiver struct {
 
 	// Rules compiles rules, once for each generation.
 	Rules *alerting.Cache
+	// Refused, if not nil, is told of a rule whose messages are not stored.
+	Refused func(types.NamespacedName)
 }
 
 // maxRendering is how long the templates of one message may take.
@@ -33,7 +37,7 @@ const maxRendering = time.Second
 
 // Receive stores what a post makes of the incidents of a rule. When it returns
 // nil, all is stored. A *alertmanager.PayloadError says that the post can't be
-// read.
+// read, a *RefusedError that the API server does not store a part of it.
 func (r *Receiver) Receive(ctx context.Context, alert *v1alpha1.SlackAlert, payload []byte) error {
 	post, err := alertmanager.Decode(payload)
 	if err != nil {
@@ -42,14 +46,26 @@ func (r *Receiver) Receive(ctx context.Context, alert *v1alpha1.SlackAlert, payl
 	if alert.Spec.Suspend {
 		return ErrSuspended
 	}
+	if ready := meta.FindStatusCondition(alert.Status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Reason == v1alpha1.ReasonTooManyAlerts {
+		return ErrTooManyAlerts
+	}
 	post.ReceivedAt = r.Clock.Now().UTC().Truncate(time.Second)
 	rule := r.ruleOf(alert)
 	var news []News
 	for _, part := range parts(ctx, alert, rule, post) {
 		news = append(news, News{Key: part.key, Fold: func(past Past) Outlook { return r.fold(ctx, alert, rule, past, part.post) }})
 	}
-	_, err = r.Store.Apply(ctx, alert, news, Options{})
-	return err
+	applied, err := r.Store.Apply(ctx, alert, news, Options{})
+	if err != nil {
+		return err
+	}
+	for _, words := range applied.Refused {
+		if r.Refused != nil {
+			r.Refused(types.NamespacedName{Namespace: alert.Namespace, Name: alert.Name})
+		}
+		return &RefusedError{Words: words}
+	}
+	return nil
 }
 
 // ruleOf returns the compiled rule. One that does not compile is told of in its
