@@ -63,9 +63,6 @@ type eventGroup struct {
 	pending map[string]alerting.Event
 }
 
-// expected are versions of an Event that are yet to be looked at.
-type expected struct{ next, last string }
-
 // defaultQuiet is spec.resolveAfter.
 const defaultQuiet = 10 * time.Minute
 
@@ -83,36 +80,6 @@ func newEvents(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *cha
 	}
 	e.mark, e.marked, e.looked, e.at = e.base, e.since, e.base, e.since
 	return e
-}
-
-// matters implements follower. Events are deleted by age, which says nothing: one
-// that is yet to be looked at is looked at all the same.
-func (e *events) matters(c *compact, gone, _ bool) bool {
-	if gone || !e.scope.has(c.Namespace, nil) {
-		return false
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	was, ok := e.waiting[c.UID]
-	if !ok {
-		was.next = c.ResourceVersion
-	}
-	was.last = c.ResourceVersion
-	e.waiting[c.UID] = was
-	return true
-}
-
-// arrived notes that an Event is looked at, of which a later version may wait.
-// The caller holds the lock.
-func (e *events) arrived(c *compact) {
-	was, ok := e.waiting[c.UID]
-	switch {
-	case !ok:
-	case was.last == c.ResourceVersion:
-		delete(e.waiting, c.UID)
-	default:
-		e.waiting[c.UID] = expected{was.last, was.last}
-	}
 }
 
 // spent implements follower.
@@ -185,14 +152,6 @@ func (e *events) see(obj any, initial bool) {
 	}
 	g.pending[event.UID] = event
 	e.changes.mark(key.ID, e.changes.clock.Now(), false)
-}
-
-// look notes that an Event is being looked at. The caller holds the lock.
-func (e *events) look(version string, at time.Time) {
-	if newer(version, e.looked) {
-		e.looked = version
-		e.at = latest(e.at, at)
-	}
 }
 
 func latest(a, b time.Time) time.Time {
@@ -319,52 +278,6 @@ func (e *events) drop(key string, stored []alerting.Event) {
 		if g.pending[event.UID].ResourceVersion == event.ResourceVersion {
 			delete(g.pending, event.UID)
 		}
-	}
-}
-
-// advance moves the mark to where all is stored. The caller has stored what was
-// taken.
-func (e *events) advance() (mark string, at time.Time, matched bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.open == "" {
-		e.open, e.openAt = e.looked, e.at
-	}
-	for _, event := range e.waiting {
-		if !newer(event.next, e.open) {
-			return e.mark, e.marked, e.matched
-		}
-	}
-	for _, g := range e.groups {
-		for _, event := range g.pending {
-			if !newer(event.ResourceVersion, e.open) {
-				return e.mark, e.marked, e.matched
-			}
-		}
-	}
-	e.mark, e.marked, e.open = e.open, e.openAt, ""
-	return e.mark, e.marked, e.matched
-}
-
-// told notes that the mark is in the status.
-func (e *events) told() {
-	e.mu.Lock()
-	e.matched = false
-	e.mu.Unlock()
-}
-
-// restore begins anew by time when the versions of the cluster are older than
-// what was noted: it was restored from a backup.
-func (e *events) restore(s *subscription) {
-	current := s.version()
-	e.mu.Lock()
-	stale := e.base != "" && current != "" && newer(e.base, current)
-	if stale {
-		e.base, e.looked, e.mark, e.open = "", "", "", ""
-	}
-	e.mu.Unlock()
-	if stale {
-		s.replay()
 	}
 }
 
