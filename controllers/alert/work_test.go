@@ -13,7 +13,6 @@ import (
 func TestRefusedGroupsAreTriedEverMoreRarely(t *testing.T) {
 	clock := testclock.NewFakePassiveClock(start)
 	run := &running{changes: newChanges(clock, 2*time.Second, func() {})}
-	refused := true
 	var tries []int
 	stored := 0
 	for second := range 1200 {
@@ -27,7 +26,7 @@ func TestRefusedGroupsAreTriedEverMoreRarely(t *testing.T) {
 			switch {
 			case id == "other":
 				stored++
-			case refused:
+			default:
 				words[id] = "exceeded quota"
 				tries = append(tries, second)
 			}
@@ -40,7 +39,6 @@ func TestRefusedGroupsAreTriedEverMoreRarely(t *testing.T) {
 	if stored < 300 {
 		t.Errorf("the other group was stored %d times in 20 minutes", stored)
 	}
-	refused = false
 	now := run.refusedUntil
 	if ids := run.untried(run.changes.take(now), now); len(ids) == 0 {
 		t.Error("it is not tried when its time has come")
