@@ -83,8 +83,8 @@ type expression struct {
 }
 
 // compileExpression compiles the expression of a field, which must give a bool
-// if condition is true.
-func compileExpression(source Source, place, text string, condition bool) (*expression, error) {
+// if condition is true. Its parts are taken from those that are left.
+func compileExpression(source Source, place, text string, condition bool, left *int) (*expression, error) {
 	env, err := environmentOf(source)
 	if err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ func compileExpression(source Source, place, text string, condition bool) (*expr
 	if issues.Err() != nil {
 		return nil, &CompileError{v1alpha1.ReasonInvalidExpression, place + describeIssues(issues)}
 	}
-	if err := checkPatterns(parsed); err != nil {
+	if err := checkParsed(parsed, left); err != nil {
 		return nil, refuse(err)
 	}
 	checked, issues := env.Check(parsed)

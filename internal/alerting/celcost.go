@@ -23,6 +23,9 @@ const (
 	// maxExpression is how long an expression may be, in characters. The schema
 	// says so too.
 	maxExpression = 4096
+	// maxExpressionParts are the nodes of all expressions of a rule together, of
+	// some 200 bytes each; exists and the like have a dozen.
+	maxExpressionParts = 2000
 	// maxEstimate is what an expression may cost by an estimate from what it
 	// says. It only refuses what no object would make cheap, four loops in each
 	// other: the limit of an evaluation is a hundredth of it.
@@ -97,10 +100,14 @@ func checkCost(env *cel.Env, checked *cel.Ast) error {
 // for in included.
 var patternIndex = map[string]int{"matches": 1, "find": 1, "findAll": 1}
 
-// checkPatterns refuses patterns that are too large, before cel-go compiles them.
-func checkPatterns(parsed *cel.Ast) error {
+// checkParsed refuses an expression of too many parts, and patterns that are too
+// large, before cel-go compiles them.
+func checkParsed(parsed *cel.Ast, left *int) error {
 	var failed error
 	ast.PostOrderVisit(parsed.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if *left--; *left == -1 {
+			failed = fmt.Errorf("the expressions of the rule have more than %d parts together: ask for less in them", maxExpressionParts)
+		}
 		if e.Kind() != ast.CallKind {
 			return
 		}

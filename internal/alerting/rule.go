@@ -76,13 +76,14 @@ func Compile(spec *v1alpha1.SlackAlertSpec) (*Rule, error) {
 	}
 	r.usesOld = strings.Contains(when+strings.Join(spec.GroupBy, " "), "oldObject")
 	var err error
+	left := maxExpressionParts
 	if when != "" {
-		if r.when, err = compileExpression(r.Source, fmt.Sprintf("spec.source.%s.when", r.Source), when, true); err != nil {
+		if r.when, err = compileExpression(r.Source, fmt.Sprintf("spec.source.%s.when", r.Source), when, true, &left); err != nil {
 			return nil, err
 		}
 	}
 	for i, text := range spec.GroupBy {
-		e, err := compileExpression(r.Source, fmt.Sprintf("spec.groupBy[%d]", i), text, false)
+		e, err := compileExpression(r.Source, fmt.Sprintf("spec.groupBy[%d]", i), text, false, &left)
 		if err != nil {
 			return nil, err
 		}

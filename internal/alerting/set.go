@@ -11,8 +11,13 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 )
 
-// maxCalls is how deep templates may call each other.
-const maxCalls = 10
+const (
+	// maxCalls is how deep templates may call each other.
+	maxCalls = 10
+	// maxParts are the nodes of all templates of a message together, of some 300
+	// bytes each.
+	maxParts = 2000
+)
 
 // known are the names that templates may use, for the parser.
 var known = func() map[string]any {
@@ -32,6 +37,8 @@ type set struct {
 	trees map[string]*parse.Tree
 	// used are the functions that they call.
 	used map[string]bool
+	// parts of the trees, all together.
+	parts int
 }
 
 // compile adds the template of a field.
@@ -55,13 +62,16 @@ func (s *set) compile(place, text string, m mode) (*template, error) {
 	calls := map[string][]string{}
 	for _, name := range slices.Sorted(maps.Keys(trees)) {
 		tree := trees[name]
-		i := instrument{tree: tree, used: s.used, call: func(n *parse.TemplateNode) {
+		i := instrument{tree: tree, used: s.used, parts: &s.parts, call: func(n *parse.TemplateNode) {
 			calls[name] = append(calls[name], n.Name)
 			n.Name = full(n.Name)
 		}}
 		i.node(tree.Root)
 		tree.Root.Nodes = append([]parse.Node{i.step()}, tree.Root.Nodes...)
 		s.trees[full(name)] = tree
+	}
+	if s.parts > maxParts {
+		return nil, refuse(fmt.Sprintf("the templates of the message have more than %d parts together: have fewer actions in them", maxParts))
 	}
 	for _, name := range slices.Sorted(maps.Keys(calls)) {
 		for _, called := range calls[name] {

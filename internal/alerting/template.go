@@ -70,10 +70,13 @@ type instrument struct {
 	tree *parse.Tree
 	// used are the functions that are called.
 	used map[string]bool
-	call func(*parse.TemplateNode)
+	// parts counts the nodes.
+	parts *int
+	call  func(*parse.TemplateNode)
 }
 
 func (i *instrument) node(node parse.Node) {
+	*i.parts++
 	switch n := node.(type) {
 	case *parse.ListNode:
 		if n == nil {
@@ -112,6 +115,7 @@ func (i *instrument) pipe(n *parse.PipeNode) {
 		return
 	}
 	for _, command := range n.Cmds {
+		*i.parts++
 		for _, arg := range command.Args {
 			i.argument(arg)
 		}
@@ -119,6 +123,7 @@ func (i *instrument) pipe(n *parse.PipeNode) {
 }
 
 func (i *instrument) argument(node parse.Node) {
+	*i.parts++
 	switch n := node.(type) {
 	case *parse.IdentifierNode:
 		i.used[n.Ident] = true
