@@ -229,6 +229,15 @@ const (
 	ReasonScopeNotAllowed = "ScopeNotAllowed"
 	// ReasonWatchStarting: the watch is being set up.
 	ReasonWatchStarting = "WatchStarting"
+	// ReasonTooManyAlerts: the namespace has more SlackAlerts than the operator
+	// takes, and this is one of the youngest.
+	ReasonTooManyAlerts = "TooManyAlerts"
+	// ReasonTooManyObjects: there are more objects of the kind than the operator
+	// keeps in memory.
+	ReasonTooManyObjects = "TooManyObjects"
+	// ReasonStoreRefused: the API server does not store the messages of the rule,
+	// because of a quota or a policy; the message has its words.
+	ReasonStoreRefused = "StoreRefused"
 	// ReasonEvaluationFailed: an expression or template failed on an object; the
 	// message names it.
 	ReasonEvaluationFailed = "EvaluationFailed"

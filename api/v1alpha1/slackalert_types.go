@@ -68,9 +68,10 @@ type SlackAlertSpec struct {
 	MaxIncidents int32 `json:"maxIncidents,omitempty"`
 
 	// notificationTTL is how long the SlackNotification of a resolved incident
-	// is kept; 24h when left out.
+	// is kept; 24h when left out, and 30 days (720h) at the most.
 	// +optional
 	// +kubebuilder:default="24h"
+	// +kubebuilder:validation:XValidation:rule="duration(self) <= duration('720h')",message="notificationTTL must be at most 720h (30 days)"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="notificationTTL can't be negative"
 	NotificationTTL *metav1.Duration `json:"notificationTTL,omitempty"`
 
@@ -125,7 +126,7 @@ type ObjectsSource struct {
 	// change (null when that is not known).
 	// +required
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=10240
+	// +kubebuilder:validation:MaxLength=4096
 	When string `json:"when"`
 
 	// for is how long "when" must hold, counted from when it was first seen.
@@ -165,7 +166,7 @@ type EventsSource struct {
 	// Variable: event, with the fields of v1 Event (type, reason, message,
 	// count, involvedObject, …).
 	// +optional
-	// +kubebuilder:validation:MaxLength=10240
+	// +kubebuilder:validation:MaxLength=4096
 	When string `json:"when,omitempty"`
 }
 

@@ -9,6 +9,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/slack-notifier/slack-notifier/controllers/alert"
+	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
@@ -34,16 +35,18 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*i
 		return nil, err
 	}
 	wall := wallClock()
+	rules := &alerting.Cache{}
 	store := &incident.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: wall}
 	r := &alert.Reconciler{
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Wake: &wakeup.Source{}, Clock: wall,
-		Incidents: store, Intake: o.intake.address != "",
+		Incidents: store, Rules: rules, Intake: o.intake.address != "",
 		Channels: reference.Channels{Reader: mgr.GetClient(), Watched: o.watchNamespaces},
 		Kinds: &alert.Kinds{
 			Discovery: kinds, Access: access.SelfSubjectAccessReviews(), Namespaces: o.watchNamespaces, Clock: wall,
 		},
-		Watches:     &alert.Watches{Client: watching, Namespaces: o.watchNamespaces},
+		Watches:     &alert.Watches{Client: watching, Namespaces: o.watchNamespaces, MaxObjects: o.maxObjects},
+		MaxAlerts:   o.maxAlerts,
 		ClusterName: o.clusterName, ClusterScopeNamespaces: o.clusterScopeNamespaces,
 	}
-	return &incident.Receiver{Store: store, Clock: wall, ClusterName: o.clusterName}, r.SetupWithManager(mgr, c.shard)
+	return &incident.Receiver{Store: store, Rules: rules, Clock: wall, ClusterName: o.clusterName, Refused: r.Wake.Wake}, r.SetupWithManager(mgr, c.shard)
 }

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"github.com/slack-notifier/slack-notifier/controllers/alert"
 	"github.com/slack-notifier/slack-notifier/controllers/notification"
 	"github.com/slack-notifier/slack-notifier/internal/readback"
 	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
@@ -40,6 +41,8 @@ type options struct {
 
 	alerts                 bool
 	clusterScopeNamespaces []string
+	maxAlerts              int
+	maxObjects             int
 
 	concurrency int
 	settleTime  time.Duration
@@ -52,6 +55,7 @@ func defaults() options {
 	return options{
 		slackAPIURL: "https://slack.com/api/", metricsAddress: "0", metricsSecure: true, probeAddress: ":8081", alerts: true,
 		concurrency: notification.DefaultConcurrency, settleTime: readback.SettleTime, slackLimits: true,
+		maxAlerts: alert.DefaultMaxAlerts, maxObjects: alert.DefaultMaxObjects,
 	}
 }
 
@@ -71,6 +75,8 @@ func (o *options) bind(f *pflag.FlagSet) {
 	f.StringVar(&o.watchLabelSelector, "watch-label-selector", "", "labels of the SlackChannels, SlackNotifications and SlackAlerts that this operator looks after, so that several share a large cluster; all when empty")
 	f.BoolVar(&o.alerts, "alerts", o.alerts, "look after SlackAlerts; without, the operator needs no right on them, and posts for them are not taken")
 	f.StringSliceVar(&o.clusterScopeNamespaces, "cluster-scope-namespaces", nil, "namespaces whose SlackAlerts may also watch cluster-scoped kinds and, by namespaceSelector, other namespaces")
+	f.IntVar(&o.maxAlerts, "max-alerts-per-namespace", o.maxAlerts, "how many SlackAlerts of one namespace are at work, the oldest first")
+	f.IntVar(&o.maxObjects, "max-objects-per-kind", o.maxObjects, "how many objects of a kind that SlackAlerts watch are kept in memory, some 5 KiB each")
 	f.IntVar(&o.concurrency, "concurrency", o.concurrency, "how many SlackNotifications are worked on at once")
 	f.DurationVar(&o.settleTime, "settle-time", o.settleTime, "how long after an attempt of unknown outcome its absence from the conversation proves that Slack did not take it")
 	f.BoolVar(&o.slackLimits, "slack-limits", o.slackLimits, "keep to Slack's rate limits; only false against another Slack that has none")
@@ -117,6 +123,12 @@ func (o *options) check() (checked, error) {
 	}
 	if c.intake, err = o.intake.check(o.watchNamespaces, c.shard); err != nil {
 		return c, err
+	}
+	if o.maxAlerts < 1 {
+		return c, fmt.Errorf("--max-alerts-per-namespace must be at least 1, not %d", o.maxAlerts)
+	}
+	if o.maxObjects < 1 {
+		return c, fmt.Errorf("--max-objects-per-kind must be at least 1, not %d", o.maxObjects)
 	}
 	if o.concurrency < 1 {
 		return c, fmt.Errorf("--concurrency must be at least 1, not %d", o.concurrency)

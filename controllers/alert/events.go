@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
@@ -40,6 +41,9 @@ type events struct {
 	since time.Time
 	// groups with Events that are not stored yet.
 	groups map[string]*eventGroup
+	// waiting are the Events that are yet to be looked at, by their UIDs: the
+	// version that comes next, and the last one.
+	waiting map[types.UID]expected
 	// looked is the highest version that was looked at, and at its time.
 	looked string
 	at     time.Time
@@ -66,6 +70,7 @@ func newEvents(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *cha
 	e := &events{
 		rule: rule, ruleUID: string(alert.UID), source: *alert.Spec.Source.Events, scope: s, changes: c, quiet: defaultQuiet,
 		base: alert.Status.EventsSeenVersion, since: alert.CreationTimestamp.Time, groups: map[string]*eventGroup{},
+		waiting: map[types.UID]expected{},
 	}
 	if alert.Spec.ResolveAfter != nil {
 		e.quiet = alert.Spec.ResolveAfter.Duration
@@ -76,6 +81,9 @@ func newEvents(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *cha
 	e.mark, e.marked, e.looked, e.at = e.base, e.since, e.base, e.since
 	return e
 }
+
+// spent implements follower.
+func (e *events) spent() uint64 { return lookCost + e.rule.Spent() }
 
 // OnAdd implements cache.ResourceEventHandler.
 func (e *events) OnAdd(obj any, initial bool) { e.see(obj, initial) }
@@ -101,6 +109,12 @@ func (e *events) see(obj any, initial bool) {
 	if !ok {
 		return
 	}
+	// Whatever comes of it, it waits no more when that is noted.
+	defer func() {
+		e.mu.Lock()
+		e.arrived(c)
+		e.mu.Unlock()
+	}()
 	if !e.scope.has(c.Namespace, nil) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -138,14 +152,6 @@ func (e *events) see(obj any, initial bool) {
 	}
 	g.pending[event.UID] = event
 	e.changes.mark(key.ID, e.changes.clock.Now(), false)
-}
-
-// look notes that an Event is being looked at. The caller holds the lock.
-func (e *events) look(version string, at time.Time) {
-	if newer(version, e.looked) {
-		e.looked = version
-		e.at = latest(e.at, at)
-	}
 }
 
 func latest(a, b time.Time) time.Time {
@@ -272,47 +278,6 @@ func (e *events) drop(key string, stored []alerting.Event) {
 		if g.pending[event.UID].ResourceVersion == event.ResourceVersion {
 			delete(g.pending, event.UID)
 		}
-	}
-}
-
-// advance moves the mark to where all is stored. The caller has stored what was
-// taken.
-func (e *events) advance() (mark string, at time.Time, matched bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.open == "" {
-		e.open, e.openAt = e.looked, e.at
-	}
-	for _, g := range e.groups {
-		for _, event := range g.pending {
-			if !newer(event.ResourceVersion, e.open) {
-				return e.mark, e.marked, e.matched
-			}
-		}
-	}
-	e.mark, e.marked, e.open = e.open, e.openAt, ""
-	return e.mark, e.marked, e.matched
-}
-
-// told notes that the mark is in the status.
-func (e *events) told() {
-	e.mu.Lock()
-	e.matched = false
-	e.mu.Unlock()
-}
-
-// restore begins anew by time when the versions of the cluster are older than
-// what was noted: it was restored from a backup.
-func (e *events) restore(s *subscription) {
-	current := s.version()
-	e.mu.Lock()
-	stale := e.base != "" && current != "" && newer(e.base, current)
-	if stale {
-		e.base, e.looked, e.mark, e.open = "", "", "", ""
-	}
-	e.mu.Unlock()
-	if stale {
-		s.each(func(o any) { e.see(o, true) })
 	}
 }
 

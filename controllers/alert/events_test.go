@@ -192,6 +192,43 @@ func TestMark(t *testing.T) {
 	}
 }
 
+// Nor does it pass what waits to be looked at, however Events overtake each
+// other.
+func TestMarkWaitsForLooks(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.event("a", 10, 1), w.event("b", 11, 1)
+	for _, c := range []*compact{a, b} {
+		if !w.events.matters(c, false, false) {
+			t.Fatal("an Event does not matter")
+		}
+	}
+	w.events.OnAdd(b, false)
+	w.digest(false)
+	if got := w.mark(); got != "" {
+		t.Errorf("the mark is %q while the Event 10 waits", got)
+	}
+	// It changes while it is looked at.
+	later := w.event("a", 12, 2)
+	w.events.matters(later, false, true)
+	w.events.OnAdd(a, false)
+	w.digest(false)
+	if got := w.mark(); got != "11" {
+		t.Errorf("the mark is %q, want 11", got)
+	}
+	if w.events.matters(later, true, true) {
+		t.Error("that an Event is deleted matters")
+	}
+	w.events.OnUpdate(a, later)
+	w.clock.SetTime(start.Add(time.Minute))
+	w.digest(false)
+	w.mark()
+	if got := w.mark(); got != "12" || len(w.events.waiting) != 0 {
+		t.Errorf("the mark is %q, and %d Events wait", got, len(w.events.waiting))
+	}
+	w.expect("a", 1, 2)
+	w.expect("b", 1, 1)
+}
+
 // A group of a great many Events stays small, and counts.
 func TestManyEventsInAGroup(t *testing.T) {
 	var d eventsData

@@ -2,7 +2,9 @@ package alert
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -27,10 +29,25 @@ type problem struct {
 	// again is when to look again; zero when only a change of the rule or of the
 	// operator's flags can mend it.
 	again time.Duration
+	// asking is true when the answer is yet to come.
+	asking bool
 }
 
-// lookAgain is when to look again whether a kind can be watched.
-const lookAgain = 5 * time.Second
+// Times until a kind that can't be watched is asked for again: doubled from the
+// first to the last, for as long as the answer is the same.
+const (
+	lookAgain   = 5 * time.Second
+	lookRarely  = time.Minute
+	answerKept  = 2 * time.Second
+	answerAwait = 200 * time.Millisecond
+)
+
+// Asks at once: of one group and version, and of all. An API server that answers
+// slowly for one holds up no other.
+const (
+	maxAsksOfGroup = 2
+	maxAsks        = 64
+)
 
 // forGood is a problem that only a change of the rule or of the operator's
 // flags can mend.
@@ -58,34 +75,127 @@ type Kinds struct {
 	Clock      clock.PassiveClock
 
 	mu      sync.Mutex
-	answers map[schema.GroupVersionKind]kindAnswer
+	answers map[schema.GroupVersionKind]*kindAnswer
+	asks    map[schema.GroupVersion]int
 }
 
 type kindAnswer struct {
 	kind kind
 	err  error
-	at   time.Time
+	// until is when to ask again; pause is how long that was put off.
+	until time.Time
+	pause time.Duration
+	// done is closed when the answer comes; nil while nobody asks. wake is called
+	// for who does not wait for it.
+	done chan struct{}
+	wake []func()
 }
 
-// answerKept is how long an answer is kept: less than a rule waits before it
-// asks again.
-const answerKept = 2 * time.Second
-
-// find returns a kind that exists and may be watched, or a problem.
-func (k *Kinds) find(ctx context.Context, gvk schema.GroupVersionKind) (kind, error) {
+// find returns a kind that exists and may be watched, or a problem. All who ask
+// for one at once share an answer. It does not wait long: if the answer is yet to
+// come, the problem says so, and wake is called when it is there.
+func (k *Kinds) find(ctx context.Context, gvk schema.GroupVersionKind, wake func()) (kind, error) {
+	done := k.begin(ctx, gvk)
+	if done != nil {
+		timer := time.NewTimer(answerAwait)
+		defer timer.Stop()
+		select {
+		case <-done:
+		case <-timer.C:
+		case <-ctx.Done():
+			return kind{}, ctx.Err()
+		}
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if a, ok := k.answers[gvk]; ok && k.Clock.Since(a.at) < answerKept {
-		return a.kind, a.err
+	a := k.answers[gvk]
+	switch {
+	case a == nil || a.done != nil:
+		if a != nil {
+			a.wake = append(a.wake, wake)
+		}
+		return kind{}, &problem{asking: true, again: answerKept, reason: v1alpha1.ReasonWatchStarting,
+			message: "the API server is being asked for the kind " + gvk.Kind}
+	case a.err != nil:
+		var p *problem
+		if errors.As(a.err, &p) && p.again > 0 {
+			later := *p
+			later.again = max(a.until.Sub(k.Clock.Now()), time.Second)
+			return kind{}, &later
+		}
+		return kind{}, a.err
 	}
+	return a.kind, nil
+}
+
+// begin has the API server asked for a kind unless its answer is still good, and
+// returns what is closed when the answer is there. It is nil when there is nothing
+// to wait for.
+func (k *Kinds) begin(ctx context.Context, gvk schema.GroupVersionKind) chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.answers == nil {
+		k.answers, k.asks = map[schema.GroupVersionKind]*kindAnswer{}, map[schema.GroupVersion]int{}
+	}
+	a := k.answers[gvk]
+	if a != nil && (a.done != nil || k.Clock.Now().Before(a.until)) {
+		return a.done
+	}
+	total := 0
+	for _, n := range k.asks {
+		total += n
+	}
+	if total >= maxAsks || k.asks[gvk.GroupVersion()] >= maxAsksOfGroup {
+		return nil
+	}
+	if a == nil {
+		k.forgetOld()
+		a = &kindAnswer{}
+		k.answers[gvk] = a
+	}
+	a.done = make(chan struct{})
+	k.asks[gvk.GroupVersion()]++
+	// Others may wait for it, so it goes on when this request is over.
+	go k.answer(context.WithoutCancel(ctx), gvk, a)
+	return a.done
+}
+
+// maxAnswers are kept.
+const maxAnswers = 1000
+
+func (k *Kinds) forgetOld() {
+	if len(k.answers) < maxAnswers {
+		return
+	}
+	maps.DeleteFunc(k.answers, func(_ schema.GroupVersionKind, a *kindAnswer) bool { return a.done == nil })
+}
+
+// answer asks the API server, and tells those who wait.
+func (k *Kinds) answer(ctx context.Context, gvk schema.GroupVersionKind, a *kindAnswer) {
 	found, err := k.ask(ctx, gvk)
-	if k.answers == nil || len(k.answers) > 1000 {
-		k.answers = map[schema.GroupVersionKind]kindAnswer{}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var is, was *problem
+	if errors.As(err, &is) {
+		if errors.As(a.err, &was) && was.reason == is.reason {
+			a.pause = min(max(2*a.pause, lookAgain), lookRarely)
+		} else {
+			a.pause = lookAgain
+		}
+	} else {
+		a.pause = answerKept
 	}
-	if _, ok := err.(*problem); ok || err == nil { //nolint:errorlint // made below
-		k.answers[gvk] = kindAnswer{found, err, k.Clock.Now()}
+	a.kind, a.err, a.until = found, err, k.Clock.Now().Add(a.pause)
+	close(a.done)
+	for _, wake := range a.wake {
+		wake()
 	}
-	return found, err
+	a.done, a.wake = nil, nil
+	if gv := gvk.GroupVersion(); k.asks[gv] > 1 {
+		k.asks[gv]--
+	} else {
+		delete(k.asks, gv)
+	}
 }
 
 func (k *Kinds) ask(ctx context.Context, gvk schema.GroupVersionKind) (kind, error) {

@@ -79,6 +79,19 @@ func newObjects(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *ch
 	return o
 }
 
+// matters implements follower.
+func (o *objects) matters(c *compact, gone, pending bool) bool {
+	if pending || !gone && o.scope.has(c.Namespace, c.Labels) && !ofRules(c) {
+		return true
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.members[c.UID] != nil || o.failing[c.UID] != ""
+}
+
+// spent implements follower.
+func (o *objects) spent() uint64 { return lookCost + o.rule.Spent() }
+
 // OnAdd implements cache.ResourceEventHandler.
 func (o *objects) OnAdd(obj any, _ bool) { o.see(obj, nil) }
 

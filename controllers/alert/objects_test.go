@@ -74,7 +74,7 @@ func (s *scene) due() []string {
 // outlook of a group, given what is stored.
 func (s *scene) outlook(past incident.Past, values ...string) incident.Outlook {
 	s.t.Helper()
-	pass := &work{ctx: s.t.Context(), run: &running{alert: &v1alpha1.SlackAlert{}, sub: &subscription{watch: &watch{}}}, afterwards: map[string]func(){}}
+	pass := &work{ctx: s.t.Context(), run: &running{alert: &v1alpha1.SlackAlert{}, sub: &subscription{}}, afterwards: map[string]func(){}}
 	return s.objects.news(alerting.KeyOf("rule", values), pass).Fold(past)
 }
 

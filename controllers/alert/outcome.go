@@ -32,6 +32,7 @@ func (p *problem) outcome(now time.Time) outcome {
 	if p.stalled {
 		o.Kind = conditions.KindStalled
 	}
+	o.silent = p.asking
 	if p.again > 0 {
 		o.next = now.Add(p.again)
 	}
@@ -91,6 +92,17 @@ func (o *outcome) trouble(run *running) {
 	case hint != "":
 		o.Message += `; "when" names something that no object has had so far (` + hint + ")"
 	}
+}
+
+// refused has messages told of that the API server does not store.
+func (o *outcome) refused(words string, now time.Time) {
+	if words == "" {
+		return
+	}
+	o.Kind, o.Reason = conditions.KindStalled, v1alpha1.ReasonStoreRefused
+	o.Message = "the API server does not store messages of this rule: " + words +
+		"; have the quota or policy allow them, they are tried again at least every 5 minutes"
+	o.at(now.Add(refusedRarely))
 }
 
 // at has the rule looked at again by then.

@@ -47,6 +47,8 @@ type Reconciler struct {
 	Channels reference.Channels
 	Kinds    *Kinds
 	Watches  *Watches
+	// Rules compiles rules, once for each generation.
+	Rules *alerting.Cache
 	// Wake is the source that wakes this controller.
 	Wake  *wakeup.Source
 	Clock clock.PassiveClock
@@ -58,8 +60,11 @@ type Reconciler struct {
 	Intake bool
 	// Pace is DefaultPace when 0.
 	Pace time.Duration
+	// MaxAlerts of a namespace are at work; DefaultMaxAlerts when 0.
+	MaxAlerts int
 
 	writes consistency.Store
+	quota  quota
 
 	mu   sync.Mutex
 	runs map[types.NamespacedName]*running
@@ -119,6 +124,12 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 		alert.Status.Firing = int32(min(len(open), 1<<30))
 		return suspended(), err
 	}
+	if !r.admitted(alert) {
+		r.halt(client.ObjectKeyFromObject(alert))
+		open, err := r.Incidents.Open(ctx, alert)
+		alert.Status.Firing = int32(min(len(open), 1<<30)) //nolint:gosec // bounded
+		return r.tooManyAlerts(alert), err
+	}
 	out, run, err := r.follow(ctx, alert)
 	if err != nil || out.silent {
 		return out, err
@@ -138,6 +149,7 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 	}
 	out.at(tended.Next)
 	alert.Status.Firing = int32(min(tended.Firing, 1<<30)) //nolint:gosec // bounded
+	out.refused(r.Incidents.Refused(alert.UID), r.Clock.Now())
 	return r.withChannel(ctx, alert, out)
 }
 
@@ -145,7 +157,7 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 // has been seen.
 func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (outcome, *running, error) {
 	key := client.ObjectKeyFromObject(alert)
-	rule, err := r.compiled(alert)
+	rule, err := r.Rules.Compile(alert)
 	var wrong *alerting.CompileError
 	if errors.As(err, &wrong) {
 		r.halt(key)
@@ -161,13 +173,19 @@ func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (ou
 	scope, err := r.scope(ctx, alert)
 	var p *problem
 	if errors.As(err, &p) {
-		r.halt(key)
+		if !p.asking {
+			r.halt(key)
+		}
 		return p.outcome(r.Clock.Now()), nil, nil
 	}
 	if err != nil {
 		return outcome{}, nil, err
 	}
 	run, err := r.run(ctx, alert, rule, scope)
+	if errors.As(err, &p) {
+		r.halt(key)
+		return p.outcome(r.Clock.Now()), nil, nil
+	}
 	if err != nil {
 		return outcome{}, nil, err
 	}

@@ -35,20 +35,14 @@ func (r *Reconciler) halt(key types.NamespacedName) {
 // stop ends the work of a rule that is gone.
 func (r *Reconciler) stop(key types.NamespacedName) {
 	r.halt(key)
+	r.leave(key)
 	r.mu.Lock()
 	uid := r.uids[key]
 	delete(r.uids, key)
 	r.mu.Unlock()
 	r.writes.Forget(key)
 	r.Incidents.Forget(uid)
-}
-
-// compiled returns the rule of a SlackAlert, which is compiled once.
-func (r *Reconciler) compiled(alert *v1alpha1.SlackAlert) (*alerting.Rule, error) {
-	if run := r.current(client.ObjectKeyFromObject(alert)); run != nil && run.is(alert) {
-		return run.rule, nil
-	}
-	return alerting.Compile(&alert.Spec)
+	r.Rules.Forget(uid)
 }
 
 // is reports whether it is the work of this very rule.
@@ -75,7 +69,7 @@ func (r *Reconciler) run(ctx context.Context, alert *v1alpha1.SlackAlert, rule *
 	}
 	// The new part in the watch comes first, so that a watch that is still
 	// wanted goes on.
-	sub, err := r.Watches.subscribe(ctx, s.kind, run.follower, wake)
+	sub, err := r.Watches.subscribe(ctx, alert.Namespace, s, run.follower, wake)
 	if err != nil {
 		return nil, err
 	}

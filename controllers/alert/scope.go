@@ -2,6 +2,7 @@ package alert
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -70,9 +71,7 @@ func (r *Reconciler) scope(ctx context.Context, rule *v1alpha1.SlackAlert) (*sco
 			return nil, forGood(v1alpha1.ReasonInvalidExpression, "spec.source.objects.selector can't be used: %v", err)
 		}
 	}
-	if run := r.current(client.ObjectKeyFromObject(rule)); run != nil && run.is(rule) && run.sub.refused() == nil {
-		out.kind = run.scope.kind // it is being watched
-	} else if out.kind, err = r.Kinds.find(ctx, gvk); err != nil {
+	if out.kind, err = r.kind(ctx, rule, gvk); err != nil {
 		return nil, err
 	}
 	if !out.kind.namespaced {
@@ -88,6 +87,20 @@ func (r *Reconciler) scope(ctx context.Context, rule *v1alpha1.SlackAlert) (*sco
 		out.namespaces, err = r.namespaces(ctx, everywhere)
 	}
 	return out, err
+}
+
+// kind returns the kind that a rule looks at, which is only asked for when it is
+// not being watched already.
+func (r *Reconciler) kind(ctx context.Context, rule *v1alpha1.SlackAlert, gvk schema.GroupVersionKind) (kind, error) {
+	key := client.ObjectKeyFromObject(rule)
+	if run := r.current(key); run != nil && run.is(rule) {
+		err := run.sub.refused()
+		var p *problem
+		if err == nil || errors.As(err, &p) {
+			return run.scope.kind, err
+		}
+	}
+	return r.Kinds.find(ctx, gvk, func() { r.Wake.Wake(key) })
 }
 
 // namespaces returns those with the labels.

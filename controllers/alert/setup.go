@@ -41,6 +41,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, shard labels.Selector) e
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("slackalert").
 		For(&v1alpha1.SlackAlert{}, builder.WithPredicates(inShard, predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.SlackAlert{}, r.ofAlert(inShard)).
 		Watches(&v1alpha1.SlackNotification{}, r.ofNotification(), builder.WithPredicates(notificationChanged())).
 		Watches(&v1alpha1.SlackChannel{}, r.rules(inShard, ofChannel), builder.WithPredicates(channelChanged())).
 		WatchesMetadata(namespaces, r.rules(inShard, ofNamespaces), builder.WithPredicates(predicate.LabelChangedPredicate{})).

@@ -15,6 +15,11 @@ import (
 // follower follows what a rule's source brings.
 type follower interface {
 	cache.ResourceEventHandler
+	// matters reports whether an object is worth a look, when it is changed or
+	// gone; pending is true while an earlier look at it is yet to come.
+	matters(c *compact, gone, pending bool) bool
+	// spent is what looking has cost since it was last asked, in units of CEL.
+	spent() uint64
 	// news of a group that has changed or is overdue.
 	news(key alerting.Key, w *work) incident.News
 	// overdue tells when an open incident is to be looked at though nothing
@@ -44,6 +49,11 @@ type running struct {
 	rollupAt time.Time
 	// seenAt is when the mark of Events was written last.
 	seenAt time.Time
+	// refused are the groups whose messages the API server does not store, which
+	// are tried again from refusedUntil, after a pause that has grown.
+	refused      map[string]bool
+	refusedUntil time.Time
+	refusedPause time.Duration
 	// unrendered are the groups whose templates fail, and how.
 	unrendered map[string]string
 }
@@ -152,7 +162,7 @@ func (r *Reconciler) digest(ctx context.Context, run *running) (time.Time, error
 		}
 	}
 	w := &work{ctx: ctx, run: run, cluster: r.ClusterName, afterwards: map[string]func(){}}
-	ids := run.changes.take(now)
+	ids := run.untried(run.changes.take(now), now)
 	news := make([]incident.News, 0, len(ids))
 	for _, id := range ids {
 		key := keys[id]
@@ -178,8 +188,12 @@ func (r *Reconciler) store(ctx context.Context, run *running, w *work, ids []str
 	if applied.Rollup {
 		run.rollupAt = now.Add(r.pace())
 	}
+	run.note(ids, applied.Refused, now)
 	var held []string
 	for _, id := range ids {
+		if applied.Refused[id] != "" {
+			continue
+		}
 		if applied.Held[id] {
 			held = append(held, id)
 			continue
@@ -191,6 +205,54 @@ func (r *Reconciler) store(ctx context.Context, run *running, w *work, ids []str
 	}
 	run.changes.again(held, run.rollupAt)
 	return nil
+}
+
+// Pauses between two tries to store what the API server has refused.
+const (
+	refusedFirst  = 5 * time.Second
+	refusedRarely = 5 * time.Minute
+)
+
+// untried are the groups that are to be tried now. Those that were refused wait
+// for their time, whatever happens to them meanwhile.
+func (run *running) untried(ids []string, now time.Time) []string {
+	if !now.Before(run.refusedUntil) {
+		return ids
+	}
+	var out, wait []string
+	for _, id := range ids {
+		if run.refused[id] {
+			wait = append(wait, id)
+		} else {
+			out = append(out, id)
+		}
+	}
+	run.changes.again(wait, run.refusedUntil)
+	return out
+}
+
+// note has groups that were refused tried again, and forgets those that were
+// not.
+func (run *running) note(ids []string, refused map[string]string, now time.Time) {
+	if run.refused == nil {
+		run.refused = map[string]bool{}
+	}
+	var again []string
+	for _, id := range ids {
+		delete(run.refused, id)
+		if refused[id] != "" {
+			run.refused[id] = true
+			again = append(again, id)
+		}
+	}
+	switch {
+	case len(run.refused) == 0:
+		run.refusedPause, run.refusedUntil = 0, time.Time{}
+	case len(again) > 0 && !now.Before(run.refusedUntil):
+		run.refusedPause = min(max(2*run.refusedPause, refusedFirst), refusedRarely)
+		run.refusedUntil = now.Add(run.refusedPause)
+	}
+	run.changes.again(again, run.refusedUntil)
 }
 
 // earlier of two times, of which zero is never.

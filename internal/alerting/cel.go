@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
@@ -76,28 +78,46 @@ func environmentOf(source Source) (*cel.Env, error) {
 type expression struct {
 	place   string
 	program cel.Program
+	// spent is what evaluations have cost since it was last asked.
+	spent atomic.Uint64
 }
 
 // compileExpression compiles the expression of a field, which must give a bool
-// if condition is true.
-func compileExpression(source Source, place, text string, condition bool) (*expression, error) {
+// if condition is true. Its parts are taken from those that are left.
+func compileExpression(source Source, place, text string, condition bool, left *int) (*expression, error) {
 	env, err := environmentOf(source)
 	if err != nil {
 		return nil, err
 	}
-	ast, issues := env.Compile(text)
+	refuse := func(err error) error {
+		return &CompileError{v1alpha1.ReasonInvalidExpression, fmt.Sprintf("%s: %v", place, err)}
+	}
+	if n := utf8.RuneCountInString(text); n > maxExpression {
+		return nil, refuse(fmt.Errorf("the expression has %d characters: at most %d are taken", n, maxExpression))
+	}
+	parsed, issues := env.Parse(text)
 	if issues.Err() != nil {
 		return nil, &CompileError{v1alpha1.ReasonInvalidExpression, place + describeIssues(issues)}
 	}
-	if out := ast.OutputType(); condition && out != cel.BoolType && out != cel.DynType {
-		return nil, &CompileError{v1alpha1.ReasonInvalidExpression,
-			fmt.Sprintf("%s: the expression gives a %s, and must give a bool", place, cel.FormatCELType(out))}
+	if err := checkParsed(parsed, left); err != nil {
+		return nil, refuse(err)
 	}
-	program, err := env.Program(ast, cel.InterruptCheckFrequency(apiservercel.CheckFrequency))
+	checked, issues := env.Check(parsed)
+	if issues.Err() != nil {
+		return nil, &CompileError{v1alpha1.ReasonInvalidExpression, place + describeIssues(issues)}
+	}
+	if out := checked.OutputType(); condition && out != cel.BoolType && out != cel.DynType {
+		return nil, refuse(fmt.Errorf("the expression gives a %s, and must give a bool", cel.FormatCELType(out)))
+	}
+	if err := checkCost(env, checked); err != nil {
+		return nil, refuse(err)
+	}
+	program, err := env.Program(checked, cel.InterruptCheckFrequency(apiservercel.CheckFrequency),
+		cel.CustomDecoratorV2(guard(env)), cel.CostTracking(&costs{}))
 	if err != nil {
-		return nil, &CompileError{v1alpha1.ReasonInvalidExpression, fmt.Sprintf("%s: %v", place, err)}
+		return nil, refuse(err)
 	}
-	return &expression{place, program}, nil
+	return &expression{place: place, program: program}, nil
 }
 
 // describeIssues says where the first error is, and what it is.
@@ -115,7 +135,10 @@ func describeIssues(issues *cel.Issues) string {
 
 // eval evaluates the expression.
 func (e *expression) eval(ctx context.Context, vars Vars) (ref.Val, error) {
-	out, _, err := e.program.ContextEval(ctx, map[string]any(vars))
+	out, details, err := e.program.ContextEval(ctx, map[string]any(vars))
+	if details != nil && details.ActualCost() != nil {
+		e.spent.Add(*details.ActualCost())
+	}
 	if err == nil {
 		return out, nil
 	}

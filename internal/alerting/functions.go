@@ -17,146 +17,128 @@ import (
 // safe is a text that is inserted as it is.
 type safe string
 
-// kept are the functions of sprig that only depend on what they are given:
-// none that reads the environment, the network, the clock or chance, none that
-// makes keys, and none that changes what it is given.
-var kept = strings.Fields(`
-	trim trimAll trimSuffix trimPrefix upper lower title untitle substr trunc abbrev abbrevboth initials swapcase nospace
-	contains hasPrefix hasSuffix quote squote cat indent nindent replace plural snakecase camelcase kebabcase wrap wrapWith
-	repeat split splitList splitn join sortAlpha toString toStrings
-	regexMatch regexFindAll regexFind regexReplaceAll regexReplaceAllLiteral regexSplit regexQuoteMeta
-	mustRegexMatch mustRegexFindAll mustRegexFind mustRegexReplaceAll mustRegexReplaceAllLiteral mustRegexSplit
-	atoi int int64 float64 toDecimal add add1 sub div mod mul max min biggest ceil floor round addf add1f subf divf mulf maxf minf
-	until untilStep seq
-	default empty coalesce all any compact mustCompact ternary
-	fromJson toJson toPrettyJson toRawJson mustFromJson mustToJson mustToPrettyJson mustToRawJson
-	typeOf typeIs typeIsLike kindOf kindIs deepEqual
-	list tuple dict get hasKey pluck pick omit dig first last rest initial mustFirst mustLast mustRest mustInitial
-	append push prepend concat uniq without has slice reverse chunk mustAppend mustPush mustPrepend mustUniq mustWithout mustHas mustSlice mustReverse mustChunk
-	b64enc b64dec b32enc b32dec urlParse urlJoin base dir clean ext isAbs osBase osDir osClean osExt osIsAbs
-	semver semverCompare sha1sum sha256sum sha512sum adler32sum fail
-`)
+// function is what templates may call, and what a call of it costs.
+type function struct {
+	call  any
+	price price
+}
 
-// multiplying functions make something as large as the product of what they
-// are given.
-var multiplying = strings.Fields(`repeat replace join wrap wrapWith indent nindent until untilStep seq
-	regexReplaceAll regexReplaceAllLiteral mustRegexReplaceAll mustRegexReplaceAllLiteral`)
-
-// Limits of what functions take and make, so that no template takes all memory.
-const (
-	maxProduct = 1 << 20
-	maxWeight  = 256 << 10
-)
-
-// functions are what templates may call, beside Go's own.
+// functions are what templates may call, beside Go's own that neither read
+// through what they are given nor make anything (and, or, not, eq, len, index,
+// …). All rules share them.
 var functions = allFunctions()
 
-func allFunctions() texttemplate.FuncMap {
-	out := texttemplate.FuncMap{}
+// byPrice are the functions of sprig that only depend on what they are given:
+// none that reads the environment, the network, the clock or chance, none that
+// makes keys, and none that changes what it is given.
+var byPrice = []struct {
+	price price
+	names string
+}{
+	{peek, `default empty coalesce all any ternary get hasKey dig first last mustFirst mustLast
+		typeOf typeIs typeIsLike kindOf kindIs pluck`},
+	{shallow, `list tuple rest initial mustRest mustInitial append push prepend mustAppend mustPush mustPrepend concat
+		reverse mustReverse chunk mustChunk compact mustCompact pick omit`},
+	{dictPrice, `dict`}, {sliced, `slice mustSlice`},
+	{scalar, `contains hasPrefix hasSuffix isAbs osIsAbs deepEqual sha1sum sha256sum sha512sum adler32sum fail`},
+	{numeric, `atoi int int64 float64 add add1 sub div mod mul max min biggest ceil floor round add1f`},
+	{decimals, `addf subf divf mulf maxf minf`},
+	{texts(4), `trim trimAll trimSuffix trimPrefix upper lower title untitle substr trunc abbrev abbrevboth initials swapcase
+		nospace plural snakecase camelcase kebabcase cat squote toString toStrings sortAlpha toDecimal
+		b64enc b64dec b32enc b32dec base dir clean ext osBase osDir osClean osExt`},
+	{texts(8), `quote toJson toRawJson mustToJson mustToRawJson urlParse urlJoin`},
+	{prettyJSON, `toPrettyJson mustToPrettyJson`},
+	{texts(64), `fromJson mustFromJson`},
+	{pieces, `split splitList splitn`},
+	{joined, `join`}, {repeated, `repeat`}, {replaced, `replace`},
+	{wrapped, `wrap wrapWith`}, {indented, `indent nindent`},
+	{counted, `until untilStep seq`},
+	{pairs, `uniq mustUniq without mustWithout has mustHas`},
+	{versions, `semver semverCompare`},
+}
+
+func allFunctions() map[string]function {
+	out := map[string]function{}
 	all := sprig.TxtFuncMap()
-	for _, name := range kept {
-		if f, ok := all[name]; ok {
-			out[name] = f
-		}
-	}
-	maps.Copy(out, texttemplate.FuncMap{
-		// Their order must not depend on chance.
-		"keys": sortedKeys, "values": sortedValues,
-		// Go's own, but limited.
-		"print": fmt.Sprint, "println": fmt.Sprintln, "printf": printf,
-		"html": texttemplate.HTMLEscaper, "js": texttemplate.JSEscaper, "urlquery": texttemplate.URLQueryEscaper,
-		"date": date,
-	})
-	for name, f := range out {
-		out[name] = limit(name, f)
-	}
-	asItIs := func(v any) any {
-		if v == nil {
-			return nil
-		}
-		return safe(plainText(v))
-	}
-	out["raw"], out["safe"] = asItIs, asItIs
-	return out
-}
-
-// limit refuses calls that would make too much.
-func limit(name string, f any) any {
-	fn := reflect.ValueOf(f)
-	multiplies := slices.Contains(multiplying, name)
-	return reflect.MakeFunc(fn.Type(), func(args []reflect.Value) []reflect.Value {
-		if multiplies && product(args) > maxProduct {
-			panic(fmt.Errorf("%s would make too much", name))
-		}
-		var out []reflect.Value
-		if fn.Type().IsVariadic() {
-			out = fn.CallSlice(args)
-		} else {
-			out = fn.Call(args)
-		}
-		left := maxWeight
-		if weigh(out[0], &left); left < 0 {
-			panic(fmt.Errorf("%s makes more than %d bytes", name, maxWeight))
-		}
-		return out
-	}).Interface()
-}
-
-// product of the sizes of arguments.
-func product(args []reflect.Value) float64 {
-	out := 1.0
-	for _, a := range args {
-		for a.Kind() == reflect.Interface {
-			a = a.Elem()
-		}
-		switch a.Kind() {
-		case reflect.String:
-			out *= max(1, float64(a.Len()))
-		case reflect.Slice, reflect.Array, reflect.Map:
-			if a.Len() > 0 && a.Type().Elem().Kind() == reflect.Int {
-				out *= product(elements(a)) // variadic
-				continue
+	for _, group := range byPrice {
+		for _, name := range strings.Fields(group.names) {
+			if f, ok := all[name]; ok {
+				out[name] = function{f, group.price}
 			}
-			out *= max(1, float64(a.Len()))
-		case reflect.Int, reflect.Int64, reflect.Int32:
-			out *= max(1, float64(a.Int()), -float64(a.Int()))
-		case reflect.Float64:
-			out *= max(1, a.Float(), -a.Float())
+		}
+	}
+	maps.Copy(out, map[string]function{
+		// Their order must not depend on chance.
+		"keys": {sortedKeys, shallow}, "values": {sortedValues, shallow},
+		// Go's own, but limited.
+		"print": {fmt.Sprint, texts(4)}, "println": {fmt.Sprintln, texts(4)}, "printf": {printf, formatted},
+		"html": {texttemplate.HTMLEscaper, texts(8)}, "js": {texttemplate.JSEscaper, texts(8)}, "urlquery": {texttemplate.URLQueryEscaper, texts(8)},
+		"date": {date, texts(4)},
+		"raw":  {asItIs, texts(8)}, "safe": {asItIs, texts(8)},
+	})
+	maps.Copy(out, patternFunctions())
+	return out
+}
+
+// patternFunctions are sprig's, by patterns that are bounded and kept.
+func patternFunctions() map[string]function {
+	out := map[string]function{
+		"regexMatch": {regexMatch, matching(0)}, "regexFind": {regexFind, matching(0)},
+		"regexFindAll": {regexFindAll, matching(pieceBytes)}, "regexSplit": {regexSplit, matching(pieceBytes)},
+		"regexReplaceAll": {regexReplaceAll, matching(replacing)}, "regexReplaceAllLiteral": {regexReplaceAllLiteral, matching(replacing)},
+		"regexQuoteMeta": {regexp.QuoteMeta, texts(4)},
+	}
+	for _, name := range slices.Collect(maps.Keys(out)) {
+		if name != "regexQuoteMeta" {
+			out["mustR"+name[1:]] = out[name]
 		}
 	}
 	return out
 }
 
-func elements(list reflect.Value) []reflect.Value {
-	out := make([]reflect.Value, list.Len())
-	for i := range out {
-		out[i] = list.Index(i)
-	}
-	return out
+func regexMatch(expr, s string) (bool, error) {
+	p, err := patterns.get(expr)
+	return err == nil && p.re.MatchString(s), err
 }
 
-// weigh subtracts the size of a value, as it would be printed.
-func weigh(v reflect.Value, left *int) {
-	if *left--; *left < 0 {
-		return
+func regexFind(expr, s string) (string, error) {
+	p, err := patterns.get(expr)
+	if err != nil {
+		return "", err
 	}
-	switch v.Kind() {
-	case reflect.Interface, reflect.Pointer:
-		if !v.IsNil() {
-			weigh(v.Elem(), left)
-		}
-	case reflect.String:
-		*left -= v.Len()
-	case reflect.Slice, reflect.Array:
-		for i := 0; i < v.Len() && *left >= 0; i++ {
-			weigh(v.Index(i), left)
-		}
-	case reflect.Map:
-		for iter := v.MapRange(); *left >= 0 && iter.Next(); {
-			weigh(iter.Key(), left)
-			weigh(iter.Value(), left)
-		}
+	return p.re.FindString(s), nil
+}
+
+func regexFindAll(expr, s string, n int) ([]string, error) {
+	p, err := patterns.get(expr)
+	if err != nil {
+		return nil, err
 	}
+	return p.re.FindAllString(s, n), nil
+}
+
+func regexSplit(expr, s string, n int) ([]string, error) {
+	p, err := patterns.get(expr)
+	if err != nil {
+		return nil, err
+	}
+	return p.re.Split(s, n), nil
+}
+
+func regexReplaceAll(expr, s, by string) (string, error) {
+	p, err := patterns.get(expr)
+	if err != nil {
+		return "", err
+	}
+	return p.re.ReplaceAllString(s, by), nil
+}
+
+func regexReplaceAllLiteral(expr, s, by string) (string, error) {
+	p, err := patterns.get(expr)
+	if err != nil {
+		return "", err
+	}
+	return p.re.ReplaceAllLiteralString(s, by), nil
 }
 
 // wide is a width that makes much of little.
@@ -167,6 +149,13 @@ func printf(format string, args ...any) (string, error) {
 		return "", errors.New("printf takes no width over 999, and no *")
 	}
 	return fmt.Sprintf(format, args...), nil
+}
+
+func asItIs(v any) any {
+	if v == nil {
+		return nil
+	}
+	return safe(plainText(v))
 }
 
 func sortedKeys(dicts ...map[string]any) []string {
@@ -193,4 +182,38 @@ func date(layout, value string) string {
 		return value
 	}
 	return t.UTC().Format(layout)
+}
+
+// bind returns a function whose calls are charged to a budget.
+func (f function) bind(b *budget) any {
+	fn := reflect.ValueOf(f.call)
+	return reflect.MakeFunc(fn.Type(), func(args []reflect.Value) []reflect.Value {
+		c := call{budget: b, variadic: fn.Type().IsVariadic(), args: flat(args, fn.Type().IsVariadic())}
+		if err := c.before(f.price); err != nil {
+			panic(err)
+		}
+		var out []reflect.Value
+		if fn.Type().IsVariadic() {
+			out = fn.CallSlice(args)
+		} else {
+			out = fn.Call(args)
+		}
+		if err := c.after(out[0]); err != nil {
+			panic(err)
+		}
+		return out
+	}).Interface()
+}
+
+// flat are the arguments one by one.
+func flat(args []reflect.Value, variadic bool) []reflect.Value {
+	if !variadic {
+		return args
+	}
+	last := args[len(args)-1]
+	out := slices.Clone(args[:len(args)-1])
+	for i := range last.Len() {
+		out = append(out, last.Index(i))
+	}
+	return out
 }

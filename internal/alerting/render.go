@@ -29,7 +29,7 @@ const (
 
 // templates of a message; those that are nil have a default.
 type templates struct {
-	given    bool
+	set      *set
 	severity v1alpha1.Severity
 	title    *template
 	text     *template
@@ -50,17 +50,18 @@ func compileMessage(m *v1alpha1.AlertMessage) (templates, error) {
 		return t, nil
 	}
 	var errs []error
+	all := &set{}
 	compile := func(place, text string, mode mode) *template {
 		if text == "" {
 			return nil
 		}
-		out, err := compileTemplate(place, text, mode)
+		out, err := all.compile(place, text, mode)
 		if err != nil {
 			errs = append(errs, err)
 		}
 		return out
 	}
-	t.given, t.severity = true, m.Severity
+	t.severity, t.set = m.Severity, all
 	t.title = compile("spec.message.title", m.Title, plain)
 	t.text = compile("spec.message.text", m.Text, mrkdwn)
 	for i, f := range m.Fields {
@@ -81,8 +82,12 @@ func compileMessage(m *v1alpha1.AlertMessage) (templates, error) {
 // so too in their place, and can be sent.
 func (r *Rule) Render(ctx context.Context, data map[string]any, instead v1alpha1.Content) (v1alpha1.Content, error) {
 	var errs []error
+	var running *rendering
 	run := func(t *template) string {
-		text, err := t.execute(ctx, data)
+		if running == nil {
+			running = r.message.set.begin(ctx)
+		}
+		text, err := running.execute(t, data)
 		if err != nil {
 			errs = append(errs, err)
 		}

@@ -77,13 +77,14 @@ func Compile(spec *v1alpha1.SlackAlertSpec) (*Rule, error) {
 	}
 	r.usesOld = strings.Contains(when+strings.Join(spec.GroupBy, " "), "oldObject")
 	var err error
+	left := maxExpressionParts
 	if when != "" {
-		if r.when, err = compileExpression(r.Source, fmt.Sprintf("spec.source.%s.when", r.Source), when, true); err != nil {
+		if r.when, err = compileExpression(r.Source, fmt.Sprintf("spec.source.%s.when", r.Source), when, true, &left); err != nil {
 			return nil, err
 		}
 	}
 	for i, text := range spec.GroupBy {
-		e, err := compileExpression(r.Source, fmt.Sprintf("spec.groupBy[%d]", i), text, false)
+		e, err := compileExpression(r.Source, fmt.Sprintf("spec.groupBy[%d]", i), text, false, &left)
 		if err != nil {
 			return nil, err
 		}
@@ -97,6 +98,19 @@ func Compile(spec *v1alpha1.SlackAlertSpec) (*Rule, error) {
 
 // UsesOld reports whether an expression may ask for oldObject.
 func (r *Rule) UsesOld() bool { return r.usesOld }
+
+// Spent returns what the evaluations of the rule's expressions have cost since it
+// was last called, in the units of CEL.
+func (r *Rule) Spent() uint64 {
+	var out uint64
+	if r.when != nil {
+		out = r.when.spent.Swap(0)
+	}
+	for _, e := range r.groupBy {
+		out += e.spent.Swap(0)
+	}
+	return out
+}
 
 // Holds evaluates "when"; a rule without it always holds. What the expression
 // names and is not there makes it not hold, and the EvalError then says so by

@@ -1,7 +1,6 @@
 package alerting
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,10 +8,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	texttemplate "text/template"
 	"text/template/parse"
 
-	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/message"
 )
 
@@ -31,15 +28,15 @@ const (
 const (
 	// maxOutput of a template, in bytes.
 	maxOutput = 64 << 10
-	// maxSteps are the rounds of all loops of one rendering together.
-	maxSteps = 10000
+	// maxError is how much of an error is told, in characters.
+	maxError = 500
 )
 
 // template is a compiled Go template of one field.
 type template struct {
-	place  string
-	mode   mode
-	parsed *texttemplate.Template
+	place string
+	mode  mode
+	set   *set
 }
 
 // Names of the functions that are added to each template.
@@ -47,25 +44,6 @@ const (
 	showFunction = "_show"
 	stepFunction = "_step"
 )
-
-func compileTemplate(place, text string, m mode) (*template, error) {
-	stubs := texttemplate.FuncMap{
-		showFunction: func(string, any) (string, error) { return "", nil },
-		stepFunction: func() (string, error) { return "", nil },
-	}
-	parsed, err := texttemplate.New(place).Funcs(functions).Funcs(stubs).Parse(text)
-	if err != nil {
-		return nil, &CompileError{v1alpha1.ReasonInvalidTemplate, describeTemplateError(place, err)}
-	}
-	for _, t := range parsed.Templates() {
-		if t.Tree == nil {
-			continue
-		}
-		instrument(t.Tree, t.Root)
-		t.Root.Nodes = append([]parse.Node{step(t.Tree)}, t.Root.Nodes...)
-	}
-	return &template{place, m, parsed}, nil
-}
 
 // templateError is how text/template writes where an error is.
 var templateError = regexp.MustCompile(`^template: [^:]*:(\d+)(?::(\d+))?: (?:executing "[^"]*" at (<.*?>): )?`)
@@ -88,76 +66,105 @@ func describeTemplateError(place string, err error) string {
 
 // instrument has everything that a template inserts pass through showFunction,
 // and every loop count its rounds.
-func instrument(tree *parse.Tree, node parse.Node) {
+type instrument struct {
+	tree *parse.Tree
+	// used are the functions that are called.
+	used map[string]bool
+	// parts counts the nodes.
+	parts *int
+	call  func(*parse.TemplateNode)
+}
+
+func (i *instrument) node(node parse.Node) {
+	*i.parts++
 	switch n := node.(type) {
 	case *parse.ListNode:
 		if n == nil {
 			return
 		}
 		for _, child := range n.Nodes {
-			instrument(tree, child)
+			i.node(child)
 		}
 	case *parse.ActionNode:
+		i.pipe(n.Pipe)
 		if len(n.Pipe.Decl) == 0 {
-			source := n.Pipe.String()
-			n.Pipe.Cmds = append(n.Pipe.Cmds, &parse.CommandNode{NodeType: parse.NodeCommand, Pos: n.Pos, Args: []parse.Node{
-				parse.NewIdentifier(showFunction).SetTree(tree).SetPos(n.Pos),
-				&parse.StringNode{NodeType: parse.NodeString, Pos: n.Pos, Quoted: strconv.Quote(source), Text: source},
-			}})
+			i.show(n)
 		}
 	case *parse.IfNode:
-		instrument(tree, n.List)
-		instrument(tree, n.ElseList)
+		i.branch(&n.BranchNode)
 	case *parse.WithNode:
-		instrument(tree, n.List)
-		instrument(tree, n.ElseList)
+		i.branch(&n.BranchNode)
 	case *parse.RangeNode:
-		instrument(tree, n.List)
-		instrument(tree, n.ElseList)
-		n.List.Nodes = append([]parse.Node{step(tree)}, n.List.Nodes...)
+		i.branch(&n.BranchNode)
+		n.List.Nodes = append([]parse.Node{i.step()}, n.List.Nodes...)
+	case *parse.TemplateNode:
+		i.pipe(n.Pipe)
+		i.call(n)
 	}
 }
 
+func (i *instrument) branch(n *parse.BranchNode) {
+	i.pipe(n.Pipe)
+	i.node(n.List)
+	i.node(n.ElseList)
+}
+
+// pipe notes the functions of a pipeline.
+func (i *instrument) pipe(n *parse.PipeNode) {
+	if n == nil {
+		return
+	}
+	for _, command := range n.Cmds {
+		*i.parts++
+		for _, arg := range command.Args {
+			i.argument(arg)
+		}
+	}
+}
+
+func (i *instrument) argument(node parse.Node) {
+	*i.parts++
+	switch n := node.(type) {
+	case *parse.IdentifierNode:
+		i.used[n.Ident] = true
+	case *parse.PipeNode:
+		i.pipe(n)
+	case *parse.ChainNode:
+		i.argument(n.Node)
+	}
+}
+
+// show has what an action inserts pass through showFunction.
+func (i *instrument) show(n *parse.ActionNode) {
+	source := n.Pipe.String()
+	n.Pipe.Cmds = append(n.Pipe.Cmds, &parse.CommandNode{NodeType: parse.NodeCommand, Pos: n.Pos, Args: []parse.Node{
+		parse.NewIdentifier(showFunction).SetTree(i.tree).SetPos(n.Pos),
+		&parse.StringNode{NodeType: parse.NodeString, Pos: n.Pos, Quoted: strconv.Quote(source), Text: source},
+	}})
+}
+
 // step makes the action that counts.
-func step(tree *parse.Tree) parse.Node {
+func (i *instrument) step() parse.Node {
 	pipe := &parse.PipeNode{NodeType: parse.NodePipe, Cmds: []*parse.CommandNode{{
-		NodeType: parse.NodeCommand, Args: []parse.Node{parse.NewIdentifier(stepFunction).SetTree(tree)},
+		NodeType: parse.NodeCommand, Args: []parse.Node{parse.NewIdentifier(stepFunction).SetTree(i.tree)},
 	}}}
 	return &parse.ActionNode{NodeType: parse.NodeAction, Pipe: pipe}
 }
 
-// Errors of a template that asks for too much.
-var (
-	errOutput = fmt.Errorf("the text is longer than %d bytes", maxOutput)
-	errSteps  = fmt.Errorf("its loops take more than %d rounds", maxSteps)
-)
-
-// execute returns what the template makes of data. Where it fails, what it has
+// execute returns what a template makes of data. Where it fails, what it has
 // made so far is followed by a note.
-func (t *template) execute(ctx context.Context, data map[string]any) (string, error) {
+func (r *rendering) execute(t *template, data map[string]any) (string, error) {
 	if t == nil {
 		return "", nil
 	}
-	run, err := t.parsed.Clone()
-	if err != nil {
-		return "", err
-	}
-	steps := 0
-	run.Funcs(texttemplate.FuncMap{
-		showFunction: func(source string, value any) (string, error) { return t.show(source, value), ctx.Err() },
-		stepFunction: func() (string, error) {
-			if steps++; steps > maxSteps {
-				return "", errSteps
-			}
-			return "", ctx.Err()
-		},
-	})
+	r.current = t
 	var out limited
-	if err := run.Execute(&out, data); err != nil {
-		failed := &EvalError{Place: t.place, Message: strings.TrimPrefix(strings.TrimPrefix(describeTemplateError(t.place, err), t.place), ": ")}
-		if errors.Is(err, ctx.Err()) && ctx.Err() != nil {
+	if err := r.root.ExecuteTemplate(&out, t.place, data); err != nil {
+		failed := &EvalError{Place: t.place, Message: strings.TrimLeft(strings.TrimPrefix(describeTemplateError(t.place, err), t.place), ":, ")}
+		if ended := r.ctx.Err(); ended != nil && errors.Is(err, ended) {
 			failed.Message = "takes too long"
 		}
+		failed.Message = shorten(failed.Message, maxError)
 		note := "(" + t.place + " can't be shown)"
 		return strings.TrimSpace(out.String() + " " + note), failed
 	}
@@ -165,14 +172,26 @@ func (t *template) execute(ctx context.Context, data map[string]any) (string, er
 }
 
 // show writes one inserted value.
-func (t *template) show(source string, value any) string {
+func (r *rendering) show(source string, value any) (string, error) {
+	t := r.current
 	if value == nil || isNil(value) {
-		return "(no such field: " + t.escape(source) + ")"
+		return "(no such field: " + t.escape(source) + ")", r.charge(float64(callBytes + len(source)))
+	}
+	s, err := r.measure(reflect.ValueOf(value))
+	if err == nil {
+		// JSON writes a byte as up to 6, and so does the escaping.
+		err = r.charge(float64(callBytes + 2*s.bytes + 6*s.text))
+	}
+	if err == nil && s.text > maxOutput {
+		err = errOutput
+	}
+	if err != nil {
+		return "", err
 	}
 	if trusted, ok := value.(safe); ok {
-		return string(trusted)
+		return string(trusted), nil
 	}
-	return t.escape(plainText(value))
+	return t.escape(plainText(value)), nil
 }
 
 func (t *template) escape(s string) string {

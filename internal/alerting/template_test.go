@@ -3,6 +3,7 @@ package alerting
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,16 @@ func scene() map[string]any {
 			"status":   map[string]any{"replicas": int64(3), "ratio": 0.5, "ok": true, "at": "2026-11-24T08:09:10Z"},
 		},
 	}
+}
+
+// compileText compiles the template of a text.
+func compileText(text string, m mode) (*template, error) {
+	return (&set{}).compile("spec.message.text", text, m)
+}
+
+// execute runs a template on the scene.
+func execute(ctx context.Context, t *template) (string, error) {
+	return t.set.begin(ctx).execute(t, scene())
 }
 
 func TestTemplates(t *testing.T) {
@@ -49,12 +60,12 @@ func TestTemplates(t *testing.T) {
 			if m == plain && want == "" {
 				want = c.mrkdwn
 			}
-			parsed, err := compileTemplate("spec.message.text", c.text, m)
+			parsed, err := compileText(c.text, m)
 			if err != nil {
 				t.Errorf("%s: %v", c.text, err)
 				continue
 			}
-			got, err := parsed.execute(context.Background(), scene())
+			got, err := execute(context.Background(), parsed)
 			if err != nil || got != want {
 				t.Errorf("%s gives %q, %v; want %q", c.text, got, err, want)
 			}
@@ -65,23 +76,55 @@ func TestTemplates(t *testing.T) {
 // What a template may not do is refused when it is compiled.
 func TestTemplatesThatDoNotCompile(t *testing.T) {
 	for text, want := range map[string]string{
-		"a\n{{ .x":                    "spec.message.text, line 2: unclosed action",
-		"{{ end }}":                   "spec.message.text, line 1: unexpected {{end}}",
-		`{{ env "HOME" }}`:            `spec.message.text, line 1: function "env" not defined`,
-		`{{ expandenv "$HOME" }}`:     `spec.message.text, line 1: function "expandenv" not defined`,
-		`{{ getHostByName "a.com" }}`: `spec.message.text, line 1: function "getHostByName" not defined`,
-		"{{ now }}":                   `spec.message.text, line 1: function "now" not defined`,
-		"{{ randAlpha 3 }}":           `spec.message.text, line 1: function "randAlpha" not defined`,
-		`{{ genPrivateKey "rsa" }}`:   `spec.message.text, line 1: function "genPrivateKey" not defined`,
-		`{{ set .object "a" "b" }}`:   `spec.message.text, line 1: function "set" not defined`,
-		`{{ template "none" }}`:       "", // text/template finds it when it runs
+		"a\n{{ .x":                           "spec.message.text, line 2: unclosed action",
+		"{{ end }}":                          "spec.message.text, line 1: unexpected {{end}}",
+		`{{ env "HOME" }}`:                   `spec.message.text, line 1: function "env" not defined`,
+		`{{ expandenv "$HOME" }}`:            `spec.message.text, line 1: function "expandenv" not defined`,
+		`{{ getHostByName "a.com" }}`:        `spec.message.text, line 1: function "getHostByName" not defined`,
+		"{{ now }}":                          `spec.message.text, line 1: function "now" not defined`,
+		"{{ randAlpha 3 }}":                  `spec.message.text, line 1: function "randAlpha" not defined`,
+		`{{ genPrivateKey "rsa" }}`:          `spec.message.text, line 1: function "genPrivateKey" not defined`,
+		`{{ set .object "a" "b" }}`:          `spec.message.text, line 1: function "set" not defined`,
+		`{{ template "none" }}`:              `spec.message.text: template "none" is not defined`,
+		`{{ template "spec.message.text" }}`: `spec.message.text: template "spec.message.text" calls itself, or others more than 10 deep`,
+		`{{ define "x" }}{{ template "x" }}{{ end }}{{ template "x" }}`:                                              `spec.message.text: template "spec.message.text" calls itself, or others more than 10 deep`,
+		`{{ define "x" }}{{ template "y" }}{{ end }}{{ define "y" }}{{ if .a }}{{ template "x" }}{{ end }}{{ end }}`: `spec.message.text: template "x" calls itself, or others more than 10 deep`,
+		chain(11): `spec.message.text: template "spec.message.text" calls itself, or others more than 10 deep`,
+		chain(8):  "",
 	} {
-		_, err := compileTemplate("spec.message.text", text, mrkdwn)
+		_, err := compileText(text, mrkdwn)
 		var failed *CompileError
 		switch {
 		case want == "" && err != nil, want != "" && (!errors.As(err, &failed) || failed.Message != want):
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
+	}
+}
+
+// chain is a template that calls others, so many deep.
+func chain(n int) string {
+	out := `{{ template "t0" . }}`
+	for i := range n {
+		out += fmt.Sprintf(`{{ define "t%d" }}{{ template "t%d" . }}{{ end }}`, i, i+1)
+	}
+	return out + fmt.Sprintf(`{{ define "t%d" }}end{{ end }}`, n)
+}
+
+// Each field knows what it defines itself, and nothing of the others.
+func TestFieldsDefineTheirOwn(t *testing.T) {
+	rule, err := Compile(&v1alpha1.SlackAlertSpec{Message: &v1alpha1.AlertMessage{
+		Title: `{{ define "x" }}one{{ end }}{{ template "x" }}`,
+		Text:  `{{ define "x" }}two {{ .cluster }}{{ end }}{{ template "x" . }}`,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := rule.Render(t.Context(), scene(), v1alpha1.Content{}); err != nil || got.Title != "one" || got.Text != "two prod" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	_, err = Compile(&v1alpha1.SlackAlertSpec{Message: &v1alpha1.AlertMessage{Title: `{{ define "x" }}one{{ end }}`, Text: `{{ template "x" }}`}})
+	if err == nil || !strings.Contains(err.Error(), `spec.message.text: template "x" is not defined`) {
+		t.Errorf("what the title defines is known in the text: %v", err)
 	}
 }
 
@@ -91,34 +134,44 @@ func TestTemplatesThatFail(t *testing.T) {
 	for range 30 {
 		big += "{{ $s = print $s $s }}"
 	}
+	branching := `{{ template "a" }}`
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		branching += fmt.Sprintf(`{{ define %q }}`, name) + strings.Repeat(fmt.Sprintf(`{{ template %q }}`, string(name[0]+1)), 10) + "{{ end }}"
+	}
+	branching += `{{ define "f" }}{{ end }}`
 	for text, want := range map[string]string{
-		"so far {{ .object.nothing | upper }}":                          "invalid value; expected string",
-		"{{ index .object.metadata.tags 7 }}":                           "index out of range",
-		`{{ fail "no" }}`:                                               "no",
-		`{{ template "none" }}`:                                         `template "none" not defined`,
-		"{{ div 1 0 }}":                                                 "divide by zero",
-		"{{ repeat 1000000000 \"x\" }}":                                 "repeat would make too much",
-		"{{ until 1000000000 }}":                                        "until would make too much",
-		"{{ untilStep 0 2000000000 1 }}":                                "untilStep would make too much",
-		"{{ seq 1 1 2000000000 }}":                                      "seq would make too much",
-		"{{ range 100000 }}{{ end }}":                                   "its loops take more than 10000 rounds",
-		"{{ range 200 }}{{ range 200 }}{{ end }}{{ end }}":              "its loops take more than 10000 rounds",
-		`{{ define "x" }}{{ template "x" }}{{ end }}{{ template "x" }}`: "its loops take more than 10000 rounds",
-		"{{ range 9000 }}0123456789{{ end }}":                           "the text is longer than 65536 bytes",
-		`{{ printf "%1000000d" 1 }}`:                                    "printf takes no width over 999",
-		`{{ printf "%*d" 1000000 1 }}`:                                  "printf takes no width over 999",
-		big:                                                             "print makes more than 262144 bytes",
-		`{{ $l := list 1 2 3 4 }}` + strings.Repeat("{{ $l = concat $l $l }}", 30):            "concat makes more than",
-		`{{ $d := dict "a" 1 }}` + strings.Repeat(`{{ $d = dict "a" $d "b" $d "c" $d }}`, 30): "dict makes more than",
-		`{{ replace "a" (repeat 60000 "b") (repeat 60000 "a") }}`:                             "replace would make too much",
-		`{{ regexReplaceAll "a" (repeat 60000 "a") (repeat 60000 "b") }}`:                     "regexReplaceAll would make too much",
+		"so far {{ .object.nothing | upper }}":             "invalid value; expected string",
+		"{{ index .object.metadata.tags 7 }}":              "index out of range",
+		`{{ fail "no" }}`:                                  "no",
+		"{{ div 1 0 }}":                                    "divide by zero",
+		"{{ repeat 1000000000 \"x\" }}":                    "repeat: the templates of the message read and make more than 4 MiB together",
+		"{{ until 1000000000 }}":                           "until: the templates of the message read and make more than 4 MiB together",
+		"{{ untilStep 0 2000000000 1 }}":                   "untilStep: the templates of the message read and make more than 4 MiB together",
+		"{{ seq 1 1 2000000000 }}":                         "seq: the templates of the message read and make more than 4 MiB together",
+		"{{ range 100000 }}{{ end }}":                      "its loops take more than 10000 rounds",
+		"{{ range 200 }}{{ range 200 }}{{ end }}{{ end }}": "its loops take more than 10000 rounds",
+		branching: "its loops take more than 10000 rounds",
+		`{{ untilStep 0 9223372036854775807 4611686018427387904 }}`: "it counts to 1099511627776 at the most",
+		`{{ regexMatch "(" "a" }}`:                                  "is no regular expression",
+		`{{ regexMatch (repeat 501 "a") "a" }}`:                     "has 501 characters: at most 500 are taken",
+		`{{ regexMatch "a{1000}" "a" }}`:                            "takes more than 1000 steps",
+		`{{ semver (repeat 300 "1") }}`:                             "a version has at most 256 characters",
+		`{{ fail (repeat 3000 "x") }}`:                              "xxx…",
+		"{{ range 9000 }}0123456789{{ end }}":                       "the text is longer than 65536 bytes",
+		`{{ printf "%1000000d" 1 }}`:                                "printf takes no width over 999",
+		`{{ printf "%*d" 1000000 1 }}`:                              "printf takes no width over 999",
+		big:                                                         "print: the templates of the message read and make more than 4 MiB",
+		`{{ $l := list 1 2 3 4 }}` + strings.Repeat("{{ $l = concat $l $l }}", 30):                         "concat: the templates of the message read and make more than 4 MiB",
+		`{{ $d := dict "a" 1 }}` + strings.Repeat(`{{ $d = dict "a" $d "b" $d "c" $d }}`, 30) + "{{ $d }}": "the templates of the message read and make more than 4 MiB",
+		`{{ replace "a" (repeat 60000 "b") (repeat 60000 "a") }}`:                                          "replace: the templates of the message read and make more than 4 MiB together",
+		`{{ regexReplaceAll "a" (repeat 60000 "a") (repeat 60000 "b") }}`:                                  "regexReplaceAll: the templates of the message read and make more than 4 MiB together",
 	} {
-		parsed, err := compileTemplate("spec.message.text", text, mrkdwn)
+		parsed, err := compileText(text, mrkdwn)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		got, err := parsed.execute(context.Background(), scene())
+		got, err := execute(context.Background(), parsed)
 		var failed *EvalError
 		if !errors.As(err, &failed) || failed.Place != "spec.message.text" || !strings.Contains(failed.Message, want) {
 			t.Errorf("%.60s fails with %v, want %q", text, err, want)
@@ -133,11 +186,11 @@ func TestTemplateEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
 	<-ctx.Done()
-	parsed, err := compileTemplate("spec.message.text", "{{ range 5000 }}{{ end }}", mrkdwn)
+	parsed, err := compileText("{{ range 5000 }}{{ end }}", mrkdwn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parsed.execute(ctx, scene()); err == nil || !strings.Contains(err.Error(), "takes too long") {
+	if _, err := execute(ctx, parsed); err == nil || !strings.Contains(err.Error(), "takes too long") {
 		t.Errorf("ends with %v", err)
 	}
 }
@@ -156,7 +209,7 @@ func FuzzTemplate(f *testing.F) {
 		if len(text) > 10240 {
 			return
 		}
-		parsed, err := compileTemplate("spec.message.text", text, mrkdwn)
+		parsed, err := compileText(text, mrkdwn)
 		if err != nil {
 			var failed *CompileError
 			if !errors.As(err, &failed) || !strings.HasPrefix(failed.Message, "spec.message.text") {
@@ -166,14 +219,14 @@ func FuzzTemplate(f *testing.F) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		got, _ := parsed.execute(ctx, scene())
+		got, _ := execute(ctx, parsed)
 		if len(got) > maxOutput+100 {
 			t.Fatalf("%q makes %d bytes", text, len(got))
 		}
 		if strings.Contains(got, "<!channel>") && !strings.Contains(text, "<") && !strings.Contains(text, "raw") && !strings.Contains(text, "safe") {
 			t.Fatalf("%q inserts %q", text, got)
 		}
-		if again, _ := parsed.execute(ctx, scene()); again != got {
+		if again, _ := execute(ctx, parsed); again != got {
 			t.Fatalf("%q makes %q and then %q", text, got, again)
 		}
 	})

@@ -58,6 +58,9 @@ type Options struct {
 type Applied struct {
 	// Held are the IDs of the keys that were put off.
 	Held map[string]bool
+	// Refused are the API server's words by the IDs of the keys whose news it does
+	// not store. All others are stored.
+	Refused map[string]string
 	// Rollup is true when the rollup was written.
 	Rollup bool
 	// Writes to the API server.
@@ -71,18 +74,27 @@ const maxTries = 6
 var ErrBusy = errors.New("the incidents are being changed by another process; try again")
 
 // Apply stores what the news make of the incidents of a rule. When it returns
-// nil, all is stored but what was held.
+// nil, all is stored but what was held and what was refused.
 func (s *Store) Apply(ctx context.Context, rule *v1alpha1.SlackAlert, news []News, o Options) (Applied, error) {
 	m := s.of(rule.UID)
 	m.Lock()
 	defer m.Unlock()
-	a := &applying{Store: s, rule: rule, m: &m.memory, options: o, taken: map[string]bool{}, out: Applied{Held: map[string]bool{}}}
+	a := &applying{Store: s, rule: rule, m: &m.memory, options: o, taken: map[string]bool{}, out: Applied{Held: map[string]bool{}, Refused: map[string]string{}}}
 	var err error
+	defer func() {
+		for _, n := range news {
+			if err != nil {
+				return // not all was tried
+			}
+			m.note(n.Key.ID, a.out.Refused[n.Key.ID], s.Clock.Now())
+		}
+	}()
 	if a.book, err = s.load(ctx, rule, a.m); err != nil {
 		return a.out, err
 	}
+	left := news
 	for range maxTries {
-		if news, err = a.pass(ctx, news); err != nil || len(news) == 0 {
+		if left, err = a.pass(ctx, left); err != nil || len(left) == 0 {
 			return a.out, err
 		}
 		if a.book, err = s.reload(ctx, rule, a.m); err != nil {
@@ -109,11 +121,14 @@ type applying struct {
 func (a *applying) pass(ctx context.Context, news []News) (again []News, err error) {
 	list := a.book.rolled.clone()
 	var touched []News
+	var refused *RefusedError
 	for _, n := range news {
 		onList, err := a.one(ctx, n, &list)
 		switch {
 		case errors.Is(err, errOutdated):
 			again = append(again, n)
+		case errors.As(err, &refused):
+			a.out.Refused[n.Key.ID] = refused.Words // no matter of the others
 		case err != nil:
 			return nil, err
 		case onList:
@@ -123,9 +138,15 @@ func (a *applying) pass(ctx context.Context, news []News) (again []News, err err
 	if len(touched) == 0 {
 		return again, nil
 	}
-	if err := a.writeRollup(ctx, list); errors.Is(err, errOutdated) {
+	err = a.writeRollup(ctx, list)
+	switch {
+	case errors.Is(err, errOutdated):
 		return append(again, touched...), nil
-	} else if err != nil {
+	case errors.As(err, &refused):
+		for _, n := range touched {
+			a.out.Refused[n.Key.ID] = refused.Words
+		}
+	case err != nil:
 		return nil, err
 	}
 	return again, nil

@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
@@ -26,24 +26,18 @@ type Receiver struct {
 	// ClusterName is what templates see as .cluster.
 	ClusterName string
 
-	mu       sync.Mutex
-	compiled map[types.UID]compiledRule
+	// Rules compiles rules, once for each generation.
+	Rules *alerting.Cache
+	// Refused, if not nil, is told of a rule whose messages are not stored.
+	Refused func(types.NamespacedName)
 }
-
-type compiledRule struct {
-	generation int64
-	rule       *alerting.Rule
-}
-
-// maxCompiled rules are kept.
-const maxCompiled = 1000
 
 // maxRendering is how long the templates of one message may take.
 const maxRendering = time.Second
 
 // Receive stores what a post makes of the incidents of a rule. When it returns
 // nil, all is stored. A *alertmanager.PayloadError says that the post can't be
-// read.
+// read, a *RefusedError that the API server does not store a part of it.
 func (r *Receiver) Receive(ctx context.Context, alert *v1alpha1.SlackAlert, payload []byte) error {
 	post, err := alertmanager.Decode(payload)
 	if err != nil {
@@ -52,32 +46,35 @@ func (r *Receiver) Receive(ctx context.Context, alert *v1alpha1.SlackAlert, payl
 	if alert.Spec.Suspend {
 		return ErrSuspended
 	}
+	if ready := meta.FindStatusCondition(alert.Status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Reason == v1alpha1.ReasonTooManyAlerts {
+		return ErrTooManyAlerts
+	}
 	post.ReceivedAt = r.Clock.Now().UTC().Truncate(time.Second)
 	rule := r.ruleOf(alert)
 	var news []News
 	for _, part := range parts(ctx, alert, rule, post) {
 		news = append(news, News{Key: part.key, Fold: func(past Past) Outlook { return r.fold(ctx, alert, rule, past, part.post) }})
 	}
-	_, err = r.Store.Apply(ctx, alert, news, Options{})
-	return err
+	applied, err := r.Store.Apply(ctx, alert, news, Options{})
+	if err != nil {
+		return err
+	}
+	for _, words := range applied.Refused {
+		if r.Refused != nil {
+			r.Refused(types.NamespacedName{Namespace: alert.Namespace, Name: alert.Name})
+		}
+		return &RefusedError{Words: words}
+	}
+	return nil
 }
 
-// ruleOf compiles a rule once. One that does not compile is told of in its
+// ruleOf returns the compiled rule. One that does not compile is told of in its
 // status; alerts that come meanwhile have the default message rather than none.
 func (r *Receiver) ruleOf(alert *v1alpha1.SlackAlert) *alerting.Rule {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if c, ok := r.compiled[alert.UID]; ok && c.generation == alert.Generation {
-		return c.rule
-	}
-	rule, err := alerting.Compile(&alert.Spec)
+	rule, err := r.Rules.Compile(alert)
 	if err != nil {
-		rule = &alerting.Rule{Source: alerting.Alertmanager}
+		return &alerting.Rule{Source: alerting.Alertmanager}
 	}
-	if r.compiled == nil || len(r.compiled) >= maxCompiled {
-		r.compiled = map[types.UID]compiledRule{}
-	}
-	r.compiled[alert.UID] = compiledRule{alert.Generation, rule}
 	return rule
 }
 

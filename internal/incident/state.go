@@ -168,4 +168,6 @@ type parsed struct {
 type memory struct {
 	written map[types.UID]written
 	parsed  map[types.UID]parsed
+	// refused are the groups whose messages the API server does not store.
+	refused map[string]refusedGroup
 }

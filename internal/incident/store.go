@@ -159,7 +159,7 @@ func outdated(err error) error {
 // create stores a new SlackNotification of a rule.
 func (s *Store) create(ctx context.Context, m *memory, n *v1alpha1.SlackNotification) error {
 	if err := s.Client.Create(ctx, n); err != nil {
-		return err
+		return refusal(err)
 	}
 	s.remember(m, n)
 	return nil
@@ -168,7 +168,7 @@ func (s *Store) create(ctx context.Context, m *memory, n *v1alpha1.SlackNotifica
 // update stores a changed SlackNotification, if nobody has changed it since.
 func (s *Store) update(ctx context.Context, m *memory, n *v1alpha1.SlackNotification) error {
 	if err := s.Client.Update(ctx, n); err != nil {
-		return outdated(err)
+		return refusal(outdated(err))
 	}
 	s.remember(m, n)
 	return nil
@@ -178,7 +178,7 @@ func (s *Store) update(ctx context.Context, m *memory, n *v1alpha1.SlackNotifica
 func (s *Store) delete(ctx context.Context, m *memory, n *v1alpha1.SlackNotification) error {
 	err := s.Client.Delete(ctx, n, client.Preconditions{UID: &n.UID, ResourceVersion: &n.ResourceVersion})
 	if err != nil && !apierrors.IsNotFound(err) {
-		return outdated(err)
+		return refusal(outdated(err))
 	}
 	m.written[n.UID] = written{gone: true, at: s.Clock.Now()}
 	return nil

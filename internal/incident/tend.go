@@ -46,8 +46,15 @@ type Tended struct {
 	Next time.Time
 }
 
-// defaultTTL of the SlackNotifications of an incident that is over.
-const defaultTTL = 24 * time.Hour
+// defaultTTL of the SlackNotifications of an incident that is over, and the
+// longest.
+const (
+	defaultTTL = 24 * time.Hour
+	longestTTL = 30 * 24 * time.Hour
+)
+
+// tendKey tells what is tended from groups, where refusals are noted.
+const tendKey = "tend/"
 
 // patience is when to look again at what waits for a delivery, if the news of
 // it do not come.
@@ -64,6 +71,7 @@ func (s *Store) Tend(ctx context.Context, rule *v1alpha1.SlackAlert, kept func(P
 		return Tended{}, err
 	}
 	t := &tending{applying{Store: s, rule: rule, m: &m.memory, book: b}, Tended{Firing: b.firing()}}
+	var refused *RefusedError
 	for _, i := range b.all() {
 		if i.state.Open() {
 			err = t.remind(ctx, i)
@@ -74,8 +82,13 @@ func (s *Store) Tend(ctx context.Context, rule *v1alpha1.SlackAlert, kept func(P
 		case errors.Is(err, errOutdated):
 			// The cache will show it soon.
 			t.at(s.Clock.Now().Add(time.Second))
+		case errors.As(err, &refused):
+			m.note(tendKey+i.object.Name, refused.Words, s.Clock.Now())
+			t.at(s.Clock.Now().Add(patience))
 		case err != nil:
 			return t.out, err
+		default:
+			m.note(tendKey+i.object.Name, "", s.Clock.Now())
 		}
 	}
 	return t.out, nil
@@ -130,7 +143,7 @@ func (t *tending) remind(ctx context.Context, i *incident) error {
 func (t *tending) expire(ctx context.Context, i *incident, kept func(Past, time.Time) bool) error {
 	ttl := defaultTTL
 	if t.rule.Spec.NotificationTTL != nil {
-		ttl = t.rule.Spec.NotificationTTL.Duration
+		ttl = min(t.rule.Spec.NotificationTTL.Duration, longestTTL)
 	}
 	now := t.Clock.Now()
 	if due := i.state.ResolvedAt.Add(ttl); now.Before(due) {

@@ -64,6 +64,7 @@ func noRule(to route) *answer {
 // received answers what the receiver says.
 func received(err error, to route) *answer {
 	var unreadable *alertmanager.PayloadError
+	var unstored *incident.RefusedError
 	switch {
 	case err == nil:
 		return &answer{code: http.StatusOK, text: "stored\n"}
@@ -73,6 +74,10 @@ func received(err error, to route) *answer {
 		return noRule(to)
 	case errors.Is(err, incident.ErrSuspended):
 		return again(60, nil, fmt.Sprintf("SlackAlert %q in namespace %q is suspended", to.name, to.namespace))
+	case errors.Is(err, incident.ErrTooManyAlerts):
+		return again(300, nil, fmt.Sprintf("SlackAlert %q in namespace %q is not at work, because the namespace has too many", to.name, to.namespace))
+	case errors.As(err, &unstored):
+		return again(300, nil, unstored.Error())
 	case refusal(err):
 		return notTaken(err)
 	}
