@@ -18,8 +18,12 @@ const (
 	// changes something; the message says what.
 	ConditionStalled = "Stalled"
 	// ConditionMentionsResolved is False on a SlackNotification while somebody
-	// whom it mentions was not found; the message is sent all the same.
+	// whom it mentions was not found or may not be paged; the message is sent all
+	// the same.
 	ConditionMentionsResolved = "MentionsResolved"
+	// ConditionSenderApplied is False on a SlackNotification whose spec.sender was
+	// left out, because the SlackChannel lets other namespaces set none.
+	ConditionSenderApplied = "SenderApplied"
 	// ConditionUpToDate is False on a SlackNotification when a later content
 	// can't be or was not edited into the message that is out; the message
 	// says why.
@@ -123,6 +127,10 @@ const (
 	// ReasonNamespaceNotAllowed: the SlackChannel does not let notifications
 	// of this namespace refer to it.
 	ReasonNamespaceNotAllowed = "NamespaceNotAllowed"
+	// ReasonNotAllowed: the SlackChannel lets notifications of other namespaces
+	// refer to it, but not reach this recipient, page these people or set a sender
+	// (spec.allowedNamespaces).
+	ReasonNotAllowed = "NotAllowed"
 	// ReasonChannelRequired: the SlackChannel has no channel of its own, so
 	// the notification must name recipients.
 	ReasonChannelRequired = "ChannelRequired"

@@ -181,7 +181,35 @@ const (
 	NamespacesFromSelector FromNamespaces = "Selector"
 )
 
-// AllowedNamespaces says which namespaces may refer to an object.
+// GuestRecipients is whom the SlackNotifications of other namespaces may reach.
+//
+// +kubebuilder:validation:Enum=OwnChannel;Any
+type GuestRecipients string
+
+const (
+	// GuestsReachOwnChannel allows the SlackChannel's own channel alone.
+	GuestsReachOwnChannel GuestRecipients = "OwnChannel"
+	// GuestsReachAny allows whatever the bot can reach: people, and channels that
+	// it is in or may join.
+	GuestsReachAny GuestRecipients = "Any"
+)
+
+// GuestMentions is whom the SlackNotifications of other namespaces may page.
+//
+// +kubebuilder:validation:Enum=Users;None;All
+type GuestMentions string
+
+const (
+	// GuestsMentionUsers allows people and user groups.
+	GuestsMentionUsers GuestMentions = "Users"
+	// GuestsMentionNobody allows no mention at all.
+	GuestsMentionNobody GuestMentions = "None"
+	// GuestsMentionAll allows <!here>, <!channel> and <!everyone> too.
+	GuestsMentionAll GuestMentions = "All"
+)
+
+// AllowedNamespaces says which namespaces may refer to an object, and what those
+// other than its own (guests) may do by it.
 //
 // +kubebuilder:validation:XValidation:rule="(has(self.from) && self.from == 'Selector') == has(self.selector)",message="selector goes with from: Selector, and only with it"
 type AllowedNamespaces struct {
@@ -193,6 +221,25 @@ type AllowedNamespaces struct {
 	// selector picks namespaces by their labels, with from: Selector.
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+
+	// recipients is whom guests may reach: OwnChannel (the default), which is the
+	// channel of this SlackChannel, or Any. What a guest may not reach is refused
+	// with NotAllowed.
+	// +optional
+	// +kubebuilder:default=OwnChannel
+	Recipients GuestRecipients `json:"recipients,omitempty"`
+
+	// mentions is whom guests may page: Users (the default), which is people and
+	// user groups, None, or All, which is also <!here>, <!channel> and <!everyone>.
+	// What a guest may not write is shown as plain text.
+	// +optional
+	// +kubebuilder:default=Users
+	Mentions GuestMentions `json:"mentions,omitempty"`
+
+	// sender lets guests set spec.sender, so that they speak under any name and
+	// picture; else this SlackChannel's own sender applies.
+	// +optional
+	Sender bool `json:"sender,omitempty"`
 }
 
 // SlackChannelStatus is what Slack said when it was last asked.

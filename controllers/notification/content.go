@@ -3,7 +3,6 @@ package notification
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -27,6 +26,8 @@ type content struct {
 	// unmentioned are the names that were looked up in vain, and notes why.
 	unmentioned []string
 	notes       []string
+	// unsent: the content's sender was left out.
+	unsent bool
 }
 
 // prepare makes the message once all whom it mentions have been looked up; false
@@ -40,8 +41,10 @@ func (r *Reconciler) prepare(ctx context.Context, p *pass, due []*recipient) boo
 	if !ok {
 		return false
 	}
-	c.rendered = message.Render(p.n.Spec.Content, message.Options{
-		DefaultSender: p.way.channel.Spec.Sender, ClusterName: r.ClusterName, Webhook: p.way.webhook(), Mentions: tokens,
+	allowed, unsent := p.allowedContent()
+	c.unsent = unsent
+	c.rendered = message.Render(allowed, message.Options{
+		DefaultSender: p.way.channel.Spec.Sender, ClusterName: r.ClusterName, Webhook: p.way.webhook(), Mentions: tokens, Paging: p.paging(),
 	})
 	p.content = c
 	return true
@@ -50,7 +53,7 @@ func (r *Reconciler) prepare(ctx context.Context, p *pass, due []*recipient) boo
 // mentions looks up whom the content mentions.
 func (r *Reconciler) mentions(ctx context.Context, p *pass, c *content, due []*recipient) (tokens map[string]string, ok bool) {
 	names := message.MentionedNames(p.n.Spec.Content)
-	if len(names) == 0 {
+	if len(names) == 0 || p.paging() == message.PageNobody {
 		return nil, true
 	}
 	if p.way.webhook() {
@@ -216,19 +219,8 @@ var staleTexts = map[string]string{
 
 func (p *pass) annotateContent() {
 	c := p.content
-	if len(c.unmentioned) == 0 {
-		conditions.Remove(p.n, v1alpha1.ConditionMentionsResolved)
-	} else {
-		reason, note := v1alpha1.ReasonMentionsNotFound, strings.Join(c.notes, "; ")
-		if p.way.webhook() {
-			reason = v1alpha1.ReasonMentionsNotSupported
-		}
-		if note == "" {
-			note = "nobody, and no user group, in the workspace goes by it: give the handle, the e-mail address or the ID"
-		}
-		conditions.Set(p.n, v1alpha1.ConditionMentionsResolved, metav1.ConditionFalse, reason,
-			fmt.Sprintf("not found, and shown as plain text: %s; %s", strings.Join(c.unmentioned, ", "), note))
-	}
+	p.annotateMentions()
+	p.annotateSender()
 	if len(c.rendered.Notes) == 0 {
 		conditions.Remove(p.n, v1alpha1.ConditionShortened)
 	} else {

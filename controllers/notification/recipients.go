@@ -95,6 +95,15 @@ func (r *Reconciler) resolve(ctx context.Context, p *pass, rcpt *recipient) (*ta
 		p.blocked(conditions.Summary{Kind: conditions.KindStalled, Reason: v1alpha1.ReasonRecipientsNotSupported, Message: fmt.Sprintf(
 			"SlackChannel %s uses an incoming webhook, which posts to its own channel alone: refer to a SlackChannel with webAPI, or remove spec.recipients (the message then goes to that channel, for all in it to see)"+thenSent, p.way.key)})
 		return nil, delivery.Held{Note: delivery.Note{Reason: p.block.Reason, Message: p.block.Message}}
+	case !p.mayReach(rcpt):
+		return nil, p.notAllowed()
+	case p.confined():
+		// It names the SlackChannel's own channel.
+		if p.way.own == "" {
+			p.blocked(p.withoutChannel())
+			return nil, delivery.Held{Note: delivery.Note{Reason: p.block.Reason, Message: p.block.Message}}
+		}
+		return &target{conversation: p.way.own}, nil
 	case rcpt.Channel != "":
 		found, err := r.Directory.FindConversation(ctx, p.way.workspace, rcpt.Channel, owner)
 		if err != nil {

@@ -30,6 +30,8 @@ type Options struct {
 	// for the names that MentionedNames gave. A name that is not in it is
 	// written as plain @name.
 	Mentions map[string]string
+	// Paging is whom the message may page; all whom the content names when left out.
+	Paging Paging
 }
 
 // Rendered is a message and what is to be known of it.
@@ -37,10 +39,15 @@ type Rendered struct {
 	Message slack.Message
 	// Notes say in sentences what had to be shortened.
 	Notes []string
+	// LeftOut are the mentions that Options.Paging has made plain text of, as they
+	// read now: each once, at most 10.
+	LeftOut []string
 }
 
 // Render makes the message of a content.
 func Render(c v1alpha1.Content, o Options) Rendered {
+	g := &guard{paging: o.Paging}
+	c = g.content(c)
 	r := &renderer{source: c, content: resolve(c, o), options: o}
 	m := slack.Message{Unfurl: c.UnfurlLinks}
 	m.Username, m.IconURL, m.IconEmoji = sender(c.Sender, o.DefaultSender)
@@ -53,7 +60,8 @@ func Render(c v1alpha1.Content, o Options) Rendered {
 		r.blocks(&m)
 	}
 	r.attach(&m)
-	return Rendered{Message: m, Notes: r.notes}
+	g.message(&m)
+	return Rendered{Message: m, Notes: r.notes, LeftOut: g.left}
 }
 
 // resolve replaces the mentions, and for a webhook the Markdown, which it does
