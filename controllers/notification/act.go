@@ -75,10 +75,6 @@ func (r *Reconciler) advance(ctx context.Context, p *pass, rcpt *recipient) deli
 		case delivery.Check:
 			again = r.check(ctx, p, w, rcpt)
 		case delivery.Join:
-			if w == p.way && rcpt.Phase == delivery.Unsent && !p.mayReach(rcpt) {
-				p.apply(r, rcpt, p.notAllowed())
-				break
-			}
 			again = r.join(ctx, p, w, rcpt)
 		case delivery.Delete:
 			again = r.remove(ctx, p, w, rcpt)

@@ -285,6 +285,10 @@ func (r *Reconciler) edit(ctx context.Context, p *pass, rcpt *recipient) bool {
 
 // join makes the bot a member of the channel.
 func (r *Reconciler) join(ctx context.Context, p *pass, w *way, rcpt *recipient) bool {
+	if w == p.way && rcpt.Phase == delivery.Unsent && !p.mayReach(rcpt) {
+		p.apply(r, rcpt, p.notAllowed())
+		return false
+	}
 	conversation := rcpt.Conversation
 	if rcpt.target != nil {
 		conversation = rcpt.target.conversation

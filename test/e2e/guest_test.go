@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/slacksim"
 )
 
 // aside is what a SlackNotification says beside Ready.
@@ -69,6 +70,25 @@ func TestGuestReachesOwnChannelOnly(t *testing.T) {
 	// The owner changes his mind; nothing else has to change.
 	w.update(c, func() { c.Spec.AllowedNamespaces.Recipients = v1alpha1.GuestsReachAny })
 	w.becomes(both, delivered())
+}
+
+// What an owner takes back while the bot is on its way into a channel: it does not
+// join it for a guest any more.
+func TestGuestHasNoChannelJoined(t *testing.T) {
+	w := newWorld(t)
+	c := w.webAPI("c", "#alerts", shared, func(c *v1alpha1.SlackChannel) { c.Spec.AllowedNamespaces.Recipients = v1alpha1.GuestsReachAny })
+	w.ready(c)
+	w.fault(slacksim.Fault{Method: "conversations.join", Team: w.team, Kind: "http", Status: 503, Times: -1})
+	n := w.notify("n", "c", w.from(w.guest()), to(room("#other")))
+	w.Eventually(func() int { return len(w.callsSince(time.Time{}, "conversations.join")) }).ShouldNot(gomega.BeZero())
+	w.update(c, func() { c.Spec.AllowedNamespaces.Recipients = v1alpha1.GuestsReachOwnChannel })
+	w.becomes(n, stalled("Failed", v1alpha1.ReasonNotAllowed))
+	w.mend()
+	before := time.Now()
+	w.request(n, "look now")
+	w.Eventually(func() string { w.see(n); return n.Status.LastHandledRequest }).Should(gomega.Equal("look now"))
+	w.becomes(n, stalled("Failed", v1alpha1.ReasonNotAllowed))
+	w.Expect(w.methodsSince(before)).To(gomega.BeEmpty())
 }
 
 // A guest replies in the SlackChannel's own channel, and in no other.
@@ -157,7 +177,9 @@ func TestGuestSender(t *testing.T) {
 				o.Spec.Sender = &v1alpha1.Sender{Username: "ua-bot"}
 				o.Spec.AllowedNamespaces.Sender = c.allowed
 			}))
-			n := w.notify("n", "c", w.from(w.guest()), func(n *v1alpha1.SlackNotification) { n.Spec.Sender = &v1alpha1.Sender{Username: "The CEO", IconEmoji: ":crown:"} })
+			n := w.notify("n", "c", w.from(w.guest()), func(n *v1alpha1.SlackNotification) {
+				n.Spec.Sender = &v1alpha1.Sender{Username: "The CEO", IconEmoji: ":crown:"}
+			})
 			w.becomes(n, delivered())
 			w.Expect(w.alerts()[0].Username).To(gomega.Equal(c.shows))
 			reason, message := w.aside(n, v1alpha1.ConditionSenderApplied)
