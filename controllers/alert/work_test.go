@@ -23,13 +23,12 @@ func TestRefusedGroupsAreTriedEverMoreRarely(t *testing.T) {
 		ids := run.untried(run.changes.take(now), now)
 		words := map[string]string{}
 		for _, id := range ids {
-			switch {
-			case id == "other":
+			if id == "other" {
 				stored++
-			default:
-				words[id] = "exceeded quota"
-				tries = append(tries, second)
+				continue
 			}
+			words[id] = "exceeded quota"
+			tries = append(tries, second)
 		}
 		run.note(ids, words, now)
 	}
