@@ -127,7 +127,7 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 	if !r.admitted(alert) {
 		r.halt(client.ObjectKeyFromObject(alert))
 		open, err := r.Incidents.Open(ctx, alert)
-		alert.Status.Firing = int32(min(len(open), 1<<30)) //nolint:gosec // bounded
+		alert.Status.Firing = int32(min(len(open), 1<<30))
 		return r.tooManyAlerts(alert), err
 	}
 	out, run, err := r.follow(ctx, alert)

@@ -27,7 +27,7 @@ var (
 
 // budget is what is left for the templates of one message.
 type budget struct {
-	ctx      context.Context
+	ctx      context.Context //nolint:containedctx // of this one rendering, which text/template hands to no function
 	left     int
 	steps    int
 	patterns map[string]bool

@@ -208,7 +208,7 @@ func TestOperatorsOwnProxy(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestOperatorsOwnProxy$") //nolint:gosec // this test
+	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestOperatorsOwnProxy$")
 	child.Env = []string{operatorsProxy + "=" + file, "HTTPS_PROXY=http://" + proxy, "NO_PROXY=direct.invalid", "HOME=" + os.Getenv("HOME")}
 	if out, err := child.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -219,7 +219,7 @@ func TestOperatorsOwnProxy(t *testing.T) {
 }
 
 func callByEnvironment(t *testing.T, file string) {
-	ca, err := os.ReadFile(file) //nolint:gosec // this test's own
+	ca, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
