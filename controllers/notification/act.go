@@ -125,6 +125,11 @@ func (r *Reconciler) send(ctx context.Context, p *pass, posts, edits []*recipien
 	}
 	var turn []*recipient
 	for _, rcpt := range posts {
+		// What was in doubt before may have turned out to be shared.
+		if event := p.shared(r, rcpt, rcpt.target); event != nil {
+			p.apply(r, rcpt, event)
+			continue
+		}
 		if r.addressed(ctx, p, rcpt) && r.granted(p, rcpt) {
 			turn = append(turn, rcpt)
 		}

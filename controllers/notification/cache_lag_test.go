@@ -270,3 +270,37 @@ func TestRestartAmidARepost(t *testing.T) {
 		t.Errorf("%s after %d posts", n.Status.Phase, g.posts())
 	}
 }
+
+// One channel by two names, both of which may have been sent to by the process
+// before: each is looked for by its own name before anything is sent.
+func TestTwoNamesInDoubt(t *testing.T) {
+	g := newRig(t)
+	named := v1alpha1.Recipient{Channel: "<#C0ALERTS0|alerts>"}
+	n := g.now()
+	n.Spec.Recipients = []v1alpha1.Recipient{named}
+	if err := g.store.Update(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	lost := apierrors.NewServiceUnavailable("the API server is away")
+	g.store.refuse = []error{lost, lost, lost, lost, lost, lost, lost, lost, lost, lost}
+	for i := 0; i < 10 && g.posts() < 1; i++ {
+		_, _ = g.r.Reconcile(t.Context(), g.request)
+	}
+	g.store.refuse = nil
+	n = g.now()
+	n.Generation, n.Spec.Recipients = 2, []v1alpha1.Recipient{{Channel: "C0ALERTS0"}, named}
+	if err := g.store.Update(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	g.restart(time.Now().Add(-time.Minute))
+	for i := 0; i < 20 && g.now().Status.Phase != v1alpha1.PhaseDelivered; i++ {
+		g.reconcile()
+	}
+	n = g.now()
+	if n.Status.Phase != v1alpha1.PhaseDelivered || g.posts() != 1 {
+		t.Fatalf("%s after %d posts, want Delivered by the one of the process before: %+v", n.Status.Phase, g.posts(), n.Status.Deliveries)
+	}
+	if n.Status.Deliveries[0].Reason != v1alpha1.ReasonSameAs || n.Status.Deliveries[1].Timestamp == "" {
+		t.Errorf("%+v, want the first to share the message that was found for the second", n.Status.Deliveries)
+	}
+}

@@ -137,8 +137,8 @@ func (p *pass) withoutChannel() conditions.Summary {
 // shared looks whether another recipient is the same person or channel. The one
 // who has the message, else the first, gets it for both.
 func (p *pass) shared(r *Reconciler, rcpt *recipient, t *target) delivery.Event {
-	if rcpt.Posted != nil {
-		return nil
+	if rcpt.Posted != nil || rcpt.inDoubt() {
+		return nil // the message may be there under this very name
 	}
 	before := true
 	for _, other := range p.recipients {
@@ -150,7 +150,7 @@ func (p *pass) shared(r *Reconciler, rcpt *recipient, t *target) delivery.Event 
 			// Who of the two is whom shows in a moment.
 			return delivery.Held{Note: delivery.Note{Reason: other.Note.Reason, Message: other.Note.Message, Quiet: true}, Until: p.now.Add(time.Second)}
 		}
-		if other.SameAs != "" || !other.goesTo(t) || other.Posted == nil && !before {
+		if other.SameAs != "" || !other.goesTo(t) || other.Posted == nil && !before && !other.inDoubt() {
 			continue
 		}
 		switch {
@@ -163,6 +163,11 @@ func (p *pass) shared(r *Reconciler, rcpt *recipient, t *target) delivery.Event 
 		}
 	}
 	return nil
+}
+
+// inDoubt reports whether a message of this recipient's own may be in Slack.
+func (r *recipient) inDoubt() bool {
+	return r.Phase == delivery.Verifying && r.Doubt.Cause != delivery.KeyLookup
 }
 
 // sharedPatience is how long a person waits for those named before, whose names are
