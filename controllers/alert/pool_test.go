@@ -19,6 +19,9 @@ import (
 type watcher struct {
 	mu   sync.Mutex
 	seen []string
+	// added are the objects that were told of: who begins to follow while an object
+	// comes may be told of it twice, which rules don't mind.
+	added map[string]bool
 	// hold, if not nil, is waited for by each look.
 	hold chan struct{}
 	cost uint64
@@ -41,7 +44,17 @@ func (w *watcher) list() []string {
 
 func (w *watcher) OnAdd(obj any, _ bool) {
 	c := obj.(*compact)
-	w.note(c.Name + "@" + c.ResourceVersion)
+	id := c.Namespace + "/" + c.Name + "@" + c.ResourceVersion
+	w.mu.Lock()
+	again := w.added[id]
+	if w.added == nil {
+		w.added = map[string]bool{}
+	}
+	w.added[id] = true
+	w.mu.Unlock()
+	if !again {
+		w.note(c.Name + "@" + c.ResourceVersion)
+	}
 }
 
 func (w *watcher) OnUpdate(before, obj any) {

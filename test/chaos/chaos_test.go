@@ -52,6 +52,7 @@ func TestLeaderChanges(t *testing.T) {
 	start := func() *harness.Operator {
 		return s.operator("--leader-elect", "--leader-election-namespace="+harness.OperatorNamespace)
 	}
+	s.mayLead()
 	first := start()
 	s.ready()
 	second := start()

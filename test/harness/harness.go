@@ -30,7 +30,8 @@ import (
 const (
 	// OperatorNamespace is where config/default puts the operator.
 	OperatorNamespace = "slack-notifier-system"
-	operatorUser      = "system:serviceaccount:" + OperatorNamespace + ":slack-notifier-controller-manager"
+	// OperatorUser is its ServiceAccount.
+	OperatorUser = "system:serviceaccount:" + OperatorNamespace + ":slack-notifier-controller-manager"
 )
 
 // Planted is a part of every token, webhook URL and proxy password of the tests.
@@ -207,7 +208,7 @@ func (env *Env) operatorPath() string { return filepath.Join(env.Dir, "slack-not
 func (env *Env) StartProgram(ctx context.Context, program Program, name string, flags ...string) (*Operator, error) {
 	user := program.User
 	if user == "" {
-		user = operatorUser
+		user = OperatorUser
 	}
 	config, err := env.Cluster.UserConfig(user, "system:serviceaccounts", "system:serviceaccounts:"+OperatorNamespace)
 	if err != nil {
