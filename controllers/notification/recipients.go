@@ -153,16 +153,21 @@ func (p *pass) shared(r *Reconciler, rcpt *recipient, t *target) delivery.Event 
 		if other.SameAs != "" || !other.goesTo(t) || other.Posted == nil && !before && !other.inDoubt() {
 			continue
 		}
-		switch {
-		case other.Posted != nil:
-			return delivery.SameAs{Recipient: other.key, Conversation: other.Posted.Conversation, UserID: t.user}
-		case other.Halt != nil:
-			return delivery.NeedsPerson{Reason: other.Halt.Reason, Message: fmt.Sprintf("the same person or channel as %s: %s", other.key, other.Halt.Message)}
-		default:
-			return delivery.Held{Note: delivery.Note{Reason: other.Note.Reason, Message: fmt.Sprintf("the same person or channel as %s, whose message is on its way", other.key), Quiet: other.Note.Quiet}}
-		}
+		return other.shareWith(t)
 	}
 	return nil
+}
+
+// shareWith says what becomes of another recipient at the same target.
+func (r *recipient) shareWith(t *target) delivery.Event {
+	switch {
+	case r.Posted != nil:
+		return delivery.SameAs{Recipient: r.key, Conversation: r.Posted.Conversation, UserID: t.user}
+	case r.Halt != nil:
+		return delivery.NeedsPerson{Reason: r.Halt.Reason, Message: fmt.Sprintf("the same person or channel as %s: %s", r.key, r.Halt.Message)}
+	default:
+		return delivery.Held{Note: delivery.Note{Reason: r.Note.Reason, Message: fmt.Sprintf("the same person or channel as %s, whose message is on its way", r.key), Quiet: r.Note.Quiet}}
+	}
 }
 
 // inDoubt reports whether a message of this recipient's own may be in Slack.

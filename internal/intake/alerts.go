@@ -77,9 +77,9 @@ func received(err error, to route) *answer {
 	case errors.Is(err, incident.ErrTooManyAlerts):
 		return again(300, nil, fmt.Sprintf("SlackAlert %q in namespace %q is not at work, because the namespace has too many", to.name, to.namespace))
 	case errors.As(err, &unstored):
-		return again(300, nil, unstored.Error())
+		return notTaken(unstored.Words)
 	case refusal(err):
-		return notTaken(err)
+		return notTaken(reason(err))
 	}
 	return again(5, err, "the alerts could not be stored")
 }

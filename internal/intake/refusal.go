@@ -47,10 +47,14 @@ func ofSchema(err error) bool {
 
 // notTaken answers an Alertmanager what can't get better without a person. It
 // gives up on 4xx, and then it is lost.
-func notTaken(err error) *answer {
+func notTaken(words string) *answer {
+	// The name of an object that the caller does not know tells nothing.
+	if _, cause, ok := strings.Cut(words, " is forbidden: "); ok {
+		words = cause
+	}
 	return &answer{
 		code: http.StatusServiceUnavailable, retryAfter: refusedAgain,
-		text: fmt.Sprintf("the API server refuses to store the alerts: %s; they are taken once that is mended\n", reason(err)),
+		text: fmt.Sprintf("the API server refuses to store the alerts: %s; they are taken once that is mended\n", words),
 	}
 }
 
