@@ -69,7 +69,7 @@ test: setup-envtest $(ALERTMANAGER) ## Run every test, against a real kube-apise
 	@KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -race -timeout 20m ./...
 
 .PHONY: test-chaos
-test-chaos: setup-envtest ## The long form of the chaos tests: kills, lost leaders, a control plane that goes away, faults of Slack (about 13 minutes).
+test-chaos: setup-envtest ## The long form of the chaos tests: kills, lost leaders, a control plane that goes away, faults of Slack (about 25 minutes).
 	@CHAOS=long KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -timeout 85m -v ./test/chaos | grep -vE '^ *(=== |--- PASS)'
 
 .PHONY: fuzz
