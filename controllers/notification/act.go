@@ -371,11 +371,11 @@ func (r *Reconciler) notPosted(ctx context.Context, p *pass, rcpt *recipient, e 
 	if e.Class != slack.ClassUnavailable && e.Class != slack.ClassAmbiguous {
 		r.Lanes.Answered(p.way.workspace.Key)
 	}
-	r.afterFailure(ctx, p, rcpt, e)
+	r.afterFailure(ctx, p, rcpt)
 }
 
 // afterFailure sets when to look again, and tells of what was given up.
-func (r *Reconciler) afterFailure(ctx context.Context, p *pass, rcpt *recipient, e *slack.Error) {
+func (r *Reconciler) afterFailure(ctx context.Context, p *pass, rcpt *recipient) {
 	p.requeueBy(rcpt.Retry.At)
 	outcome := metrics.OutcomeRetried
 	if rcpt.Halt != nil {
@@ -386,5 +386,4 @@ func (r *Reconciler) afterFailure(ctx context.Context, p *pass, rcpt *recipient,
 	if p.way != nil {
 		r.Metrics.Attempt(outcome, p.way.adapter(), 0)
 	}
-	_ = e
 }

@@ -72,7 +72,14 @@ const thenSent = "; the message is sent as soon as that is done"
 // reach finds the way to Slack through a SlackChannel.
 func (r *Reconciler) reach(ctx context.Context, p *pass, ref v1alpha1.ChannelReference) (reached, error) {
 	key := reference.Channel(ref, p.n.Namespace)
-	c, block, err := r.Channels.Get(ctx, ref, p.n.Namespace)
+	find := r.Channels.Get
+	if key == channelKey(p.n) {
+		// The pass has read it.
+		find = func(ctx context.Context, ref v1alpha1.ChannelReference, namespace string) (*v1alpha1.SlackChannel, *conditions.Summary, error) {
+			return r.Channels.Check(ctx, p.channel, ref, namespace)
+		}
+	}
+	c, block, err := find(ctx, ref, p.n.Namespace)
 	if err != nil {
 		return reached{}, err
 	}

@@ -273,7 +273,7 @@ func (r *Reconciler) edit(ctx context.Context, p *pass, rcpt *recipient) bool {
 	p.mustWrite = true
 	if e != nil {
 		p.refused(r, p.way, rcpt, delivery.Edit, e)
-		r.afterFailure(ctx, p, rcpt, e)
+		r.afterFailure(ctx, p, rcpt)
 		return true
 	}
 	p.finishAnew()

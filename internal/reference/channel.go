@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -38,11 +37,21 @@ func (f Channels) Get(ctx context.Context, ref v1alpha1.ChannelReference, namesp
 			"this operator does not watch namespace %q, and so can't see SlackChannel %q there: name a SlackChannel of another namespace in spec.channelRef, or add the namespace to the operator's flag --watch-namespaces", key.Namespace, key.Name)), nil
 	}
 	c := &v1alpha1.SlackChannel{}
-	if err := f.Reader.Get(ctx, key, c); apierrors.IsNotFound(err) {
+	if err := f.Reader.Get(ctx, key, c); client.IgnoreNotFound(err) != nil {
+		return nil, nil, err
+	}
+	return f.Check(ctx, c, ref, namespace)
+}
+
+// Check is Get for whoever has read the SlackChannel; c is empty when there is none.
+func (f Channels) Check(ctx context.Context, c *v1alpha1.SlackChannel, ref v1alpha1.ChannelReference, namespace string) (*v1alpha1.SlackChannel, *conditions.Summary, error) {
+	key := Channel(ref, namespace)
+	switch {
+	case !f.Sees(key.Namespace):
+		return f.Get(ctx, ref, namespace)
+	case c.Name == "":
 		return nil, stalled(v1alpha1.ReasonSlackChannelNotFound, fmt.Sprintf(
 			"SlackChannel %q does not exist in namespace %q: create it, or correct spec.channelRef", key.Name, key.Namespace)), nil
-	} else if err != nil {
-		return nil, nil, err
 	}
 	allowed, err := Allowed(ctx, f.Reader, namespace, c)
 	if err != nil {
