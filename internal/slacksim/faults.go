@@ -32,6 +32,9 @@ type Fault struct {
 	Times int `json:"times"`
 	// Probability that it happens; 1 when 0.
 	Probability float64 `json:"probability,omitempty"`
+
+	// ended is closed when a fault of kind "hold" is cleared.
+	ended chan struct{}
 }
 
 // Kinds of faults by when they happen.
@@ -48,13 +51,16 @@ var (
 	// their metadata ("no_metadata"), or lists in which every second element is
 	// none ("odd_elements").
 	kindsTwisted = []string{"other_channel", "other_ts", "no_metadata", "odd_elements"}
-	// faultKinds are all, with "slow": the call arrives DelayMS later.
-	faultKinds = slices.Concat(kindsBefore, kindsAfter, kindsTwisted, []string{"slow"})
+	// faultKinds are all, with "slow": the call arrives DelayMS later, and "hold":
+	// it arrives when the faults are cleared.
+	faultKinds = slices.Concat(kindsBefore, kindsAfter, kindsTwisted, []string{"slow", "hold"})
 )
 
 type faults struct {
 	mu   sync.Mutex
 	list []*Fault
+	// holds are the faults of kind "hold", those that have happened too.
+	holds []*Fault
 }
 
 func (f *faults) add(one *Fault) {
@@ -63,6 +69,10 @@ func (f *faults) add(one *Fault) {
 	if one.Times == 0 {
 		one.Times = 1
 	}
+	if one.Kind == "hold" {
+		one.ended = make(chan struct{})
+		f.holds = append(f.holds, one)
+	}
 	f.list = append(f.list, one)
 }
 
@@ -70,7 +80,14 @@ func (f *faults) add(one *Fault) {
 func (f *faults) clear(team string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.list = slices.DeleteFunc(f.list, func(one *Fault) bool { return team == "" || one.Team == team })
+	ended := func(one *Fault) bool { return team == "" || one.Team == team }
+	f.list = slices.DeleteFunc(f.list, ended)
+	f.holds = slices.DeleteFunc(f.holds, func(one *Fault) bool {
+		if ended(one) {
+			close(one.ended)
+		}
+		return ended(one)
+	})
 }
 
 // match returns the fault that happens to a call, or nil.
@@ -99,9 +116,16 @@ func (f *Fault) before(_ http.ResponseWriter, r *http.Request) bool {
 	if f == nil {
 		return false
 	}
-	if f.Kind == "slow" {
+	switch f.Kind {
+	case "slow":
 		select {
 		case <-time.After(time.Duration(f.DelayMS) * time.Millisecond):
+		case <-r.Context().Done():
+		}
+		return false
+	case "hold":
+		select {
+		case <-f.ended:
 		case <-r.Context().Done():
 		}
 		return false

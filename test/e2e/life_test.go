@@ -254,7 +254,7 @@ func TestDeletion(t *testing.T) {
 		w.ready(w.webAPI("c", "#alerts"))
 		w.fault(slacksim.Fault{Method: "chat.postMessage", Team: w.team, Kind: "close_after"})
 		n := w.notify("n", "c", deletes)
-		w.becomes(n, retrying("Delivering", v1alpha1.ReasonSlackUnavailable))
+		w.passesThrough(n, retrying("Delivering", v1alpha1.ReasonSlackUnavailable), "")
 		remove(w, n)
 		w.Expect(w.alerts()).To(gomega.BeEmpty())
 	})

@@ -35,7 +35,7 @@ func TestReplyWithoutItsParent(t *testing.T) {
 		dm := direct(parent)
 		w.fault(slacksim.Fault{Method: "chat.postMessage", Team: w.team, Kind: "close_after"})
 		reply := w.notify("reply", "c", repliesTo("parent"), deletes)
-		w.becomes(reply, retrying("Delivering", v1alpha1.ReasonSlackUnavailable))
+		w.passesThrough(reply, retrying("Delivering", v1alpha1.ReasonSlackUnavailable), "")
 		w.vanish(parent)
 		w.vanish(reply)
 		w.Expect(w.messages(dm)).To(gomega.BeEmpty())

@@ -30,12 +30,13 @@ const patience = 45 * time.Second
 // world is a namespace and a Slack workspace for one test alone.
 type world struct {
 	*gomega.WithT
-	t     *testing.T
-	ctx   context.Context
-	ns    string
-	team  string
-	token string
-	hook  string
+	t       *testing.T
+	ctx     context.Context
+	ns      string
+	team    string
+	token   string
+	hook    string
+	history *history
 }
 
 func newWorld(t *testing.T) *world {
@@ -48,6 +49,7 @@ func newWorld(t *testing.T) *world {
 	w.SetDefaultEventuallyTimeout(patience)
 	w.SetDefaultEventuallyPollingInterval(40 * time.Millisecond)
 	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.ns, Labels: map[string]string{"test": id}}})
+	w.history = w.record()
 
 	bot := w.id("U", "BOT")
 	w.user(slacksim.User{ID: bot, Name: "slack-notifier", RealName: "slack-notifier", Bot: true})
@@ -103,6 +105,17 @@ func (w *world) webhook(h slacksim.Webhook) {
 
 // fault makes something go wrong, in this test's channels alone.
 func (w *world) fault(f slacksim.Fault) { w.sim("faults", f) }
+
+// hold keeps the next post to a channel on its way until mend, so that what comes
+// after it queues up, however slow the machine is.
+func (w *world) hold(channel string) {
+	w.fault(slacksim.Fault{Method: "chat.postMessage", Team: w.team, Channel: channel, Kind: "hold"})
+}
+
+// patient waits for an answer as long as a SlackChannel may.
+func patient(c *v1alpha1.SlackChannel) {
+	c.Spec.Connection = &v1alpha1.Connection{Timeout: &metav1.Duration{Duration: 30 * time.Second}}
+}
 
 // mend ends the faults of this test.
 func (w *world) mend() {
@@ -213,6 +226,12 @@ func (w *world) see(o conditioned) look {
 	if err := env.client.Get(w.ctx, client.ObjectKeyFromObject(o), o); err != nil {
 		return look{Reason: err.Error()}
 	}
+	return w.glance(o)
+}
+
+// glance sums an object up.
+func (w *world) glance(o conditioned) look {
+	w.t.Helper()
 	var out look
 	if n, ok := o.(*v1alpha1.SlackNotification); ok {
 		out.Phase = string(n.Status.Phase)
@@ -245,6 +264,11 @@ func (w *world) see(o conditioned) look {
 func (w *world) message(o conditioned) string {
 	w.t.Helper()
 	w.Expect(env.client.Get(w.ctx, client.ObjectKeyFromObject(o), o)).To(gomega.Succeed())
+	return said(o)
+}
+
+// said is the message of Ready.
+func said(o conditioned) string {
 	if ready := meta.FindStatusCondition(o.GetConditions(), v1alpha1.ConditionReady); ready != nil {
 		return ready.Message
 	}
