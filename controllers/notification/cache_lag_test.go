@@ -56,14 +56,14 @@ func (l *lagging) funcs() interceptor.Funcs {
 			}
 			return c.Get(ctx, key, o, opts...)
 		},
-		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
 			if len(l.refuse) > 0 {
 				err := l.refuse[0]
 				l.refuse = l.refuse[1:]
 				return err
 			}
 			l.writes++
-			return c.SubResource(sub).Update(ctx, o, opts...)
+			return c.SubResource(sub).Patch(ctx, o, patch, opts...)
 		},
 	}
 }
