@@ -24,7 +24,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "slack-notifier:", err)
 		os.Exit(2)
 	}
-	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
+	ctrl.SetLogger(lazily(zap.New(zap.UseFlagOptions(&logging))))
 	if err := run(ctrl.SetupSignalHandler(), o); err != nil {
 		ctrl.Log.Error(err, "the operator ends")
 		os.Exit(1)

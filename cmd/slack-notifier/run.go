@@ -100,6 +100,7 @@ func newManager(o options, c checked) (ctrl.Manager, error) {
 	grace := 30 * time.Second
 	return ctrl.NewManager(cfg, ctrl.Options{
 		Scheme:                        scheme,
+		MapperProvider:                newMapper,
 		Cache:                         cacheOptions(o, c),
 		Metrics:                       serve,
 		HealthProbeBindAddress:        o.probeAddress,
