@@ -12,7 +12,9 @@ import (
 	"syscall"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -42,11 +44,16 @@ func raw(kubeconfig, slackURL, namespace string) error {
 	if err != nil {
 		return err
 	}
-	watching, err := c.Watch(ctx, &v1alpha1.SlackNotificationList{}, client.InNamespace(namespace))
+	version := ""
+	follow := func() (watch.Interface, error) {
+		return c.Watch(ctx, &v1alpha1.SlackNotificationList{}, client.InNamespace(namespace),
+			&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: version}})
+	}
+	watching, err := follow()
 	if err != nil {
 		return err
 	}
-	defer watching.Stop()
+	defer func() { watching.Stop() }()
 	fmt.Println("ready")
 	work := make(chan *v1alpha1.SlackNotification, 100_000)
 	web := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: rawWorkers}, Timeout: 10 * time.Second}
@@ -67,11 +74,17 @@ func raw(kubeconfig, slackURL, namespace string) error {
 			group.Wait()
 			return nil
 		case e, ok := <-watching.ResultChan():
-			if !ok {
-				return fmt.Errorf("the watch has ended")
+			if !ok { // as the API server does when a CRD has just been made
+				if watching, err = follow(); err != nil {
+					return err
+				}
+				continue
 			}
-			if n, isOne := e.Object.(*v1alpha1.SlackNotification); isOne && e.Type == "ADDED" {
-				work <- n
+			if n, isOne := e.Object.(*v1alpha1.SlackNotification); isOne {
+				version = n.ResourceVersion
+				if e.Type == "ADDED" {
+					work <- n
+				}
 			}
 		}
 	}
