@@ -37,7 +37,7 @@ func newScene(t *testing.T, spec v1alpha1.ObjectsSource, groupBy ...string) *sce
 	clock := testclock.NewFakePassiveClock(start)
 	c := newChanges(clock, 2*time.Second, func() {})
 	selector := labels.SelectorFromSet(labels.Set{"app": "web"})
-	return &scene{t: t, clock: clock, seen: map[string]*compact{}, objects: newObjects(rule, a, &scope{namespaces: map[string]bool{"ns": true}, selector: selector}, c)}
+	return &scene{t: t, clock: clock, seen: map[string]*compact{}, objects: newObjects(rule, a, &scope{namespaces: map[string]bool{"ns": true}, selector: selector}, c, nil)}
 }
 
 // set shows the follower an object in a state.
@@ -162,22 +162,31 @@ func TestOverdueObjects(t *testing.T) {
 	}
 }
 
+// words of what is wrong by now.
+func (s *scene) trouble() trouble {
+	s.pass(evaluatingGrace)
+	return s.objects.trouble()
+}
+
 func TestTroubleWithObjects(t *testing.T) {
 	s := newScene(t, v1alpha1.ObjectsSource{When: "object.stat == 'bad'"})
 	s.set("a", "bad")
-	if failing, hint := s.objects.trouble(); failing != "" || !strings.Contains(hint, "no such key: stat") {
-		t.Errorf("%q %q", failing, hint)
+	if got := s.objects.trouble(); got.failing != 0 || got.next != start.Add(evaluatingGrace) {
+		t.Errorf("told at once: %+v", got)
+	}
+	if got := s.trouble(); got.broken != "" || got.failing != 1 || got.missing != 1 || !strings.Contains(got.hint, "no such key: stat") ||
+		got.lacking != "Pod ns/a: spec.source.objects.when: no such key: stat" {
+		t.Errorf("%+v", got)
 	}
 	s = newScene(t, v1alpha1.ObjectsSource{When: "object.state == 'bad' || object.state > 5"})
 	s.set("a", "bad")
 	s.set("b", "x")
-	failing, _ := s.objects.trouble()
-	if !strings.HasPrefix(failing, "Pod ns/b: spec.source.objects.when: ") {
-		t.Errorf("%q", failing)
+	if got := s.objects.trouble(); !strings.HasPrefix(got.broken, "Pod ns/b: spec.source.objects.when: ") || got.failing != 1 {
+		t.Errorf("%+v", got)
 	}
 	s.set("b", "bad")
-	if failing, hint := s.objects.trouble(); failing != "" || hint != "" {
-		t.Errorf("%q %q", failing, hint)
+	if got := s.trouble(); got != (trouble{}) {
+		t.Errorf("%+v", got)
 	}
 	// What fires stays so while it can't be told.
 	s.set("a", "x")
