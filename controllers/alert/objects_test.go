@@ -2,6 +2,7 @@ package alert
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 // scene is a follower of Pods whose "state" is looked at.
 type scene struct {
 	t       *testing.T
+	alert   *v1alpha1.SlackAlert
 	clock   *testclock.FakePassiveClock
 	objects *objects
 	seen    map[string]*compact
@@ -34,10 +36,44 @@ func newScene(t *testing.T, spec v1alpha1.ObjectsSource, groupBy ...string) *sce
 	if err != nil {
 		t.Fatal(err)
 	}
-	clock := testclock.NewFakePassiveClock(start)
-	c := newChanges(clock, 2*time.Second, func() {})
+	s := &scene{t: t, alert: a, clock: testclock.NewFakePassiveClock(start), seen: map[string]*compact{}}
+	s.objects = s.follower(rule, nil)
+	return s
+}
+
+func (s *scene) follower(rule *alerting.Rule, before *objects) *objects {
+	c := newChanges(s.clock, 2*time.Second, func() {})
 	selector := labels.SelectorFromSet(labels.Set{"app": "web"})
-	return &scene{t: t, clock: clock, seen: map[string]*compact{}, objects: newObjects(rule, a, &scope{namespaces: map[string]bool{"ns": true}, selector: selector}, c, nil)}
+	return newObjects(rule, s.alert, &scope{namespaces: map[string]bool{"ns": true}, selector: selector}, c, before)
+}
+
+// keep sets spec.keepFiringFor.
+func (s *scene) keep(d time.Duration) {
+	s.alert.Spec.KeepFiringFor = &metav1.Duration{Duration: d}
+	s.objects = s.follower(s.objects.rule, nil)
+}
+
+// restart is one of the operator: it sees what there is, in another state unless
+// that is empty.
+func (s *scene) restart(state string) *scene { return s.anew(nil, state) }
+
+// change is one of the rule that asks for the same.
+func (s *scene) change() *scene { return s.anew(s.objects, "") }
+
+func (s *scene) anew(before *objects, state string) *scene {
+	s.t.Helper()
+	out := *s
+	out.objects = out.follower(s.objects.rule, before)
+	for name, c := range maps.Clone(s.seen) {
+		if state != "" {
+			delete(s.seen, name)
+			out.set(name, state)
+		} else {
+			out.objects.OnAdd(c, true)
+		}
+	}
+	out.objects.begun()
+	return &out
 }
 
 // set shows the follower an object in a state.
@@ -48,7 +84,11 @@ func (s *scene) set(name, state string, meta ...string) {
 	for i := 0; i < len(meta); i += 2 {
 		m[meta[i]] = meta[i+1]
 	}
-	made, err := shrink(&unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": m, "state": state}})
+	o := map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": m, "state": state}
+	if state == "<none>" {
+		delete(o, "state")
+	}
+	made, err := shrink(&unstructured.Unstructured{Object: o})
 	if err != nil {
 		s.t.Fatal(err)
 	}
