@@ -133,9 +133,11 @@ type ObjectsSource struct {
 	// +optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
 
-	// when is a CEL expression that is true while the object is to be told of.
-	// Variables: object, and oldObject, the object as it was before its last
-	// change (null when that is not known).
+	// when is a CEL expression that is true while the object is to be told of,
+	// and false when that is over. While it gives null, or can't be evaluated
+	// because a field is missing, it is not known: an open incident stays open,
+	// and none is opened. Variables: object, and oldObject, the object as it was
+	// before its last change (null when that is not known).
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096

@@ -79,6 +79,9 @@ func (o *objects) trouble() trouble {
 	var t trouble
 	now := o.changes.clock.Now()
 	for _, f := range o.failing {
+		if f.undecided {
+			continue
+		}
 		if due := f.at.Add(evaluatingGrace); f.missing && now.Before(due) {
 			t.next = earlier(t.next, due)
 			continue

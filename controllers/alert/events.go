@@ -199,6 +199,8 @@ func (e *events) match(event alerting.Event) (alerting.Key, bool, error) {
 	if missing {
 		e.missing++
 		e.missed = failed.Error()
+	}
+	if missing || failed != nil && failed.Undecided {
 		err = nil
 	}
 	e.mu.Unlock()

@@ -40,6 +40,10 @@ func TestIncidentsEndByEvidenceAlone(t *testing.T) {
 		{"gone", "object.state == 'bad'", nil, "ns/a", []step{{"a", "bad"}, {"delete", "a"}}, false, 0},
 		{"gone while it could not be evaluated", "object.state == 'bad'", nil, "ns/a", []step{{"a", "bad"}, {"a", none}, {"delete", "a"}}, false, 0},
 		{"gone after a restart", "object.state == 'bad'", nil, "ns/a", []step{{"a", "bad"}, {"restart", none}, {"delete", "a"}}, false, 0},
+		{"null", "object.state == 'bad' ? dyn(true) : object.state == 'good' ? dyn(false) : dyn(null)", nil, "ns/a", []step{{"a", "bad"}, {"a", "between"}}, true, 1},
+		{"null after a restart", "object.state == 'bad' ? dyn(true) : object.state == 'good' ? dyn(false) : dyn(null)", nil, "ns/a", []step{{"a", "bad"}, {"restart", "between"}}, true, 1},
+		{"null, then false", "object.state == 'bad' ? dyn(true) : object.state == 'good' ? dyn(false) : dyn(null)", nil, "ns/a", []step{{"a", "bad"}, {"a", "between"}, {"a", "good"}}, false, 0},
+		{"null at first", "object.state == 'bad' ? dyn(true) : object.state == 'good' ? dyn(false) : dyn(null)", nil, "ns/a", []step{{"a", "between"}}, false, 0},
 		{"one of two is false, the other missing", "object.state == 'bad'", []string{"'all'"}, "all",
 			[]step{{"a", "bad"}, {"b", "bad"}, {"a", none}, {"b", "good"}}, true, 1},
 		{"another object that lacks the field is none of it", "object.state == 'bad'", []string{"'all'"}, "all",
@@ -87,6 +91,15 @@ func TestMissingFieldOpensNothing(t *testing.T) {
 	}
 	s.set("a", "good")
 	if got := s.trouble(); got.failing != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// That "when" gives null is no trouble.
+func TestUndecidedIsNoTrouble(t *testing.T) {
+	s := newScene(t, v1alpha1.ObjectsSource{When: "object.state == 'between' ? dyn(null) : dyn(object.state == 'bad')"})
+	s.set("a", "between")
+	if got := s.trouble(); got != (trouble{}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -87,8 +87,9 @@ type failure struct {
 	// at is when that was first seen.
 	at time.Time
 	// missing is true when a field is not there, and grouped when it is one that
-	// groupBy alone names: then "when" is known to hold.
-	missing, grouped bool
+	// groupBy alone names: then "when" is known to hold. undecided is true when
+	// "when" says itself that it can't be told, which is no trouble.
+	missing, grouped, undecided bool
 }
 
 func newObjects(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *changes, before *objects) *objects {
@@ -142,8 +143,9 @@ func (o *objects) OnDelete(obj any) {
 // recover notes that an object is no trouble any more. The caller holds the
 // lock.
 func (o *objects) recover(uid types.UID) {
-	if _, ok := o.failing[uid]; ok {
-		delete(o.failing, uid)
+	f, ok := o.failing[uid]
+	delete(o.failing, uid)
+	if ok && !f.undecided {
 		o.changes.wake()
 	}
 }
@@ -245,16 +247,16 @@ func (o *objects) fail(c *compact, err error) {
 	f := failure{thing: c.thing(), text: err.Error(), at: o.changes.clock.Now()}
 	var failed *alerting.EvalError
 	if errors.As(err, &failed) {
-		f.missing, f.grouped = failed.Missing, failed.Missing && failed.Place != whenPlace
+		f.missing, f.grouped, f.undecided = failed.Missing, failed.Missing && failed.Place != whenPlace, failed.Undecided
 	}
-	if was, ok := o.failing[c.UID]; ok {
+	was, ok := o.failing[c.UID]
+	if ok && was.undecided == f.undecided {
 		f.at = was.at
-		if was.text == f.text {
-			f.text = was.text // one copy of it
-		}
 	}
 	o.failing[c.UID] = f
-	o.changes.wake()
+	if !f.undecided || !was.undecided && ok {
+		o.changes.wake()
+	}
 	if m := o.members[c.UID]; m != nil && !f.grouped {
 		m.fired = m.fired || m.left.IsZero() && o.ripe(m)
 		m.thing, m.unknown, m.left, m.last = f.thing, true, time.Time{}, nil

@@ -163,6 +163,9 @@ func (e *expression) holds(ctx context.Context, vars Vars) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if out == types.NullValue {
+		return false, &EvalError{Place: e.place, Message: "gives null: it can't be told now", Undecided: true}
+	}
 	yes, ok := out.(types.Bool)
 	if !ok {
 		return false, &EvalError{Place: e.place, Message: fmt.Sprintf("gives a %s, and must give a bool", out.Type().TypeName())}

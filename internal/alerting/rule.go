@@ -49,6 +49,9 @@ type EvalError struct {
 	Message string
 	// Missing is true when something that the expression names is not there.
 	Missing bool
+	// Undecided is true when "when" gives null, which says that it can't be told
+	// now. That is no fault.
+	Undecided bool
 }
 
 func (e *EvalError) Error() string { return e.Place + ": " + e.Message }
@@ -114,8 +117,8 @@ func (r *Rule) Spent() uint64 {
 }
 
 // Holds evaluates "when"; a rule without it always holds. The error is an
-// EvalError, whose Missing is true when the expression names what is not there:
-// then nobody knows whether it holds.
+// EvalError, whose Missing is true when the expression names what is not there,
+// and Undecided when it gives null: then nobody knows whether it holds.
 func (r *Rule) Holds(ctx context.Context, vars Vars) (bool, error) {
 	if r.when == nil {
 		return true, nil
