@@ -50,11 +50,11 @@ func (o *objects) news(key alerting.Key, w *work) incident.News {
 }
 
 // renderMembers makes the message about members, of which there is at least one.
-// When none holds any more, an open incident goes on saying what it has said.
+// When none is known to hold, an open incident goes on saying what it has said.
 func (w *work) renderMembers(firing []member, past incident.Past, key alerting.Key) func(string) v1alpha1.Content {
 	var things []alerting.Thing
 	for _, m := range firing {
-		if m.left.IsZero() {
+		if m.left.IsZero() && !m.unknown {
 			things = append(things, w.fetch(m, len(things)))
 		}
 	}
