@@ -2,9 +2,12 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // SlackAlertSpec says what is watched and what is said of it.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.keepFiringFor) || has(self.source.objects)",message="keepFiringFor is for source.objects only"
 type SlackAlertSpec struct {
 	// channelRef names the SlackChannel to send through.
 	// +required
@@ -58,6 +61,15 @@ type SlackAlertSpec struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s')",message="resolveAfter must be at least 1s"
 	ResolveAfter *metav1.Duration `json:"resolveAfter,omitempty"`
+
+	// keepFiringFor is how long "when" must have been false, or the object gone,
+	// before an object counts as over, as Prometheus' keep_firing_for: what comes
+	// back sooner is the same incident. At most 720h (30 days); 0 when left out.
+	// For source.objects only.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="keepFiringFor can't be negative"
+	// +kubebuilder:validation:XValidation:rule="duration(self) <= duration('720h')",message="keepFiringFor must be at most 720h (30 days)"
+	KeepFiringFor *metav1.Duration `json:"keepFiringFor,omitempty"`
 
 	// maxIncidents are open at once; what is beyond is rolled up into one
 	// message that counts.
@@ -121,15 +133,18 @@ type ObjectsSource struct {
 	// +optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
 
-	// when is a CEL expression that is true while the object is to be told of.
-	// Variables: object, and oldObject, the object as it was before its last
-	// change (null when that is not known).
+	// when is a CEL expression that is true while the object is to be told of,
+	// and false when that is over. While it gives null, or can't be evaluated
+	// because a field is missing, it is not known: an open incident stays open,
+	// and none is opened. Variables: object, and oldObject, the object as it was
+	// before its last change (null when that is not known).
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	When string `json:"when"`
 
-	// for is how long "when" must hold, counted from when it was first seen.
+	// for is how long "when" must hold, counted from when it was first seen. A
+	// restart of the operator does not begin it anew (status.pending).
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="for can't be negative"
 	For *metav1.Duration `json:"for,omitempty"`
@@ -280,11 +295,33 @@ type SlackAlertStatus struct {
 	// +optional
 	EventsSeenVersion string `json:"eventsSeenVersion,omitempty"`
 
-	// conditions: Ready, Reconciling and Stalled.
+	// pending are objects for which "when" holds, but not for as long as
+	// spec.source.objects.for says yet: the 100 that have waited the longest.
+	// A restarted operator goes on counting from here. Not all that wait are
+	// here: an object is added when it has waited for an eighth of the time.
+	// +optional
+	// +listType=map
+	// +listMapKey=uid
+	// +kubebuilder:validation:MaxItems=100
+	Pending []PendingObject `json:"pending,omitempty"`
+
+	// conditions: Ready, Reconciling, Stalled, and Evaluating, which is False
+	// while an expression can't be evaluated for some objects or Events.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// PendingObject is an object for which "when" holds, but not for long enough yet.
+type PendingObject struct {
+	// uid of the object.
+	// +required
+	UID types.UID `json:"uid"`
+
+	// since is when "when" was first seen to hold, in whole seconds.
+	// +required
+	Since metav1.Time `json:"since"`
 }
 
 // SlackAlert is a standing rule that turns things that happen in the cluster

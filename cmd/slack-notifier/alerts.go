@@ -36,7 +36,7 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*i
 	}
 	wall := wallClock()
 	rules := &alerting.Cache{}
-	store := &incident.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: wall}
+	store := &incident.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: wall, Shard: c.shard}
 	r := &alert.Reconciler{
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Wake: &wakeup.Source{}, Clock: wall,
 		Incidents: store, Rules: rules, Intake: o.intake.address != "",

@@ -55,6 +55,10 @@ type events struct {
 	openAt  time.Time
 	matched bool
 	failing string
+	// evaluated is how many evaluations of "when" there were, and missing those
+	// of them where it named what is not there.
+	evaluated, missing int
+	missed             string
 }
 
 // eventGroup is a group of Events that are one incident.
@@ -189,9 +193,17 @@ func (e *events) match(event alerting.Event) (alerting.Key, bool, error) {
 	vars := alerting.EventVars(event.Fields)
 	holds, err := e.rule.Holds(context.Background(), vars)
 	var failed *alerting.EvalError
-	if errors.As(err, &failed) && failed.Missing {
+	missing := errors.As(err, &failed) && failed.Missing
+	e.mu.Lock()
+	e.evaluated++
+	if missing {
+		e.missing++
+		e.missed = failed.Error()
+	}
+	if missing || failed != nil && failed.Undecided {
 		err = nil
 	}
+	e.mu.Unlock()
 	if err != nil || !holds {
 		return alerting.Key{}, false, err
 	}
@@ -279,11 +291,4 @@ func (e *events) drop(key string, stored []alerting.Event) {
 			delete(g.pending, event.UID)
 		}
 	}
-}
-
-// trouble implements follower.
-func (e *events) trouble() (failing, hint string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.failing, ""
 }

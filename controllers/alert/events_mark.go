@@ -37,10 +37,14 @@ func (e *events) arrived(c *compact) {
 	}
 }
 
-// look notes that an Event is being looked at. The caller holds the lock.
+// look notes that an Event is being looked at, whose sender's clock may be ahead
+// of ours. The caller holds the lock.
 func (e *events) look(version string, at time.Time) {
 	if newer(version, e.looked) {
 		e.looked = version
+		if now := e.changes.clock.Now(); at.After(now) {
+			at = now
+		}
 		e.at = latest(e.at, at)
 	}
 }

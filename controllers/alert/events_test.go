@@ -291,3 +291,30 @@ func TestEventsCountedOnce(t *testing.T) {
 		t.Errorf("%d occurrences, the last at %s", got.Total, got.NewsAt)
 	}
 }
+
+// Clocks of senders do not matter: what comes in is told, and resolveAfter counts
+// from when it came, by our clock.
+func TestEventsOfWrongClocks(t *testing.T) {
+	for name, off := range map[string]time.Duration{"an hour behind": -time.Hour, "an hour ahead": time.Hour, "ten years ahead": 87600 * time.Hour, "right": 0} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.clock.SetTime(start.Add(off))
+			first, second := w.event("a", 10, 1), w.event("a", 11, 2)
+			w.clock.SetTime(start)
+			w.events.OnAdd(first, false)
+			w.digest(false)
+			w.expect("a", 1, 1)
+			w.clock.SetTime(start.Add(defaultQuiet - time.Second))
+			w.events.OnUpdate(first, second)
+			w.digest(false)
+			w.expect("a", 1, 2)
+			id := w.keys["Pod ns/a BackOff"].ID
+			if at, ok := w.events.overdue(incident.Group{Past: w.stored[id]}); !ok || !at.Equal(start.Add(2*defaultQuiet-time.Second)) {
+				t.Errorf("it is over at %v, want %v after it came in", at, defaultQuiet)
+			}
+			if _, at, _ := w.events.advance(); at.After(w.clock.Now()) {
+				t.Errorf("Events were looked at until %v, which is yet to come", at)
+			}
+		})
+	}
+}

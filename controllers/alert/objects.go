@@ -2,11 +2,7 @@ package alert
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,29 +16,54 @@ import (
 
 // objects follows the objects of one rule: for which "when" holds, and since
 // when. It is the handler of the rule's watch. What it knows is only what it
-// has seen since it began; what was told is in the incidents.
+// has seen since it began; what was told is in the incidents, and what waits to
+// be told in the rule's status.
+//
+// What can't be evaluated is no evidence: a member stays one, and nothing new is
+// opened.
 type objects struct {
 	rule    *alerting.Rule
 	ruleUID string
 	scope   *scope
-	hold    time.Duration
-	changes *changes
+	when    string
+	// hold is spec.source.objects.for, and keep is spec.keepFiringFor.
+	hold, keep time.Duration
+	changes    *changes
 
 	mu      sync.Mutex
 	members map[types.UID]*member
 	groups  map[string]*group
-	failing map[types.UID]string
-	// evaluated objects, and those of them where "when" named what is not there.
+	// failing are the objects for which an expression can't be evaluated.
+	failing map[types.UID]failure
+	// earlySince is since when "when" held for objects before the rule began
+	// anew, and earlyLeft since when it did not any more.
+	earlySince, earlyLeft map[types.UID]time.Time
+	// pendingAt is when the pending objects were written into the status last.
+	pendingAt time.Time
+	// evaluated is how many evaluations there were, and missing those of them
+	// where "when" named what is not there.
 	evaluated, missing int
 	missed             string
 }
 
-// member is an object for which "when" holds.
+// member is an object for which "when" holds, or held when it could last be
+// told.
 type member struct {
 	uid   types.UID
 	thing alerting.Thing
 	group *group
+	// since is when "when" was first seen to hold.
 	since time.Time
+	// left is when "when" was first seen not to hold any more, or the object to
+	// be gone, and last is what it was like then; zero for one that holds.
+	left time.Time
+	last *compact
+	// fired is true once it has held for long enough.
+	fired bool
+	// unknown is true while "when" or its group can't be told.
+	unknown bool
+	// unsure is true while its group is made of what is not there.
+	unsure bool
 }
 
 // group of objects that are one incident.
@@ -54,28 +75,35 @@ type group struct {
 	// muted is true when a person has deleted the open incident: it is not
 	// opened again before all is well once.
 	muted bool
+	// adopted is true when the members that are stored with the open incident are
+	// known.
+	adopted bool
 }
 
-// objectsData is stored with an incident.
-type objectsData struct {
-	// Members that fire. They need not hold for spec.source.objects.for anew.
-	Members []types.UID `json:"members,omitempty"`
+// failure is an expression that can't be evaluated for an object.
+type failure struct {
+	thing alerting.Thing
+	text  string
+	// at is when that was first seen.
+	at time.Time
+	// missing is true when a field is not there, and grouped when it is one that
+	// groupBy alone names: then "when" is known to hold. undecided is true when
+	// "when" says itself that it can't be told, which is no trouble.
+	missing, grouped, undecided bool
 }
 
-// Members that are stored.
-const (
-	maxMembers = 200
-	maxSmall   = 20
-)
-
-func newObjects(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *changes) *objects {
+func newObjects(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *changes, before *objects) *objects {
 	o := &objects{
-		rule: rule, ruleUID: string(alert.UID), scope: s, changes: c,
-		members: map[types.UID]*member{}, groups: map[string]*group{}, failing: map[types.UID]string{},
+		rule: rule, ruleUID: string(alert.UID), scope: s, changes: c, when: alert.Spec.Source.Objects.When,
+		members: map[types.UID]*member{}, groups: map[string]*group{}, failing: map[types.UID]failure{},
 	}
 	if f := alert.Spec.Source.Objects.For; f != nil {
 		o.hold = f.Duration
 	}
+	if k := alert.Spec.KeepFiringFor; k != nil {
+		o.keep = k.Duration
+	}
+	o.remember(alert, before)
 	return o
 }
 
@@ -86,7 +114,8 @@ func (o *objects) matters(c *compact, gone, pending bool) bool {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.members[c.UID] != nil || o.failing[c.UID] != ""
+	_, fails := o.failing[c.UID]
+	return fails || o.members[c.UID] != nil
 }
 
 // spent implements follower.
@@ -106,16 +135,17 @@ func (o *objects) OnDelete(obj any) {
 	if c, ok := obj.(*compact); ok {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		o.leave(c.UID)
 		o.recover(c.UID)
+		o.leave(c)
 	}
 }
 
 // recover notes that an object is no trouble any more. The caller holds the
 // lock.
 func (o *objects) recover(uid types.UID) {
-	if o.failing[uid] != "" {
-		delete(o.failing, uid)
+	f, ok := o.failing[uid]
+	delete(o.failing, uid)
+	if ok && !f.undecided {
 		o.changes.wake()
 	}
 }
@@ -138,27 +168,37 @@ func (o *objects) see(obj, before any) {
 		o.OnDelete(c)
 		return
 	}
-	key, holds, err := o.evaluate(c, old)
+	seen := o.evaluate(c, old)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.recover(c.UID)
-	switch {
-	case err != nil:
-		// What was so stays so until it can be told.
-		o.failing[c.UID] = fmt.Sprintf("%s %s: %v", c.kind, c.label(), err)
-		o.changes.wake()
-	case holds:
-		o.join(c, key)
-	default:
-		o.leave(c.UID)
+	if seen.err != nil {
+		o.fail(c, seen.err)
+	} else {
+		o.recover(c.UID)
 	}
+	switch {
+	case seen.holds:
+		o.join(c, seen.key, seen.err != nil)
+	case seen.err == nil:
+		o.leave(c)
+	}
+	delete(o.earlySince, c.UID)
+}
+
+// sight is what a look at an object tells.
+type sight struct {
+	// holds is true when "when" does and the group is known, key then names the
+	// group. With an err beside it, the group is made of what is not there.
+	holds bool
+	key   alerting.Key
+	err   error
 }
 
 // evaluate tells whether "when" holds, and to which group the object belongs.
-func (o *objects) evaluate(c, old *compact) (alerting.Key, bool, error) {
+func (o *objects) evaluate(c, old *compact) sight {
 	u := c.whole()
 	if u == nil {
-		return alerting.Key{}, false, errUnreadable
+		return sight{err: errUnreadable}
 	}
 	vars := alerting.ObjectVars(u.Object, nil)
 	if old != nil && o.rule.UsesOld() {
@@ -168,20 +208,25 @@ func (o *objects) evaluate(c, old *compact) (alerting.Key, bool, error) {
 	}
 	holds, err := o.rule.Holds(context.Background(), vars)
 	var failed *alerting.EvalError
-	missing := errors.As(err, &failed) && failed.Missing
 	o.mu.Lock()
 	o.evaluated++
-	if missing {
+	if errors.As(err, &failed) && failed.Missing {
 		o.missing++
 		o.missed = failed.Message
-		err = nil
 	}
 	o.mu.Unlock()
 	if err != nil || !holds {
-		return alerting.Key{}, false, err
+		return sight{err: err}
 	}
-	values, err := o.rule.Group(context.Background(), vars, c.label())
-	return alerting.KeyOf(o.ruleUID, values), true, err
+	values, missing, err := o.rule.Grouping(context.Background(), vars, c.label())
+	if err != nil {
+		return sight{err: err}
+	}
+	out := sight{holds: true, key: alerting.KeyOf(o.ruleUID, values)}
+	if missing != nil {
+		out.err = missing
+	}
+	return out
 }
 
 var errUnreadable = errors.New("the object can't be read")
@@ -192,47 +237,114 @@ func ofRules(c *compact) bool {
 	return c.kind == "SlackNotification" && c.Labels[v1alpha1.LabelAlert] != ""
 }
 
-// join notes that "when" holds for an object. The caller holds the lock.
-func (o *objects) join(c *compact, key alerting.Key) {
-	m := o.members[c.UID]
-	if m != nil && m.group.key.ID != key.ID {
-		o.leave(c.UID)
-		m = nil
+func (c *compact) thing() alerting.Thing {
+	return alerting.Thing{Kind: c.kind, Namespace: c.Namespace, Name: c.Name}
+}
+
+// fail notes that an object can't be evaluated. If it is a member, it stays one.
+// The caller holds the lock.
+func (o *objects) fail(c *compact, err error) {
+	f := failure{thing: c.thing(), text: err.Error(), at: o.changes.clock.Now()}
+	var failed *alerting.EvalError
+	if errors.As(err, &failed) {
+		f.missing, f.grouped, f.undecided = failed.Missing, failed.Missing && failed.Place != whenPlace, failed.Undecided
 	}
-	now, urgent := o.changes.clock.Now(), false
-	if m == nil {
-		g := o.groups[key.ID]
-		if g == nil {
-			g = &group{key: key, members: map[types.UID]*member{}}
-			o.groups[key.ID] = g
-		}
-		m = &member{uid: c.UID, group: g, since: now}
-		urgent = len(g.members) == 0
-		o.members[m.uid], g.members[m.uid] = m, m
+	was, ok := o.failing[c.UID]
+	if ok && was.undecided == f.undecided {
+		f.at = was.at
 	}
-	m.thing = alerting.Thing{Kind: c.kind, Namespace: c.Namespace, Name: c.Name}
-	// One that is not ripe may be one of an open incident, of an earlier
-	// process: so it is looked at now as well as then.
-	o.changes.mark(key.ID, now, urgent)
-	if ripe := m.since.Add(o.hold); ripe.After(now) {
-		o.changes.later(key.ID, ripe)
+	o.failing[c.UID] = f
+	if !f.undecided || !was.undecided && ok {
+		o.changes.wake()
+	}
+	if m := o.members[c.UID]; m != nil && !f.grouped {
+		m.fired = m.fired || m.left.IsZero() && o.ripe(m)
+		m.thing, m.unknown, m.left, m.last = f.thing, true, time.Time{}, nil
 	}
 }
 
-// leave notes that "when" does not hold for an object. The caller holds the
-// lock.
-func (o *objects) leave(uid types.UID) {
-	m := o.members[uid]
+// whenPlace is the place of "when" in an EvalError.
+const whenPlace = "spec.source.objects.when"
+
+// ripe reports whether a member has held for long enough by now.
+func (o *objects) ripe(m *member) bool {
+	return !m.unknown && !o.changes.clock.Now().Before(m.since.Add(o.hold))
+}
+
+// join notes that "when" holds for an object. unsure is true when its group is
+// made of what is not there: then one that has a group stays in it. The caller
+// holds the lock.
+func (o *objects) join(c *compact, key alerting.Key, unsure bool) {
+	now, urgent := o.changes.clock.Now(), false
+	m := o.members[c.UID]
 	if m == nil {
+		m = &member{uid: c.UID, since: now}
+		if since, ok := o.earlySince[c.UID]; ok && since.Before(now) {
+			m.since = since
+		}
+	}
+	delete(o.earlyLeft, c.UID)
+	if m.group == nil || m.group.key.ID != key.ID && !unsure {
+		if m.group != nil {
+			o.remove(m) // it is in another group now, which tells of it
+			o.changes.mark(m.group.key.ID, now, len(m.group.members) == 0)
+		}
+		g := o.group(key)
+		m.group, m.unsure = g, unsure
+		urgent = len(g.members) == 0
+		o.members[m.uid], g.members[m.uid] = m, m
+	}
+	m.thing, m.unknown, m.left, m.last = c.thing(), false, time.Time{}, nil
+	// One that is not ripe may be one of an open incident, of an earlier
+	// process: so it is looked at now as well as then.
+	o.changes.mark(m.group.key.ID, now, urgent)
+	if ripe := m.since.Add(o.hold); ripe.After(now) {
+		o.changes.later(m.group.key.ID, ripe)
+	}
+}
+
+// group returns the group of a key, which is made if there is none. The caller
+// holds the lock.
+func (o *objects) group(key alerting.Key) *group {
+	g := o.groups[key.ID]
+	if g == nil {
+		g = &group{key: key, members: map[types.UID]*member{}}
+		o.groups[key.ID] = g
+	}
+	return g
+}
+
+// leave notes that "when" does not hold for an object, or that it is gone. One
+// that has fired is kept for spec.keepFiringFor. The caller holds the lock.
+func (o *objects) leave(c *compact) {
+	m := o.members[c.UID]
+	if m == nil || !m.left.IsZero() {
 		return
 	}
-	delete(o.members, uid)
-	delete(m.group.members, uid)
-	m.group.last = m.thing
+	now := o.changes.clock.Now()
+	if o.keep <= 0 || !m.fired && !o.ripe(m) {
+		o.remove(m)
+		o.changes.mark(m.group.key.ID, now, len(m.group.members) == 0)
+		return
+	}
+	m.fired, m.unknown, m.left, m.last = true, false, now, c
+	if m.thing.Name == "" {
+		m.thing = c.thing()
+	}
+	o.changes.mark(m.group.key.ID, now, false)
+	o.changes.later(m.group.key.ID, now.Add(o.keep))
+}
+
+// remove takes a member out of its group. The caller holds the lock.
+func (o *objects) remove(m *member) {
+	delete(o.members, m.uid)
+	delete(m.group.members, m.uid)
+	if m.thing.Name != "" {
+		m.group.last = m.thing
+	}
 	if len(m.group.members) == 0 {
 		m.group.muted = false
 	}
-	o.changes.mark(m.group.key.ID, o.changes.clock.Now(), len(m.group.members) == 0)
 }
 
 // mute implements follower.
@@ -254,93 +366,11 @@ func (o *objects) settled(key string) {
 	}
 }
 
-// overdue implements follower: an incident without any object that fires is
-// over.
+// overdue implements follower: an incident of which nothing is known is looked
+// at, since its objects may all be over.
 func (o *objects) overdue(open incident.Group) (time.Time, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	_, known := o.groups[open.Key.ID]
 	return time.Time{}, !known
-}
-
-// news implements follower.
-func (o *objects) news(key alerting.Key, w *work) incident.News {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	now := o.changes.clock.Now()
-	var members []member
-	var last alerting.Thing
-	muted := false
-	if g := o.groups[key.ID]; g != nil {
-		key, last, muted = g.key, g.last, g.muted
-		for _, m := range g.members {
-			members = append(members, *m)
-			if ripe := m.since.Add(o.hold); ripe.After(now) {
-				o.changes.later(key.ID, ripe)
-			}
-		}
-	}
-	slices.SortFunc(members, func(a, b member) int {
-		return strings.Compare(a.thing.Namespace+"/"+a.thing.Name+"/"+string(a.uid), b.thing.Namespace+"/"+b.thing.Name+"/"+string(b.uid))
-	})
-	return incident.News{Key: key, Fold: func(past incident.Past) incident.Outlook {
-		firing := o.firing(members, past, now)
-		if len(firing) == 0 || muted && !past.Open {
-			out := incident.Outlook{}
-			if last.Object = w.get(last); last.Name != "" && last.Object != nil {
-				out.Render = w.render([]alerting.Thing{last}, key)
-			}
-			return out
-		}
-		things := make([]alerting.Thing, len(firing))
-		for i, m := range firing {
-			things[i] = m.thing
-			if i < maxThings {
-				things[i].Object = w.get(m.thing)
-			}
-		}
-		return incident.Outlook{
-			Firing: true, Count: int64(len(firing)), Render: w.render(things, key),
-			Data: membersJSON(firing, maxMembers), Small: membersJSON(firing, maxSmall),
-		}
-	}}
-}
-
-// firing are the members that hold for long enough, or that fired before.
-func (o *objects) firing(members []member, past incident.Past, now time.Time) []member {
-	var before objectsData
-	if past.Open {
-		_ = json.Unmarshal(past.Data, &before) // what can't be read is not known
-	}
-	var out []member
-	for _, m := range members {
-		if !now.Before(m.since.Add(o.hold)) || slices.Contains(before.Members, m.uid) {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
-func membersJSON(members []member, limit int) json.RawMessage {
-	var data objectsData
-	for _, m := range members[:min(len(members), limit)] {
-		data.Members = append(data.Members, m.uid)
-	}
-	out, _ := json.Marshal(data) // strings alone
-	return out
-}
-
-// trouble implements follower.
-func (o *objects) trouble() (failing, hint string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, text := range o.failing {
-		if failing == "" || text < failing {
-			failing = text
-		}
-	}
-	if o.evaluated > 0 && o.missing == o.evaluated {
-		hint = o.missed
-	}
-	return failing, hint
 }

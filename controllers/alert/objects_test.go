@@ -2,6 +2,7 @@ package alert
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 // scene is a follower of Pods whose "state" is looked at.
 type scene struct {
 	t       *testing.T
+	alert   *v1alpha1.SlackAlert
 	clock   *testclock.FakePassiveClock
 	objects *objects
 	seen    map[string]*compact
@@ -34,10 +36,44 @@ func newScene(t *testing.T, spec v1alpha1.ObjectsSource, groupBy ...string) *sce
 	if err != nil {
 		t.Fatal(err)
 	}
-	clock := testclock.NewFakePassiveClock(start)
-	c := newChanges(clock, 2*time.Second, func() {})
+	s := &scene{t: t, alert: a, clock: testclock.NewFakePassiveClock(start), seen: map[string]*compact{}}
+	s.objects = s.follower(rule, nil)
+	return s
+}
+
+func (s *scene) follower(rule *alerting.Rule, before *objects) *objects {
+	c := newChanges(s.clock, 2*time.Second, func() {})
 	selector := labels.SelectorFromSet(labels.Set{"app": "web"})
-	return &scene{t: t, clock: clock, seen: map[string]*compact{}, objects: newObjects(rule, a, &scope{namespaces: map[string]bool{"ns": true}, selector: selector}, c)}
+	return newObjects(rule, s.alert, &scope{namespaces: map[string]bool{"ns": true}, selector: selector}, c, before)
+}
+
+// keep sets spec.keepFiringFor.
+func (s *scene) keep(d time.Duration) {
+	s.alert.Spec.KeepFiringFor = &metav1.Duration{Duration: d}
+	s.objects = s.follower(s.objects.rule, nil)
+}
+
+// restart is one of the operator: it sees what there is, in another state unless
+// that is empty.
+func (s *scene) restart(state string) *scene { return s.anew(nil, state) }
+
+// change is one of the rule that asks for the same.
+func (s *scene) change() *scene { return s.anew(s.objects, "") }
+
+func (s *scene) anew(before *objects, state string) *scene {
+	s.t.Helper()
+	out := *s
+	out.objects = out.follower(s.objects.rule, before)
+	for name, c := range maps.Clone(s.seen) {
+		if state != "" {
+			delete(s.seen, name)
+			out.set(name, state)
+		} else {
+			out.objects.OnAdd(c, true)
+		}
+	}
+	out.objects.begun()
+	return &out
 }
 
 // set shows the follower an object in a state.
@@ -48,7 +84,11 @@ func (s *scene) set(name, state string, meta ...string) {
 	for i := 0; i < len(meta); i += 2 {
 		m[meta[i]] = meta[i+1]
 	}
-	made, err := shrink(&unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": m, "state": state}})
+	o := map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": m, "state": state}
+	if state == "<none>" {
+		delete(o, "state")
+	}
+	made, err := shrink(&unstructured.Unstructured{Object: o})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -162,22 +202,31 @@ func TestOverdueObjects(t *testing.T) {
 	}
 }
 
+// words of what is wrong by now.
+func (s *scene) trouble() trouble {
+	s.pass(evaluatingGrace)
+	return s.objects.trouble()
+}
+
 func TestTroubleWithObjects(t *testing.T) {
 	s := newScene(t, v1alpha1.ObjectsSource{When: "object.stat == 'bad'"})
 	s.set("a", "bad")
-	if failing, hint := s.objects.trouble(); failing != "" || !strings.Contains(hint, "no such key: stat") {
-		t.Errorf("%q %q", failing, hint)
+	if got := s.objects.trouble(); got.failing != 0 || got.next != start.Add(evaluatingGrace) {
+		t.Errorf("told at once: %+v", got)
+	}
+	if got := s.trouble(); got.broken != "" || got.failing != 1 || got.missing != 1 || !strings.Contains(got.hint, "no such key: stat") ||
+		got.lacking != "Pod ns/a: spec.source.objects.when: no such key: stat" {
+		t.Errorf("%+v", got)
 	}
 	s = newScene(t, v1alpha1.ObjectsSource{When: "object.state == 'bad' || object.state > 5"})
 	s.set("a", "bad")
 	s.set("b", "x")
-	failing, _ := s.objects.trouble()
-	if !strings.HasPrefix(failing, "Pod ns/b: spec.source.objects.when: ") {
-		t.Errorf("%q", failing)
+	if got := s.objects.trouble(); !strings.HasPrefix(got.broken, "Pod ns/b: spec.source.objects.when: ") || got.failing != 1 {
+		t.Errorf("%+v", got)
 	}
 	s.set("b", "bad")
-	if failing, hint := s.objects.trouble(); failing != "" || hint != "" {
-		t.Errorf("%q %q", failing, hint)
+	if got := s.trouble(); got != (trouble{}) {
+		t.Errorf("%+v", got)
 	}
 	// What fires stays so while it can't be told.
 	s.set("a", "x")

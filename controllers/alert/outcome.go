@@ -78,8 +78,8 @@ func working(reason, message string) outcome {
 }
 
 // trouble has expressions and templates that fail told.
-func (o *outcome) trouble(run *running) {
-	failing, hint := run.follower.trouble()
+func (o *outcome) trouble(run *running, t trouble) {
+	failing := t.broken
 	for _, text := range run.unrendered {
 		if failing == "" || text < failing {
 			failing = text
@@ -89,8 +89,8 @@ func (o *outcome) trouble(run *running) {
 	case failing != "":
 		o.Kind, o.Reason = conditions.KindStalled, v1alpha1.ReasonEvaluationFailed
 		o.Message = failing + ": correct the expression or template; the rule goes on with everything else"
-	case hint != "":
-		o.Message += `; "when" names something that no object has had so far (` + hint + ")"
+	case t.hint != "":
+		o.Message += `; "when" names something that nothing has had so far (` + t.hint + ")"
 	}
 }
 

@@ -70,7 +70,7 @@ func (w *watcher) news(alerting.Key, *work) incident.News   { return incident.Ne
 func (w *watcher) overdue(incident.Group) (time.Time, bool) { return time.Time{}, false }
 func (w *watcher) mute(string)                              {}
 func (w *watcher) settled(string)                           {}
-func (w *watcher) trouble() (failing, hint string)          { return "", "" }
+func (w *watcher) trouble() trouble                         { return trouble{} }
 
 // until waits for a condition.
 func until(t *testing.T, what string, holds func() bool) {

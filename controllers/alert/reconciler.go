@@ -118,13 +118,18 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 	if alert.Spec.Source.Alertmanager != nil {
 		alert.Status.Address = "/v1/namespaces/" + alert.Namespace + "/alerts/" + alert.Name
 	}
+	if alert.Status.ObservedGeneration != alert.Generation {
+		alert.Status.Pending = nil // they waited for what another spec said
+	}
 	if alert.Spec.Suspend {
+		unfollowed(alert)
 		r.halt(client.ObjectKeyFromObject(alert))
 		open, err := r.Incidents.Open(ctx, alert)
 		alert.Status.Firing = int32(min(len(open), 1<<30))
 		return suspended(), err
 	}
 	if !r.admitted(alert) {
+		unfollowed(alert)
 		r.halt(client.ObjectKeyFromObject(alert))
 		open, err := r.Incidents.Open(ctx, alert)
 		alert.Status.Firing = int32(min(len(open), 1<<30))
@@ -141,7 +146,12 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 		}
 		out.at(next)
 		r.noteSeen(alert, run, &out)
-		out.trouble(run)
+		r.notePending(alert, run, &out)
+		t := run.follower.trouble()
+		r.noteEvaluating(alert, run, t, &out)
+		out.trouble(run, t)
+	} else if out.Kind != conditions.KindProgressing {
+		unfollowed(alert)
 	}
 	tended, err := r.Incidents.Tend(ctx, alert, r.stillNeeded(alert))
 	if err != nil {
@@ -151,6 +161,12 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 	alert.Status.Firing = int32(min(tended.Firing, 1<<30)) //nolint:gosec // bounded
 	out.refused(r.Incidents.Refused(alert.UID), r.Clock.Now())
 	return r.withChannel(ctx, alert, out)
+}
+
+// unfollowed drops from the status what is only known of a rule at work.
+func unfollowed(alert *v1alpha1.SlackAlert) {
+	alert.Status.Pending = nil
+	conditions.Remove(alert, v1alpha1.ConditionEvaluating)
 }
 
 // follow has the rule's source followed, and returns it when all that there is
@@ -192,8 +208,13 @@ func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (ou
 	if !run.synced && !run.sub.synced() {
 		return starting(run, r.Clock.Now()), nil, nil
 	}
-	if e, ok := run.follower.(*events); ok && !run.synced {
-		e.restore(run.sub)
+	if !run.synced {
+		switch f := run.follower.(type) {
+		case *events:
+			f.restore(run.sub)
+		case *objects:
+			f.begun()
+		}
 	}
 	run.synced = true
 	return watching(run), run, nil

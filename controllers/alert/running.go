@@ -63,7 +63,11 @@ func (r *Reconciler) run(ctx context.Context, alert *v1alpha1.SlackAlert, rule *
 	c := newChanges(r.Clock, r.pace(), wake)
 	run := &running{uid: alert.UID, alert: alert, rule: rule, scope: s, changes: c, since: r.Clock.Now(), unrendered: map[string]string{}}
 	if rule.Source == alerting.Objects {
-		run.follower = newObjects(rule, alert, s, c)
+		var was *objects
+		if before != nil && before.alert.UID == alert.UID {
+			was, _ = before.follower.(*objects)
+		}
+		run.follower = newObjects(rule, alert, s, c, was)
 	} else {
 		run.follower = newEvents(rule, r.eventsFrom(alert, before), s, c)
 	}

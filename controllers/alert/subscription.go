@@ -127,6 +127,19 @@ func (s *subscription) get(namespace, name string) map[string]any {
 	return nil
 }
 
+// count is how many objects a rule looks at.
+func (s *subscription) count(in *scope) int {
+	n := 0
+	for _, part := range s.parts {
+		for _, o := range part.informer.GetStore().List() {
+			if c, ok := o.(*compact); ok && in.has(c.Namespace, c.Labels) && !ofRules(c) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // replay has the rule look at all that there is once more.
 func (s *subscription) replay() {
 	for _, part := range s.parts {

@@ -29,9 +29,8 @@ type follower interface {
 	mute(key string)
 	// settled is told when the news of a group are stored.
 	settled(key string)
-	// trouble tells of an expression that fails, and of one that names what no
-	// object has.
-	trouble() (failing, hint string)
+	// trouble tells of expressions that can't be evaluated.
+	trouble() trouble
 }
 
 // running is a rule at work.
@@ -49,6 +48,9 @@ type running struct {
 	rollupAt time.Time
 	// seenAt is when the mark of Events was written last.
 	seenAt time.Time
+	// evaluating is what the condition Evaluating said last, and when.
+	evaluating   string
+	evaluatingAt time.Time
 	// refused are the groups whose messages the API server does not store, which
 	// are tried again from refusedUntil, after a pause that has grown.
 	refused      map[string]bool
@@ -80,8 +82,8 @@ func (w *work) get(t alerting.Thing) map[string]any { return w.run.sub.get(t.Nam
 // stored has f called when the news that are being made are stored.
 func (w *work) stored(f func()) { w.afterwards[w.current] = f }
 
-// render makes the message about objects.
-func (w *work) render(things []alerting.Thing, key alerting.Key) func(string) v1alpha1.Content {
+// render makes the message about objects, of which there are total.
+func (w *work) render(things []alerting.Thing, total int, key alerting.Key) func(string) v1alpha1.Content {
 	return func(state string) v1alpha1.Content {
 		data := w.data(state)
 		var all []any
@@ -96,8 +98,8 @@ func (w *work) render(things []alerting.Thing, key alerting.Key) func(string) v1
 			meta, _ := first["metadata"].(map[string]any)
 			data["labels"], data["annotations"] = mapOf(meta, "labels"), mapOf(meta, "annotations")
 		}
-		data["objects"], data["count"] = all, len(things)
-		instead := alerting.ObjectsContent(w.run.alert.Name, things, len(things), state)
+		data["objects"], data["count"] = all, total
+		instead := alerting.ObjectsContent(w.run.alert.Name, things, total, state)
 		return w.content(data, instead, key)
 	}
 }

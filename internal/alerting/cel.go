@@ -142,9 +142,19 @@ func (e *expression) eval(ctx context.Context, vars Vars) (ref.Val, error) {
 	if err == nil {
 		return out, nil
 	}
-	// cel-go has no type for it.
-	missing := strings.HasPrefix(err.Error(), "no such key") || strings.HasPrefix(err.Error(), "no such attribute")
+	missing := absent(err.Error())
 	return nil, &EvalError{Place: e.place, Message: strings.Join(strings.Fields(err.Error()), " "), Missing: missing}
+}
+
+// absent reports whether an error of cel-go, which has no type for it, says that
+// a field, a key or an item of a list is not there.
+func absent(message string) bool {
+	for _, prefix := range []string{"no such key", "no such attribute", "index out of bounds"} {
+		if strings.HasPrefix(message, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // holds evaluates a condition.
@@ -153,6 +163,9 @@ func (e *expression) holds(ctx context.Context, vars Vars) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if out == types.NullValue {
+		return false, &EvalError{Place: e.place, Message: "gives null: it can't be told now", Undecided: true}
+	}
 	yes, ok := out.(types.Bool)
 	if !ok {
 		return false, &EvalError{Place: e.place, Message: fmt.Sprintf("gives a %s, and must give a bool", out.Type().TypeName())}
@@ -160,14 +173,10 @@ func (e *expression) holds(ctx context.Context, vars Vars) (bool, error) {
 	return bool(yes), nil
 }
 
-// text evaluates an expression to a text, for grouping. What is missing is
-// empty, so that it is a group of its own.
+// text evaluates an expression to a text, for grouping.
 func (e *expression) text(ctx context.Context, vars Vars) (string, error) {
 	out, err := e.eval(ctx, vars)
 	if err != nil {
-		if failed, ok := err.(*EvalError); ok && failed.Missing { //nolint:errorlint // made above
-			return "", nil
-		}
 		return "", err
 	}
 	switch v := out.(type) {

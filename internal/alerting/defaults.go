@@ -157,15 +157,18 @@ func (c condition) rank() int {
 // EventsContent is the default message about Events of one group. e is the last
 // one, and count how often they occurred.
 func EventsContent(e Event, rule string, count int64, state string) v1alpha1.Content {
-	c := v1alpha1.Content{Severity: v1alpha1.SeverityError, Title: e.Reason, Text: message.Escape(shorten(e.Message, maxNote))}
-	if e.Name != "" {
-		c.Title += ": " + strings.TrimSpace(e.Kind+" "+e.Name)
+	c := v1alpha1.Content{Severity: v1alpha1.SeverityError, Title: rule, Text: message.Escape(shorten(e.Message, maxNote))}
+	var parts []string
+	for _, part := range []string{strings.TrimSpace(e.Reason), strings.TrimSpace(e.Kind + " " + e.Name)} {
+		if part != "" {
+			parts = append(parts, part)
+		}
 	}
-	if c.Title == "" {
-		c.Title = rule
+	if len(parts) > 0 {
+		c.Title = strings.Join(parts, ": ")
 	}
 	if state == Resolved {
-		c.Text = "It has not occurred again for a while. The last time:\n" + c.Text
+		c.Text = strings.TrimSuffix("It has not occurred again for a while. The last time:\n"+c.Text, " The last time:\n")
 	}
 	c.Fields = facts("Alert", rule, "Namespace", e.Namespace, "Occurrences", strconv.FormatInt(count, 10))
 	return c

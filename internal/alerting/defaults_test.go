@@ -50,7 +50,8 @@ func TestEvents(t *testing.T) {
 	for _, c := range []struct {
 		about string
 		want  bool
-	}{{"{apiVersion: slack.notify.dev/v1alpha1, kind: SlackNotification}", true}, {"{apiVersion: slack.notify.dev/v1alpha1, kind: SlackChannel}", false}, {"{apiVersion: v1, kind: Pod}", false}} {
+	}{{"{apiVersion: slack.notify.dev/v1alpha1, kind: SlackNotification}", true}, {"{apiVersion: slack.notify.dev/v1alpha1, kind: SlackChannel}", false}, {"{apiVersion: v1, kind: Pod}", false},
+		{"{kind: SlackNotification}", true}, {"{apiVersion: null, kind: SlackAlert}", true}, {"{apiVersion: example.com/v1, kind: SlackAlert}", false}} {
 		if e := ReadEvent(read(t, "{regarding: "+c.about+"}")); e.OfRules() != c.want {
 			t.Errorf("%s: %v", c.about, e.OfRules())
 		}
@@ -65,6 +66,53 @@ func TestEvents(t *testing.T) {
 	}
 	if c := EventsContent(old, "r", 12, Firing); c.Title != "BackOff: Pod web-0" || c.Text != "a &lt;b&gt;" || c.Fields[2].Value != "12" {
 		t.Errorf("%+v", c)
+	}
+}
+
+// Whatever a sender leaves out, the title is one.
+func TestTitlesOfEvents(t *testing.T) {
+	for _, row := range []struct{ name, event, title, text, resolved string }{
+		{"all there", "{reason: BackOff, note: it failed, regarding: {kind: Pod, name: web-0}}", "BackOff: Pod web-0", "it failed",
+			"It has not occurred again for a while. The last time:\nit failed"},
+		{"no reason", `{reason: "", note: probe failed, regarding: {kind: Pod, name: web-0}}`, "Pod web-0", "probe failed",
+			"It has not occurred again for a while. The last time:\nprobe failed"},
+		{"a blank reason", `{reason: " ", regarding: {kind: Pod, name: web-0}}`, "Pod web-0", "", "It has not occurred again for a while."},
+		{"no message", "{reason: BackOff, regarding: {kind: Pod, name: web-0}}", "BackOff: Pod web-0", "", "It has not occurred again for a while."},
+		{"no object", "{reason: BackOff, regarding: null}", "BackOff", "", "It has not occurred again for a while."},
+		{"an object without a name", "{reason: BackOff, regarding: {kind: Pod}}", "BackOff: Pod", "", "It has not occurred again for a while."},
+		{"an object without a kind", "{reason: BackOff, regarding: {name: web-0}}", "BackOff: web-0", "", "It has not occurred again for a while."},
+		{"a Node", "{reason: NodeNotReady, regarding: {kind: Node, name: node-1, uid: null}}", "NodeNotReady: Node node-1", "", "It has not occurred again for a while."},
+		{"nothing", "{}", "the-rule", "", "It has not occurred again for a while."},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			e := ReadEvent(read(t, row.event))
+			if c := EventsContent(e, "the-rule", 1, Firing); c.Title != row.title || c.Text != row.text {
+				t.Errorf("says %q, %q; want %q, %q", c.Title, c.Text, row.title, row.text)
+			}
+			if c := EventsContent(e, "the-rule", 1, Resolved); c.Text != row.resolved {
+				t.Errorf("says %q when it is over, want %q", c.Text, row.resolved)
+			}
+		})
+	}
+}
+
+// An expression may name any field of the object that an Event is about, whether
+// the sender has left it out or set it to null.
+func TestFieldsThatSendersLeaveOut(t *testing.T) {
+	rule, err := Compile(&v1alpha1.SlackAlertSpec{Source: v1alpha1.AlertSource{Events: &v1alpha1.EventsSource{
+		When: "event.involvedObject.apiVersion == '' && event.involvedObject.uid == '' && event.involvedObject.namespace == '' && event.reportingComponent == ''"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, event := range map[string]string{
+		"left out": "{regarding: {kind: Node, name: n}}", "null": "{regarding: {kind: Node, name: n, apiVersion: null, uid: null, namespace: null}, reportingController: null}",
+		"no object at all": "{}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if holds, err := rule.Holds(t.Context(), EventVars(ReadEvent(read(t, event)).Fields)); !holds || err != nil {
+				t.Errorf("holds is %v: %v", holds, err)
+			}
+		})
 	}
 }
 

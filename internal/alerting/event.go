@@ -69,17 +69,19 @@ func ReadEvent(o map[string]any) Event {
 // those could go on for ever: a message that fails would make another.
 func (e *Event) OfRules() bool {
 	api := text(child(e.Fields, "involvedObject"), "apiVersion")
-	return strings.HasPrefix(api, v1alpha1.GroupVersion.Group+"/") && (e.Kind == "SlackNotification" || e.Kind == "SlackAlert")
+	// Some senders leave the apiVersion out.
+	return (api == "" || strings.HasPrefix(api, v1alpha1.GroupVersion.Group+"/")) && (e.Kind == "SlackNotification" || e.Kind == "SlackAlert")
 }
 
-// filled has the named fields in any case, so that an expression may name them.
+// filled has the named fields in any case, so that an expression may name them:
+// those that are not there, or null, are empty.
 func filled(m map[string]any, names ...string) map[string]any {
 	out := make(map[string]any, len(names))
 	for key, value := range m {
 		out[key] = value
 	}
 	for _, name := range names {
-		if _, ok := out[name]; !ok {
+		if out[name] == nil {
 			out[name] = ""
 		}
 	}

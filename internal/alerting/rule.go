@@ -2,6 +2,7 @@ package alerting
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -48,6 +49,9 @@ type EvalError struct {
 	Message string
 	// Missing is true when something that the expression names is not there.
 	Missing bool
+	// Undecided is true when "when" gives null, which says that it can't be told
+	// now. That is no fault.
+	Undecided bool
 }
 
 func (e *EvalError) Error() string { return e.Place + ": " + e.Message }
@@ -112,9 +116,9 @@ func (r *Rule) Spent() uint64 {
 	return out
 }
 
-// Holds evaluates "when"; a rule without it always holds. What the expression
-// names and is not there makes it not hold, and the EvalError then says so by
-// its Missing.
+// Holds evaluates "when"; a rule without it always holds. The error is an
+// EvalError, whose Missing is true when the expression names what is not there,
+// and Undecided when it gives null: then nobody knows whether it holds.
 func (r *Rule) Holds(ctx context.Context, vars Vars) (bool, error) {
 	if r.when == nil {
 		return true, nil
@@ -123,20 +127,34 @@ func (r *Rule) Holds(ctx context.Context, vars Vars) (bool, error) {
 }
 
 // Group returns the values that name the group of something: those of groupBy,
-// or what is given instead when the rule has none.
+// or what is given instead when the rule has none. What is missing is empty.
 func (r *Rule) Group(ctx context.Context, vars Vars, instead ...string) ([]string, error) {
+	values, _, err := r.Grouping(ctx, vars, instead...)
+	return values, err
+}
+
+// Grouping is Group, and tells the first of the expressions that names something
+// that is not there; nil if none does.
+func (r *Rule) Grouping(ctx context.Context, vars Vars, instead ...string) (values []string, missing *EvalError, err error) {
 	if len(r.groupBy) == 0 {
-		return instead, nil
+		return instead, nil, nil
 	}
-	out := make([]string, len(r.groupBy))
+	values = make([]string, len(r.groupBy))
 	for i, e := range r.groupBy {
 		text, err := e.text(ctx, vars)
-		if err != nil {
-			return nil, err
+		var failed *EvalError
+		if errors.As(err, &failed) && failed.Missing {
+			if missing == nil {
+				missing = failed
+			}
+			err = nil
 		}
-		out[i] = text
+		if err != nil {
+			return nil, nil, err
+		}
+		values[i] = text
 	}
-	return out, nil
+	return values, missing, nil
 }
 
 // Grouped reports whether the rule says itself what belongs together.

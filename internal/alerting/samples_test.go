@@ -2,6 +2,7 @@ package alerting
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,8 @@ import (
 // sample is what is expected of a rule in config/samples/alerts.
 type sample struct {
 	Fires, Well map[string]any
+	// Between are objects of which nobody knows whether they are well.
+	Between     []map[string]any
 	Group       string
 	Title, Text string
 	Fields      []string
@@ -56,6 +59,12 @@ func checkSample(t *testing.T, rule *v1alpha1.SlackAlert, compiled *Rule, want s
 	t.Helper()
 	if holds, err := compiled.Holds(t.Context(), ObjectVars(want.Well, nil)); holds || err != nil {
 		t.Errorf("%s fires for what is well: %v", rule.Name, err)
+	}
+	for i, o := range want.Between {
+		var undecided *EvalError
+		if _, err := compiled.Holds(t.Context(), ObjectVars(o, nil)); !errors.As(err, &undecided) || !undecided.Undecided {
+			t.Errorf("%s takes object %d for one that is told of or well: %v", rule.Name, i, err)
+		}
 	}
 	vars := ObjectVars(want.Fires, nil)
 	if holds, err := compiled.Holds(t.Context(), vars); !holds || err != nil {

@@ -216,7 +216,7 @@ func (a *applying) make(ctx context.Context, id string, state State, content v1a
 	for a.taken[alerting.IncidentName(a.rule.Name, id, state.Number)] {
 		state.Number++
 	}
-	n := newNotification(a.rule, alerting.IncidentName(a.rule.Name, id, state.Number), incidentLabel(id, state.Number))
+	n := a.newNotification(a.rule, alerting.IncidentName(a.rule.Name, id, state.Number), incidentLabel(id, state.Number))
 	n.Spec.Content = content
 	setState(n, state)
 	err := a.create(ctx, a.m, n)

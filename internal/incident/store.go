@@ -8,6 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -25,6 +26,9 @@ type Store struct {
 	// Live reads from the API server.
 	Live  client.Reader
 	Clock clock.PassiveClock
+	// Shard picks what this operator works on by labels, which incidents then
+	// have whatever they are; everything when nil.
+	Shard labels.Selector
 
 	mu    sync.Mutex
 	rules map[types.UID]*ruleMemory

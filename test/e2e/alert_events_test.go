@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strconv"
@@ -13,8 +14,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
@@ -126,6 +129,75 @@ func TestAlertOfEventSeries(t *testing.T) {
 	w.Expect(w.made(rule)[0].Spec.Text).To(gomega.Equal(fmt.Sprintf("0/3 nodes are available (%d)", time.Now().UTC().Year())))
 	w.update(e, func() { e.Series.Count, e.Series.LastObservedTime = 9, metav1.NowMicro() })
 	w.Eventually(func() []string { return w.open(rule) }).Should(gomega.Equal([]string{"FailedScheduling ×9"}))
+}
+
+// Senders fill Events in many ways, and their clocks are wrong. Each object and
+// reason is one incident all the same, told once and counted.
+func TestAlertOfAnySender(t *testing.T) {
+	w := newWorld(t)
+	c := w.webAPI("c", "#alerts", shared)
+	w.ready(c)
+	node := "node-" + w.ns
+	about := func(change func(*v1alpha1.SlackAlert)) func(*v1alpha1.SlackAlert) {
+		return func(a *v1alpha1.SlackAlert) {
+			a.Spec.ChannelRef = v1alpha1.ChannelReference{Name: "c", Namespace: w.ns}
+			change(a)
+		}
+	}
+	pods := w.rule("senders", eventsOf(), about(func(*v1alpha1.SlackAlert) {}))
+	// Events about Nodes are in the namespace default.
+	nodes := w.rule("nodes-"+w.ns, eventsOf(), about(func(a *v1alpha1.SlackAlert) {
+		a.Namespace = "default"
+		a.Spec.Source.Events.When = "event.involvedObject.apiVersion == '' && event.involvedObject.name == '" + node + "'"
+	}))
+	t.Cleanup(func() { _ = env.client.Delete(context.Background(), nodes) })
+	w.becomes(pods, watchingLook())
+	w.becomes(nodes, watchingLook())
+	at := func(off time.Duration) string { return time.Now().Add(off).UTC().Format(time.RFC3339) }
+	send := func(namespace, name, fields string) {
+		t.Helper()
+		e := &unstructured.Unstructured{}
+		w.Expect(yaml.Unmarshal([]byte("{apiVersion: v1, kind: Event, "+fields+"}"), &e.Object)).To(gomega.Succeed())
+		e.SetNamespace(namespace)
+		e.SetName(name)
+		before := e.DeepCopy()
+		if env.client.Get(w.ctx, client.ObjectKeyFromObject(e), before) == nil {
+			e.SetResourceVersion(before.GetResourceVersion())
+			w.Expect(env.client.Update(w.ctx, e)).To(gomega.Succeed())
+			return
+		}
+		w.Expect(env.client.Create(w.ctx, e)).To(gomega.Succeed())
+	}
+	pod := func(name string) string {
+		return fmt.Sprintf("involvedObject: {kind: Pod, name: %s, namespace: %s}", name, w.ns)
+	}
+	send(w.ns, "no-reason", `type: Warning, reason: "", message: probe failed, count: 1, `+pod("no-reason"))
+	send(w.ns, "no-message", `type: Warning, reason: Quiet, message: "", count: 1, `+pod("no-message"))
+	send(w.ns, "behind", fmt.Sprintf(`type: Warning, reason: Behind, message: x, count: 3, firstTimestamp: %q, lastTimestamp: %q, `, at(-3*time.Hour), at(-time.Hour))+pod("behind"))
+	send(w.ns, "ahead", fmt.Sprintf(`type: Warning, reason: Ahead, message: x, count: 3, firstTimestamp: %q, lastTimestamp: %q, `, at(time.Hour), at(time.Hour))+pod("ahead"))
+	series := func(count int, last string) string {
+		return fmt.Sprintf(`type: Warning, reason: Series, message: x, firstTimestamp: null, lastTimestamp: null, action: Checking, reportingComponent: kubelet, reportingInstance: n1,
+			eventTime: "2026-01-10T10:00:00.000000Z", series: {count: %d, lastObservedTime: %q}, `, count, last) + pod("series")
+	}
+	send(w.ns, "series", series(57, "2026-01-10T10:40:00.000000Z"))
+	w.Eventually(func() []string { return w.open(pods) }).Should(gomega.Equal([]string{
+		"Ahead: Pod ahead", "Behind: Pod behind", "Pod no-reason", "Quiet: Pod no-message", "Series: Pod series"}))
+	send(w.ns, "series", series(58, "2026-01-10T10:41:00.000000Z"))
+	w.Eventually(func() int64 { return w.counts(pods)["Series: Pod series"] }).Should(gomega.Equal(int64(58)))
+
+	for i, uid := range []string{"", ", uid: " + node, ", uid: null", ", uid: 6c9f8f5e-8d1c-4f4e-9f57-3e0f8f2c3f11"} {
+		send("default", fmt.Sprint(node, ".", i), fmt.Sprintf("type: Warning, reason: NodeNotReady, message: x, count: 1, involvedObject: {kind: Node, name: %s%s}", node, uid))
+	}
+	incidents := func() (out []string) {
+		list := &v1alpha1.SlackNotificationList{}
+		w.Expect(env.client.List(w.ctx, list, client.InNamespace("default"), client.MatchingLabels{v1alpha1.LabelAlert: nodes.Name})).To(gomega.Succeed())
+		for _, n := range list.Items {
+			s, _ := incident.StateOf(&n)
+			out = append(out, fmt.Sprintf("%s ×%d", n.Spec.Title, s.Count))
+		}
+		return out
+	}
+	w.Eventually(incidents).Should(gomega.Equal([]string{"NodeNotReady: Node " + node + " ×4"}))
 }
 
 // A storm of Events becomes one message for each object, edited now and then.

@@ -1,0 +1,184 @@
+package alert
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alerting"
+	"github.com/slack-notifier/slack-notifier/internal/incident"
+)
+
+// objectsData is stored with an incident.
+type objectsData struct {
+	// Members that fire. They need not hold for spec.source.objects.for anew.
+	Members []types.UID `json:"members,omitempty"`
+	// More is how many fire that are not named.
+	More int `json:"more,omitempty"`
+}
+
+// Members that are stored.
+const (
+	maxMembers = 200
+	maxSmall   = 20
+)
+
+// news implements follower.
+func (o *objects) news(key alerting.Key, w *work) incident.News {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if g := o.groups[key.ID]; g != nil {
+		key = g.key
+	}
+	return incident.News{Key: key, Fold: func(past incident.Past) incident.Outlook {
+		firing, last, muted := o.firing(key, past)
+		if len(firing) == 0 || muted && !past.Open {
+			out := incident.Outlook{}
+			if last.Object = w.get(last); last.Name != "" && last.Object != nil {
+				out.Render = w.render([]alerting.Thing{last}, 1, key)
+			}
+			return out
+		}
+		return incident.Outlook{
+			Firing: true, Count: int64(len(firing)), Render: w.renderMembers(firing, past, key),
+			Data: membersJSON(firing, maxMembers), Small: membersJSON(firing, maxSmall),
+		}
+	}}
+}
+
+// renderMembers makes the message about members, of which there is at least one.
+// When none is known to hold, an open incident goes on saying what it has said.
+func (w *work) renderMembers(firing []member, past incident.Past, key alerting.Key) func(string) v1alpha1.Content {
+	var things []alerting.Thing
+	for _, m := range firing {
+		if m.left.IsZero() && !m.unknown {
+			things = append(things, w.fetch(m, len(things)))
+		}
+	}
+	if len(things) == 0 && past.Open && !past.Rolled {
+		return nil
+	}
+	if len(things) == 0 {
+		for _, m := range firing {
+			things = append(things, w.fetch(m, len(things)))
+		}
+	}
+	return w.render(things, len(firing), key)
+}
+
+// fetch returns the thing of a member, of the first ones with the object.
+func (w *work) fetch(m member, before int) alerting.Thing {
+	out := m.thing
+	if before >= maxThings {
+		return out
+	}
+	if out.Object = w.get(out); out.Object == nil && m.last != nil {
+		if u := m.last.whole(); u != nil {
+			out.Object = u.Object
+		}
+	}
+	return out
+}
+
+// firing are the members of a group that hold for long enough, or that fired
+// before and are not over: those that hold come first. Beside them is the last
+// object that left, and whether the group is muted.
+func (o *objects) firing(key alerting.Key, past incident.Past) (out []member, last alerting.Thing, muted bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	g, now := o.group(key), o.changes.clock.Now()
+	if past.Open && !g.adopted {
+		o.adopt(g, past)
+	}
+	g.adopted = true
+	for _, m := range g.members {
+		if !m.left.IsZero() {
+			if over := m.left.Add(o.keep); !now.Before(over) {
+				o.remove(m)
+			} else {
+				o.changes.later(g.key.ID, over)
+			}
+		}
+	}
+	for _, m := range g.members {
+		if !m.fired && !o.ripe(m) {
+			if ripe := m.since.Add(o.hold); ripe.After(now) {
+				o.changes.later(g.key.ID, ripe)
+			}
+			continue
+		}
+		m.fired = true
+		out = append(out, *m)
+	}
+	slices.SortFunc(out, func(a, b member) int {
+		if a.left.IsZero() != b.left.IsZero() {
+			if a.left.IsZero() {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.thing.Namespace+"/"+a.thing.Name+"/"+string(a.uid), b.thing.Namespace+"/"+b.thing.Name+"/"+string(b.uid))
+	})
+	return out, g.last, g.muted
+}
+
+// adopt has a group know of the members that are stored with its open incident,
+// which this process has not seen fire: those that hold fire at once, those that
+// can't be evaluated stay, and of those that do not hold, or that are gone,
+// spec.keepFiringFor begins. The caller holds the lock.
+func (o *objects) adopt(g *group, past incident.Past) {
+	var before objectsData
+	if json.Unmarshal(past.Data, &before) != nil && past.Rolled {
+		before.More = 1 // there was no room for them
+	}
+	for _, uid := range before.Members {
+		o.adoptOne(g, uid)
+	}
+	if before.More == 0 {
+		return
+	}
+	// It may be any of those that can't be evaluated.
+	for uid, f := range o.failing {
+		if !f.grouped && o.members[uid] == nil {
+			o.adoptOne(g, uid)
+		}
+	}
+}
+
+func (o *objects) adoptOne(g *group, uid types.UID) {
+	m, now := o.members[uid], o.changes.clock.Now()
+	f, fails := o.failing[uid]
+	switch {
+	case m != nil && m.group != g && !m.unsure:
+		return // it is told of there
+	case m != nil && m.group != g:
+		o.remove(m)
+		o.changes.mark(m.group.key.ID, now, false)
+	case m != nil:
+	case fails && !f.grouped:
+		m = &member{uid: uid, thing: f.thing, since: now, unknown: true}
+	case o.keep > 0:
+		m = &member{uid: uid, since: now, left: now}
+		if left, ok := o.earlyLeft[uid]; ok {
+			m.left = left
+		}
+		o.changes.later(g.key.ID, m.left.Add(o.keep))
+	default:
+		return
+	}
+	m.group, m.fired = g, true
+	o.members[uid], g.members[uid] = m, m
+}
+
+func membersJSON(members []member, limit int) json.RawMessage {
+	var data objectsData
+	for _, m := range members[:min(len(members), limit)] {
+		data.Members = append(data.Members, m.uid)
+	}
+	data.More = len(members) - len(data.Members)
+	out, _ := json.Marshal(data) // strings and a number alone
+	return out
+}
