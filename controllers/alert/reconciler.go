@@ -58,6 +58,8 @@ type Reconciler struct {
 	ClusterScopeNamespaces []string
 	// Intake is true when the operator takes what Alertmanagers post.
 	Intake bool
+	// Posts ends what no post tells of any more.
+	Posts *incident.Receiver
 	// Pace is DefaultPace when 0.
 	Pace time.Duration
 	// MaxAlerts of a namespace are at work; DefaultMaxAlerts when 0.
@@ -119,16 +121,10 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 		alert.Status.Address = "/v1/namespaces/" + alert.Namespace + "/alerts/" + alert.Name
 	}
 	if alert.Spec.Suspend {
-		r.halt(client.ObjectKeyFromObject(alert))
-		open, err := r.Incidents.Open(ctx, alert)
-		alert.Status.Firing = int32(min(len(open), 1<<30))
-		return suspended(), err
+		return suspended(), r.rest(ctx, alert)
 	}
 	if !r.admitted(alert) {
-		r.halt(client.ObjectKeyFromObject(alert))
-		open, err := r.Incidents.Open(ctx, alert)
-		alert.Status.Firing = int32(min(len(open), 1<<30))
-		return r.tooManyAlerts(alert), err
+		return r.tooManyAlerts(alert), r.rest(ctx, alert)
 	}
 	out, run, err := r.follow(ctx, alert)
 	if err != nil || out.silent {
@@ -143,6 +139,9 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 		r.noteSeen(alert, run, &out)
 		out.trouble(run)
 	}
+	if err := r.hear(ctx, alert, &out); err != nil {
+		return out, err
+	}
 	tended, err := r.Incidents.Tend(ctx, alert, r.stillNeeded(alert))
 	if err != nil {
 		return out, err
@@ -151,6 +150,38 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 	alert.Status.Firing = int32(min(tended.Firing, 1<<30)) //nolint:gosec // bounded
 	out.refused(r.Incidents.Refused(alert.UID), r.Clock.Now())
 	return r.withChannel(ctx, alert, out)
+}
+
+// rest does nothing for a rule that is not at work but count its incidents.
+func (r *Reconciler) rest(ctx context.Context, alert *v1alpha1.SlackAlert) error {
+	r.halt(client.ObjectKeyFromObject(alert))
+	if r.Posts != nil {
+		r.Posts.Deaf(alert.UID)
+	}
+	open, err := r.Incidents.Open(ctx, alert)
+	alert.Status.Firing = int32(min(len(open), 1<<30)) //nolint:gosec // bounded
+	return err
+}
+
+// hear ends what no post tells of any more, and has posts told of that could not
+// be read.
+func (r *Reconciler) hear(ctx context.Context, alert *v1alpha1.SlackAlert, out *outcome) error {
+	if alert.Spec.Source.Alertmanager == nil || r.Posts == nil {
+		return nil
+	}
+	if !r.Intake {
+		r.Posts.Deaf(alert.UID)
+		return nil
+	}
+	heard, err := r.Posts.EndQuiet(ctx, alert)
+	if err != nil {
+		return err
+	}
+	if !heard.Next.IsZero() {
+		out.at(heard.Next)
+	}
+	out.unread(heard.Unread)
+	return nil
 }
 
 // follow has the rule's source followed, and returns it when all that there is

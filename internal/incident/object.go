@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,6 +53,14 @@ func setState(n *v1alpha1.SlackNotification, s State) {
 func carried(was, is v1alpha1.Content) v1alpha1.Content {
 	is.Sender, is.UnfurlLinks = was.Sender, was.UnfurlLinks
 	return is
+}
+
+// withNote adds a line to the text of a message.
+func withNote(c v1alpha1.Content, note string) v1alpha1.Content {
+	if note != "" {
+		c.Text = strings.TrimPrefix(c.Text+"\n"+note, "\n")
+	}
+	return c
 }
 
 func keyOf(n *v1alpha1.SlackNotification) client.ObjectKey { return client.ObjectKeyFromObject(n) }

@@ -157,7 +157,10 @@ func (n *notebook) Receive(_ context.Context, _ *v1alpha1.SlackAlert, data []byt
 	state, changed := alertmanager.Merge(n.state, p)
 	if n.state = state; changed {
 		c := alertmanager.DefaultContent(state)
-		n.changes = append(n.changes, string(c.Severity)+" "+c.Title)
+		// That the second of a cluster has told of it too is noted, and not shown.
+		if said := string(c.Severity) + " " + c.Title; len(n.changes) == 0 || n.changes[len(n.changes)-1] != said {
+			n.changes = append(n.changes, said)
+		}
 	}
 	return nil
 }
