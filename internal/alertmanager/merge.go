@@ -187,27 +187,33 @@ func (s *State) hasEnded(told Known, at time.Time) bool {
 	return false
 }
 
-// bound puts the alerts in their order, and leaves out what is too much.
-func (m *merging) bound() {
-	s := m.s
+// arrange puts the alerts in their order, and returns how many of them fire.
+func (s *State) arrange() (firing int) {
 	slices.SortStableFunc(s.Alerts, func(a, b Known) int {
 		if a.Status != b.Status {
 			return strings.Compare(string(a.Status), string(b.Status))
 		}
 		return cmp.Or(a.StartsAt.Compare(b.StartsAt), strings.Compare(a.Fingerprint, b.Fingerprint))
 	})
-	firing := 0
 	for firing < len(s.Alerts) && s.Alerts[firing].Status == Firing {
 		firing++
 	}
+	return firing
+}
+
+// bound puts the alerts in their order, and leaves out what is too much.
+func (m *merging) bound() {
+	s := m.s
+	firing := s.arrange()
 	if firing > maxAlerts {
 		for _, a := range s.Alerts[maxAlerts:firing] {
 			m.rest[hashOf(a.Fingerprint)] = true
 		}
 		s.Alerts = slices.Delete(s.Alerts, maxAlerts, firing)
+		firing = maxAlerts
 	}
-	for len(s.Alerts) > maxAlerts {
-		m.forget()
+	if len(s.Alerts) > maxAlerts {
+		m.forget(firing)
 	}
 	room := maxDetails
 	for i := range s.Alerts {
@@ -220,19 +226,18 @@ func (m *merging) bound() {
 	}
 }
 
-// forget leaves out the alert that ended first. One that was never told of as
+// forget leaves out the alerts that ended first. One that was never told of as
 // firing is not counted, or each repeat of a post would count it anew.
-func (m *merging) forget() {
-	first := -1
-	for i, a := range m.s.Alerts {
-		if a.Status == Resolved && (first < 0 || a.EndsAt.Before(m.s.Alerts[first].EndsAt)) {
-			first = i
+func (m *merging) forget(firing int) {
+	over := slices.Clone(m.s.Alerts[firing:])
+	slices.SortStableFunc(over, func(a, b Known) int { return b.EndsAt.Compare(a.EndsAt) })
+	for _, a := range over[maxAlerts-firing:] {
+		if m.had[a.Fingerprint] {
+			m.s.Forgotten++
 		}
 	}
-	if m.had[m.s.Alerts[first].Fingerprint] {
-		m.s.Forgotten++
-	}
-	m.s.Alerts = slices.Delete(m.s.Alerts, first, first+1)
+	m.s.Alerts = append(m.s.Alerts[:firing], over[:maxAlerts-firing]...)
+	m.s.arrange()
 }
 
 // normal makes states comparable that mean the same.

@@ -15,10 +15,7 @@ func (m *merging) seen(from *Sender, firing []int) {
 	if m.p.Within == 0 || m.p.Status != Firing {
 		return
 	}
-	told := map[int]bool{}
-	for _, i := range firing {
-		told[i] = true
-	}
+	told := setOf(firing)
 	for i := range m.s.Alerts {
 		a := &m.s.Alerts[i]
 		if a.Status == Firing && (told[i] || !m.p.Complete() && from.has(a.Circles)) {
@@ -137,6 +134,7 @@ func Expire(s State, now time.Time) State {
 			a.Status, a.EndsAt, a.ToldAt, a.Gone, a.Quiet = Resolved, now, now, true, true
 		}
 	}
+	s.arrange()
 	for i := range s.Senders {
 		from := &s.Senders[i]
 		if from.Unknown > 0 && !now.Before(s.due(from.SeenAt)) {

@@ -151,11 +151,12 @@ func (m *merging) join(from *Sender, circles, firing []int) {
 	fellows = slices.Compact(fellows)
 	from.Circles = append(from.Circles, Circle{n, fellows[:min(len(fellows), maxFellows)]})
 	slices.SortFunc(from.Circles, func(a, b Circle) int { return a.N - b.N })
+	joining := setOf(firing)
 	for i := range s.Alerts {
 		a := &s.Alerts[i]
 		was := len(a.Circles)
 		a.Circles = slices.DeleteFunc(a.Circles, func(c int) bool { return slices.Contains(circles, c) })
-		if (len(a.Circles) < was || slices.Contains(firing, i)) && len(a.Circles) < maxCircles {
+		if (len(a.Circles) < was || joining[i]) && len(a.Circles) < maxCircles {
 			a.Circles = append(a.Circles, n)
 			slices.Sort(a.Circles)
 		}
@@ -165,13 +166,22 @@ func (m *merging) join(from *Sender, circles, firing []int) {
 // silenced ends the alerts that a resolved group does not name, though it was
 // told of them together with those that it names, and they began before its end.
 func (m *merging) silenced(circles, named []int) {
+	told := setOf(named)
 	for i := range m.s.Alerts {
 		a := &m.s.Alerts[i]
 		ours := slices.ContainsFunc(a.Circles, func(c int) bool { return slices.Contains(circles, c) })
-		if a.Status == Firing && ours && !slices.Contains(named, i) && !a.StartsAt.After(m.p.Over) {
+		if a.Status == Firing && ours && !told[i] && !a.StartsAt.After(m.p.Over) {
 			a.Status, a.EndsAt, a.ToldAt, a.Gone = Resolved, m.p.Over, m.p.ReceivedAt, true
 		}
 	}
+}
+
+func setOf(list []int) map[int]bool {
+	out := make(map[int]bool, len(list))
+	for _, i := range list {
+		out[i] = true
+	}
+	return out
 }
 
 // cut notes how many alerts a post left out. That they are left out is no

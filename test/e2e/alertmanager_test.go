@@ -141,16 +141,20 @@ type notebook struct {
 	fail int
 }
 
-func (n *notebook) Receive(_ context.Context, _ *v1alpha1.SlackAlert, data []byte) error {
+func (n *notebook) Receive(ctx context.Context, rule *v1alpha1.SlackAlert, data []byte) error {
+	p, err := alertmanager.Decode(data)
+	if err != nil {
+		return err
+	}
+	return n.ReceivePost(ctx, rule, p)
+}
+
+func (n *notebook) ReceivePost(_ context.Context, _ *v1alpha1.SlackAlert, p alertmanager.Payload) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.fail > 0 {
 		n.fail--
 		return errors.New("not now")
-	}
-	p, err := alertmanager.Decode(data)
-	if err != nil {
-		return err
 	}
 	n.posts++
 	p.ReceivedAt = time.Now()
