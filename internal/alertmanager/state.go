@@ -167,6 +167,10 @@ func (s State) Small() State {
 	for size() > smallest && len(out.Senders) > 1 {
 		out.Senders = out.Senders[1:]
 	}
+	if most := smallest / 100; size() > smallest && len(out.Alerts) > most {
+		out.leaveOut(len(out.Alerts) - most)
+		out.Alerts = out.Alerts[:most]
+	}
 	for size() > smallest && len(out.Alerts) > 0 {
 		out.leaveOut(1)
 		out.Alerts = out.Alerts[:len(out.Alerts)-1]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -180,6 +181,9 @@ func (a *applying) one(ctx context.Context, n News, list *rolled) (bool, error) 
 	}
 	if !next.Firing {
 		list.remove(n.Key.ID)
+		if next.Note != "" {
+			list.Quiet++
+		}
 		return true, nil
 	}
 	if onList && equality.Semantic.DeepEqual(group.Data, next.Small) {
@@ -354,7 +358,11 @@ func (a *applying) writeRollup(ctx context.Context, list rolled) error {
 // endRollup resolves the rollup.
 func (a *applying) endRollup(ctx context.Context, i *incident, list rolled, content v1alpha1.Content) error {
 	i.state.Count, i.state.Data = 0, list.json()
-	err := a.resolve(ctx, i, Outlook{Render: func(string) v1alpha1.Content { return content }})
+	end := Outlook{Render: func(string) v1alpha1.Content { return content }}
+	if list.Quiet > 0 {
+		end.Note = fmt.Sprintf("_%d of them for want of news (resolveAfter): nothing has said that these are over._", list.Quiet)
+	}
+	err := a.resolve(ctx, i, end)
 	if err == nil {
 		a.book.open++ // it was none of those with messages of their own
 	}
