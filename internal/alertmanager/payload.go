@@ -45,7 +45,7 @@ const (
 	// maxFingerprint of an alert. Alertmanager's own has 16.
 	maxFingerprint = 32
 	// maxTaken are the labels, or annotations, that are read of an alert.
-	maxTaken = 200
+	maxTaken = 2000
 	// maxPairs are those that are kept of it.
 	maxPairs = 40
 	// maxKey of a label or annotation.

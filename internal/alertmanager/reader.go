@@ -2,6 +2,7 @@ package alertmanager
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -98,22 +99,37 @@ func (r *Reader) alert(raw []byte) {
 	}
 }
 
-// afford drops what there is no room for.
+// afford drops what there is no room for: the annotations first, then labels that
+// do not say what the alert is, then all.
 func afford(a Alert, room *int, brief bool) Alert {
-	if brief {
-		a.Annotations, a.Values, a.ValueString = nil, nil, ""
+	steps := []func(){
+		func() { a.Annotations, a.Values, a.ValueString = nil, nil, "" },
+		func() {
+			maps.DeleteFunc(a.Labels, func(name, _ string) bool { return !slices.Contains(deciding, name) })
+			a.Shortened = true
+		},
+		func() { a = a.strip() },
 	}
-	size := 64
+	if brief {
+		steps[0]()
+	}
+	for a.size() > *room && len(steps) > 0 {
+		steps[0]()
+		steps = steps[1:]
+	}
+	*room -= a.size()
+	return a
+}
+
+// size is about how many bytes the labels and what else is optional take.
+func (a Alert) size() int {
+	n := len(a.GeneratorURL) + len(a.SilenceURL) + len(a.DashboardURL) + len(a.PanelURL) + len(a.ValueString)
 	for _, m := range []map[string]string{a.Labels, a.Annotations, a.Values} {
 		for key, value := range m {
-			size += len(key) + len(value) + 32
+			n += len(key) + len(value) + 32
 		}
 	}
-	if *room < size {
-		return a.strip()
-	}
-	*room -= size
-	return a
+	return n
 }
 
 func (r *Reader) payload(size int64) (Payload, error) {
