@@ -37,7 +37,9 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*i
 	wall := wallClock()
 	rules := &alerting.Cache{}
 	store := &incident.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: wall, Shard: c.shard}
+	posts := &incident.Receiver{Store: store, Rules: rules, Clock: wall, ClusterName: o.clusterName}
 	r := &alert.Reconciler{
+		Posts: posts,
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Wake: &wakeup.Source{}, Clock: wall,
 		Incidents: store, Rules: rules, Intake: o.intake.address != "",
 		Channels: reference.Channels{Reader: mgr.GetClient(), Watched: o.watchNamespaces},
@@ -48,5 +50,6 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*i
 		MaxAlerts:   o.maxAlerts,
 		ClusterName: o.clusterName, ClusterScopeNamespaces: o.clusterScopeNamespaces,
 	}
-	return &incident.Receiver{Store: store, Rules: rules, Clock: wall, ClusterName: o.clusterName, Refused: r.Wake.Wake}, r.SetupWithManager(mgr, c.shard)
+	posts.Refused = r.Wake.Wake
+	return posts, r.SetupWithManager(mgr, c.shard)
 }

@@ -58,6 +58,8 @@ type Reconciler struct {
 	ClusterScopeNamespaces []string
 	// Intake is true when the operator takes what Alertmanagers post.
 	Intake bool
+	// Posts ends what no post tells of any more.
+	Posts *incident.Receiver
 	// Pace is DefaultPace when 0.
 	Pace time.Duration
 	// MaxAlerts of a namespace are at work; DefaultMaxAlerts when 0.
@@ -122,18 +124,10 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 		alert.Status.Pending = nil // they waited for what another spec said
 	}
 	if alert.Spec.Suspend {
-		unfollowed(alert)
-		r.halt(client.ObjectKeyFromObject(alert))
-		open, err := r.Incidents.Open(ctx, alert)
-		alert.Status.Firing = int32(min(len(open), 1<<30))
-		return suspended(), err
+		return suspended(), r.rest(ctx, alert)
 	}
 	if !r.admitted(alert) {
-		unfollowed(alert)
-		r.halt(client.ObjectKeyFromObject(alert))
-		open, err := r.Incidents.Open(ctx, alert)
-		alert.Status.Firing = int32(min(len(open), 1<<30))
-		return r.tooManyAlerts(alert), err
+		return r.tooManyAlerts(alert), r.rest(ctx, alert)
 	}
 	out, run, err := r.follow(ctx, alert)
 	if err != nil || out.silent {
@@ -153,6 +147,9 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 	} else if out.Kind != conditions.KindProgressing {
 		unfollowed(alert)
 	}
+	if err := r.hear(ctx, alert, &out); err != nil {
+		return out, err
+	}
 	tended, err := r.Incidents.Tend(ctx, alert, r.stillNeeded(alert))
 	if err != nil {
 		return out, err
@@ -167,6 +164,39 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 func unfollowed(alert *v1alpha1.SlackAlert) {
 	alert.Status.Pending = nil
 	conditions.Remove(alert, v1alpha1.ConditionEvaluating)
+}
+
+// rest does nothing for a rule that is not at work but count its incidents.
+func (r *Reconciler) rest(ctx context.Context, alert *v1alpha1.SlackAlert) error {
+	unfollowed(alert)
+	r.halt(client.ObjectKeyFromObject(alert))
+	if r.Posts != nil {
+		r.Posts.Deaf(alert.UID)
+	}
+	open, err := r.Incidents.Open(ctx, alert)
+	alert.Status.Firing = int32(min(len(open), 1<<30)) //nolint:gosec // bounded
+	return err
+}
+
+// hear ends what no post tells of any more, and has posts told of that could not
+// be read.
+func (r *Reconciler) hear(ctx context.Context, alert *v1alpha1.SlackAlert, out *outcome) error {
+	if alert.Spec.Source.Alertmanager == nil || r.Posts == nil {
+		return nil
+	}
+	if !r.Intake {
+		r.Posts.Deaf(alert.UID)
+		return nil
+	}
+	heard, err := r.Posts.EndQuiet(ctx, alert)
+	if err != nil {
+		return err
+	}
+	if !heard.Next.IsZero() {
+		out.at(heard.Next)
+	}
+	out.unread(heard.Unread)
+	return nil
 }
 
 // follow has the rule's source followed, and returns it when all that there is

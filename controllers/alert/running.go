@@ -42,6 +42,9 @@ func (r *Reconciler) stop(key types.NamespacedName) {
 	r.mu.Unlock()
 	r.writes.Forget(key)
 	r.Incidents.Forget(uid)
+	if r.Posts != nil {
+		r.Posts.Forget(uid)
+	}
 	r.Rules.Forget(uid)
 }
 
@@ -145,8 +148,8 @@ func (r *Reconciler) noteSeen(alert *v1alpha1.SlackAlert, run *running, out *out
 }
 
 // latePosts is how long Alertmanager may still tell of an alert as firing that
-// is over, with time to spare.
-const latePosts = 10 * time.Minute
+// is over (group_interval), with time to spare.
+const latePosts = 2 * time.Hour
 
 // stillNeeded tells which incidents that are over must be kept, so that they are
 // not opened again: those whose Events the mark does not cover yet, and those

@@ -30,6 +30,8 @@ type Receiver struct {
 	Rules *alerting.Cache
 	// Refused, if not nil, is told of a rule whose messages are not stored.
 	Refused func(types.NamespacedName)
+
+	deaf deaf
 }
 
 // maxRendering is how long the templates of one message may take.
@@ -43,6 +45,12 @@ func (r *Receiver) Receive(ctx context.Context, alert *v1alpha1.SlackAlert, payl
 	if err != nil {
 		return err
 	}
+	return r.ReceivePost(ctx, alert, post)
+}
+
+// ReceivePost is Receive for a post that was read already. What was not read to
+// its end is told of by itself when nobody knows what group it is about.
+func (r *Receiver) ReceivePost(ctx context.Context, alert *v1alpha1.SlackAlert, post alertmanager.Payload) error {
 	if alert.Spec.Suspend {
 		return ErrSuspended
 	}
@@ -50,10 +58,11 @@ func (r *Receiver) Receive(ctx context.Context, alert *v1alpha1.SlackAlert, payl
 		return ErrTooManyAlerts
 	}
 	post.ReceivedAt = r.Clock.Now().UTC().Truncate(time.Second)
+	post.Within = quietAfter(alert)
 	rule := r.ruleOf(alert)
-	var news []News
-	for _, part := range parts(ctx, alert, rule, post) {
-		news = append(news, News{Key: part.key, Fold: func(past Past) Outlook { return r.fold(ctx, alert, rule, past, part.post) }})
+	news, err := r.news(ctx, alert, rule, post)
+	if err != nil {
+		return err
 	}
 	applied, err := r.Store.Apply(ctx, alert, news, Options{})
 	if err != nil {
@@ -78,54 +87,37 @@ func (r *Receiver) ruleOf(alert *v1alpha1.SlackAlert) *alerting.Rule {
 	return rule
 }
 
-// part of a post that belongs to one incident.
-type part struct {
-	key  alerting.Key
-	post alertmanager.Payload
-}
-
-// parts are the groups of a post: Alertmanager's own, or what groupBy says.
-func parts(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, post alertmanager.Payload) []part {
-	if !rule.Grouped() {
-		return []part{{alerting.KeyOf(string(alert.UID), []string{post.GroupKey}), post}}
-	}
-	var order []alerting.Key
-	alerts := map[alerting.Key][]alertmanager.Alert{}
-	for _, a := range post.Alerts {
-		values, err := rule.Group(ctx, alerting.AlertVars(a.Data()))
-		if err != nil {
-			values = []string{post.GroupKey} // better in the wrong group than in none
-		}
-		key := alerting.KeyOf(string(alert.UID), values)
-		if _, known := alerts[key]; !known {
-			order = append(order, key)
-		}
-		alerts[key] = append(alerts[key], a)
-	}
-	var out []part
-	for _, key := range order {
-		out = append(out, part{key, post.Only(alerts[key])})
-	}
-	return out
-}
-
 // fold merges a post into what is known of its group.
 func (r *Receiver) fold(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, past Past, post alertmanager.Payload) Outlook {
-	var before alertmanager.State
-	_ = json.Unmarshal(past.Data, &before) // what can't be read is not known
+	before := stateOf(past)
 	if past.Known && !past.Open {
-		if merged, _ := alertmanager.Merge(before, post); merged.Status() != alertmanager.Firing {
-			return Outlook{} // late, or once more
+		merged, news := alertmanager.Merge(before, post)
+		if merged.Status() != alertmanager.Firing { // late, or once more
+			if !news {
+				return Outlook{}
+			}
+			data, _ := json.Marshal(merged) // strings, numbers and times alone
+			return Outlook{Data: data}
 		}
 		before = before.Next()
 	}
 	state, news := alertmanager.Merge(before, post)
-	out := Outlook{Firing: state.Status() == alertmanager.Firing, Data: past.Data, Count: int64(state.Firing())}
-	if news || !past.Open {
+	return r.outlook(ctx, alert, rule, past, state, news || !past.Open)
+}
+
+// outlook is what a state makes of an incident.
+func (r *Receiver) outlook(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, past Past, state alertmanager.State, news bool) Outlook {
+	out := Outlook{Firing: state.Status() == alertmanager.Firing, Data: past.Data, Count: int64(state.Firing()), Note: quietNote(state)}
+	if news {
 		out.Data, _ = json.Marshal(state) // strings, numbers and times alone
 	}
-	out.Small = out.Data
+	if out.Small = out.Data; news {
+		out.Small, _ = json.Marshal(state.Small())
+	}
 	out.Render = func(string) v1alpha1.Content {
+		if state.Unread != nil {
+			return alertmanager.DefaultContent(state)
+		}
 		data := alerting.Data(alert, r.ClusterName, string(state.Status()))
 		for key, value := range state.Data() {
 			data[key] = value
@@ -138,4 +130,9 @@ func (r *Receiver) fold(ctx context.Context, alert *v1alpha1.SlackAlert, rule *a
 		return content
 	}
 	return out
+}
+
+func stateOf(past Past) (s alertmanager.State) {
+	_ = json.Unmarshal(past.Data, &s) // what can't be read is not known
+	return s
 }

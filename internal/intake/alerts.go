@@ -16,21 +16,30 @@ import (
 )
 
 // alerts is POST /v1/…/alerts/…: what an Alertmanager posts for a SlackAlert.
-func (s *Server) alerts(w http.ResponseWriter, r *http.Request, to route) *answer {
+func (s *Server) alerts(r *http.Request, to route) *answer {
 	if _, refused := s.authorize(r, to.namespace); refused != nil {
 		return refused
 	}
-	data, release, refused := s.body(w, r)
-	defer release()
+	body, refused := s.posted(r, to.namespace)
+	defer body.release()
 	if refused != nil {
 		return refused
 	}
 	return s.work(r.Context(), func(ctx context.Context) *answer {
 		rule, refused := s.rule(ctx, to)
-		if refused != nil {
+		switch {
+		case refused != nil:
 			return refused
+		case body.post == nil:
+			return received(s.Alerts.Receive(ctx, rule, body.data), to)
+		case rule.Spec.Source.Alertmanager == nil:
+			return s.tooLarge()
 		}
-		return received(s.Alerts.Receive(ctx, rule, data), to)
+		if told := received(s.Alerts.ReceivePost(ctx, rule, *body.post), to); told.code != http.StatusOK || !body.post.Partial {
+			return told
+		}
+		return refuse(http.StatusRequestEntityTooLarge, "the body is larger than %s and was not read to its end, which is told by SlackAlert %q in namespace %q; "+
+			"post smaller groups (group_by), or set max_alerts", size(s.limits.Alerts), to.name, to.namespace)
 	})
 }
 

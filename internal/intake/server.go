@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 )
 
@@ -47,6 +48,8 @@ type Reviewer interface {
 // the post can't be read; a NotFound of the API server, that the rule is gone.
 type AlertReceiver interface {
 	Receive(ctx context.Context, rule *v1alpha1.SlackAlert, payload []byte) error
+	// ReceivePost is Receive for a post that was too large to be kept.
+	ReceivePost(ctx context.Context, rule *v1alpha1.SlackAlert, post alertmanager.Payload) error
 }
 
 // Server is the HTTP server.

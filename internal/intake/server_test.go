@@ -66,10 +66,16 @@ type receiver struct {
 	err  error
 	rule string
 	data string
+	post *alertmanager.Payload
 }
 
 func (r *receiver) Receive(_ context.Context, rule *v1alpha1.SlackAlert, data []byte) error {
 	r.rule, r.data = rule.Namespace+"/"+rule.Name, string(data)
+	return r.err
+}
+
+func (r *receiver) ReceivePost(_ context.Context, rule *v1alpha1.SlackAlert, post alertmanager.Payload) error {
+	r.rule, r.post = rule.Namespace+"/"+rule.Name, &post
 	return r.err
 }
 
