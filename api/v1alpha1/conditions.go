@@ -230,6 +230,9 @@ const (
 	ReasonIntakeDisabled = "IntakeDisabled"
 	// ReasonInvalidExpression: a CEL expression does not compile.
 	ReasonInvalidExpression = "InvalidExpression"
+	// ReasonInvalidMuteTimes: spec.muteTimes has a range that ends before it begins,
+	// or a time zone that does not exist.
+	ReasonInvalidMuteTimes = "InvalidMuteTimes"
 	// ReasonInvalidTemplate: a template does not compile.
 	ReasonInvalidTemplate = "InvalidTemplate"
 	// ReasonKindNotFound: the API server does not serve the kind (yet).

@@ -35,6 +35,11 @@ func (o *objects) news(key alerting.Key, w *work) incident.News {
 	}
 	return incident.News{Key: key, Fold: func(past incident.Past) incident.Outlook {
 		firing, last, muted := o.firing(key, past)
+		if n := o.waiting(key); len(firing) == 0 && past.Open && n > 0 {
+			// "when" holds: it may be an object that was made anew. The message
+			// says what it said until that fires or is well.
+			return incident.Outlook{Firing: true, Count: n, Data: past.Data, Small: past.Data}
+		}
 		if len(firing) == 0 || muted && !past.Open {
 			out := incident.Outlook{}
 			if last.Object = w.get(last); last.Name != "" && last.Object != nil {
@@ -47,6 +52,19 @@ func (o *objects) news(key alerting.Key, w *work) incident.News {
 			Data: membersJSON(firing, maxMembers), Small: membersJSON(firing, maxSmall),
 		}
 	}}
+}
+
+// waiting counts the objects of a group for which "when" holds, though not yet for
+// as long as it must.
+func (o *objects) waiting(key alerting.Key) (n int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, m := range o.group(key).members {
+		if !m.fired && m.left.IsZero() {
+			n++
+		}
+	}
+	return n
 }
 
 // renderMembers makes the message about members, of which there is at least one.

@@ -26,19 +26,21 @@ func forTwoMinutes() v1alpha1.ObjectsSource {
 
 // for is not begun anew by a restart, nor is it ever shorter.
 func TestForSurvivesARestart(t *testing.T) {
-	// The object was bad since the start, and the operator begins anew after 100 s.
+	// The object was bad since the start.
 	for _, row := range []struct {
 		name string
-		// meanwhile happens after 90 s, and after to the operator that begins anew.
+		// meanwhile happens 5 s before the operator begins anew, and after to it then.
+		begins           time.Duration
 		meanwhile, after func(s *scene)
 		// fires is after how long, since the object was first bad.
 		fires time.Duration
 	}{
-		{"nothing happens", func(*scene) {}, func(*scene) {}, 2 * time.Minute},
-		{"a heartbeat changes the object", func(s *scene) { s.set("a", "bad") }, func(s *scene) { s.set("a", "bad") }, 2 * time.Minute},
-		{"it was well meanwhile", func(s *scene) { s.set("a", "good"); s.set("a", "bad") }, func(*scene) {}, 2*time.Minute + 100*time.Second},
-		{"it is well after the restart", func(*scene) {}, func(s *scene) { s.set("a", "good"); s.set("a", "bad") }, 2*time.Minute + 100*time.Second},
-		{"another object of the name", func(*scene) {}, func(s *scene) {
+		{"nothing happens", 100 * time.Second, func(*scene) {}, func(*scene) {}, 2 * time.Minute},
+		{"a heartbeat changes the object", 100 * time.Second, func(s *scene) { s.set("a", "bad") }, func(s *scene) { s.set("a", "bad") }, 2 * time.Minute},
+		{"it was well soon after it was noted", 25 * time.Second, func(s *scene) { s.set("a", "good"); s.set("a", "bad") }, func(*scene) {}, 2*time.Minute + 25*time.Second},
+		{"it was well meanwhile", 100 * time.Second, func(s *scene) { s.set("a", "good"); s.set("a", "bad") }, func(*scene) {}, 2*time.Minute + 100*time.Second},
+		{"it is well after the restart", 100 * time.Second, func(*scene) {}, func(s *scene) { s.set("a", "good"); s.set("a", "bad") }, 2*time.Minute + 100*time.Second},
+		{"another object of the name", 100 * time.Second, func(*scene) {}, func(s *scene) {
 			s.objects.OnDelete(s.seen["a"])
 			delete(s.seen, "a")
 			s.set("a", "bad", "uid", "another")
@@ -47,9 +49,9 @@ func TestForSurvivesARestart(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			s := newScene(t, forTwoMinutes())
 			s.set("a", "bad")
-			for i := range 100 {
+			for s.clock.Since(start) < row.begins {
 				s.pass(time.Second)
-				if i == 89 {
+				if s.clock.Since(start) == row.begins-5*time.Second {
 					row.meanwhile(s)
 				}
 				s.note()

@@ -33,7 +33,8 @@ func SourceOf(spec *v1alpha1.SlackAlertSpec) Source {
 
 // CompileError says where a rule does not compile, and why.
 type CompileError struct {
-	// Reason is ReasonInvalidExpression or ReasonInvalidTemplate.
+	// Reason is ReasonInvalidExpression, ReasonInvalidTemplate or
+	// ReasonInvalidMuteTimes.
 	Reason string
 	// Message names the field and the place in it.
 	Message string
@@ -93,6 +94,9 @@ func Compile(spec *v1alpha1.SlackAlertSpec) (*Rule, error) {
 			return nil, err
 		}
 		r.groupBy = append(r.groupBy, e)
+	}
+	if _, err = CompileMuteTimes(spec.MuteTimes); err != nil {
+		return nil, err
 	}
 	if r.message, err = compileMessage(spec.Message); err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
@@ -82,7 +83,7 @@ func (s *Store) Apply(ctx context.Context, rule *v1alpha1.SlackAlert, news []New
 	m := s.of(rule.UID)
 	m.Lock()
 	defer m.Unlock()
-	a := &applying{Store: s, rule: rule, m: &m.memory, options: o, taken: map[string]bool{}, out: Applied{Held: map[string]bool{}, Refused: map[string]string{}}}
+	a := &applying{Store: s, rule: rule, m: &m.memory, options: o, muted: s.mutedUntil(rule), taken: map[string]bool{}, out: Applied{Held: map[string]bool{}, Refused: map[string]string{}}}
 	var err error
 	defer func() {
 		for _, n := range news {
@@ -114,6 +115,8 @@ type applying struct {
 	m       *memory
 	book    *book
 	options Options
+	// muted is the end of the time in which nothing is posted; nil otherwise.
+	muted *metav1.Time
 	// taken are names that belong to somebody else.
 	taken map[string]bool
 	out   Applied
@@ -224,6 +227,7 @@ func (a *applying) make(ctx context.Context, id string, state State, content v1a
 	}
 	n := a.newNotification(a.rule, alerting.IncidentName(a.rule.Name, id, state.Number), incidentLabel(id, state.Number))
 	n.Spec.Content = content
+	n.Spec.NotBefore = a.muted
 	setState(n, state)
 	err := a.create(ctx, a.m, n)
 	a.out.Writes++
@@ -275,6 +279,11 @@ func (a *applying) note(ctx context.Context, i *incident, next Outlook) error {
 // resolve ends an open incident.
 func (a *applying) resolve(ctx context.Context, i *incident, next Outlook) error {
 	policy := a.rule.Spec.OnResolve
+	// What nobody was told of is over without a word.
+	untold := a.held(i.object)
+	if untold {
+		policy = v1alpha1.ResolveEdit
+	}
 	if policy == v1alpha1.ResolveReply || policy == v1alpha1.ResolveEditAndReply {
 		if err := a.reply(ctx, i, replyResolved, withNote(alerting.ReplyContent(i.object.Spec.Content), next.Note)); err != nil {
 			return err
@@ -287,8 +296,12 @@ func (a *applying) resolve(ctx context.Context, i *incident, next Outlook) error
 			content = carried(content, next.Render(alerting.Resolved))
 		}
 		n.Spec.Content = withNote(alerting.AsResolved(content), next.Note)
+		n.Spec.Suspend = n.Spec.Suspend || untold
 		if a.byWebhook(ctx, n) {
 			n.Spec.UpdatePolicy = v1alpha1.UpdateRepost
+			if a.muted != nil {
+				n.Spec.NotBefore = a.muted // it is a message of its own
+			}
 		}
 	}
 	state := i.state

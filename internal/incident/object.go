@@ -124,6 +124,7 @@ func (a *applying) reply(ctx context.Context, i *incident, which string, content
 		n.Spec.Thread = &v1alpha1.Thread{NotificationRef: &v1alpha1.NotificationReference{Name: i.object.Name}}
 	}
 	n.Spec.Content = content
+	n.Spec.NotBefore = a.muted
 	err := a.create(ctx, a.m, n)
 	a.out.Writes++
 	if apierrors.IsAlreadyExists(err) {

@@ -70,11 +70,13 @@ func (s *Store) Tend(ctx context.Context, rule *v1alpha1.SlackAlert, kept func(P
 	if err != nil {
 		return Tended{}, err
 	}
-	t := &tending{applying{Store: s, rule: rule, m: &m.memory, book: b}, Tended{Firing: b.firing()}}
+	t := &tending{applying{Store: s, rule: rule, m: &m.memory, book: b, muted: s.mutedUntil(rule)}, Tended{Firing: b.firing()}}
 	var refused *RefusedError
 	for _, i := range b.all() {
 		if i.state.Open() {
-			err = t.remind(ctx, i)
+			if err = t.unhold(ctx, i); err == nil {
+				err = t.remind(ctx, i)
+			}
 		} else {
 			err = t.expire(ctx, i, kept)
 		}
@@ -116,7 +118,7 @@ func (t *tending) remind(ctx context.Context, i *incident) error {
 		last = i.state.RemindedAt
 	}
 	now := t.now()
-	if due := last.Add(every.Duration); now.Before(due) {
+	if due := afterMute(last.Add(every.Duration), t.muted); now.Before(due) {
 		t.at(due)
 		return nil
 	}
