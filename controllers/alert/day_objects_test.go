@@ -146,7 +146,7 @@ func (o *dayOfObjects) vanish(a *actor) (string, time.Duration) {
 func (o *dayOfObjects) happen(busy bool) {
 	now := o.now()
 	for _, a := range o.actors {
-		if a.state() == bad && !a.told && now.Sub(a.history[len(a.history)-1].at) > dayHold+2*downFor && o.running() && now.Sub(o.down) > time.Minute {
+		if a.state() == bad && !a.told && now.Sub(a.history[len(a.history)-1].at) > dayHold+downFor+time.Minute && o.running() && now.Sub(o.down) > time.Minute {
 			o.sum[o.alert.Name].missed++
 			a.told = true
 			o.t.Logf("missed that %s is bad at %s: %v", a.name, now, a.last())

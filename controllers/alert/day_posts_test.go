@@ -40,6 +40,8 @@ type fact struct {
 
 func (f *fact) fires() bool { return !f.began.IsZero() && f.ended.IsZero() }
 
+func (f *fact) groupKey() string { return "{}:{alertname=\"" + f.name + "\"}" }
+
 func (f *fact) fingerprint() string { return f.name + f.cluster + f.instance }
 
 // sender is one Alertmanager. Peers of a cluster share the log of what was sent,
@@ -86,8 +88,8 @@ type dayOfPosts struct {
 	senders []*sender
 	way     []posting
 
-	posts  *incident.Receiver
-	tended time.Time
+	posts          *incident.Receiver
+	tended, looked time.Time
 }
 
 func newDayOfPosts(d *day) *dayOfPosts {
@@ -268,7 +270,7 @@ func (p *dayOfPosts) body(s *sender, name string, facts []*fact, tells []told) [
 		alerts = append(alerts, one)
 	}
 	out, err := json.Marshal(map[string]any{
-		"version": "4", "groupKey": fmt.Sprintf("{}:{alertname=%q}", name), "status": status, "receiver": "slack", "externalURL": s.url,
+		"version": "4", "groupKey": facts[0].groupKey(), "status": status, "receiver": "slack", "externalURL": s.url,
 		"groupLabels": map[string]string{"alertname": name}, "alerts": alerts,
 	})
 	if err != nil {
@@ -312,7 +314,12 @@ func (p *dayOfPosts) work() {
 		if _, err := p.posts.Store.Tend(p.ctx, rule, nil); err != nil {
 			p.t.Fatal(err)
 		}
-		p.look(rule)
+		if now.Sub(p.looked) >= groupInterval {
+			p.look(rule)
+		}
+	}
+	if now.Sub(p.looked) >= groupInterval {
+		p.looked = now
 	}
 }
 
@@ -340,7 +347,7 @@ func (p *dayOfPosts) about(key string) (string, []*fact) {
 	rule := ""
 	for _, f := range p.facts {
 		switch key {
-		case fmt.Sprintf("{}:{alertname=%q}", f.name):
+		case f.groupKey():
 			rule = "alertmanager"
 		case f.name + " " + f.cluster:
 			rule = "alertmanager-groupby"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"testing"
 	"time"
 
@@ -106,8 +105,12 @@ func (m *memory) funcs() interceptor.Funcs {
 			var o client.ListOptions
 			o.ApplyOptions(options)
 			out := list.(*v1alpha1.SlackNotificationList)
+			owner := ""
+			if o.FieldSelector != nil {
+				owner, _ = o.FieldSelector.RequiresExactMatch(incident.OwnerIndex)
+			}
 			for _, n := range m.all {
-				if (o.LabelSelector == nil || o.LabelSelector.Matches(labels.Set(n.Labels))) && (o.FieldSelector == nil || strings.HasSuffix(o.FieldSelector.String(), "="+incident.Owner(n)[0])) {
+				if (o.LabelSelector == nil || o.LabelSelector.Matches(labels.Set(n.Labels))) && (owner == "" || string(n.OwnerReferences[0].UID) == owner) {
 					out.Items = append(out.Items, *n)
 				}
 			}
@@ -177,7 +180,7 @@ func (m *memory) open(rule string) (n int) {
 func (d *day) rule(name string, change func(*v1alpha1.SlackAlertSpec)) *v1alpha1.SlackAlert {
 	a := &v1alpha1.SlackAlert{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, UID: types.UID("uid-" + name), Generation: 1}}
 	a.Spec.ChannelRef.Name, a.Spec.MaxIncidents = "c", 1000
-	a.Spec.NotificationTTL = &metav1.Duration{Duration: time.Hour}
+	a.Spec.NotificationTTL = &metav1.Duration{Duration: 10 * time.Minute}
 	change(&a.Spec)
 	a.Status.ObservedGeneration = 1
 	d.sum[name] = &figures{}

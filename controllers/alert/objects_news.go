@@ -35,11 +35,6 @@ func (o *objects) news(key alerting.Key, w *work) incident.News {
 	}
 	return incident.News{Key: key, Fold: func(past incident.Past) incident.Outlook {
 		firing, last, muted := o.firing(key, past)
-		if n := o.waiting(key); len(firing) == 0 && past.Open && n > 0 {
-			// "when" holds: it may be an object that was made anew. The message
-			// says what it said until that fires or is well.
-			return incident.Outlook{Firing: true, Count: n, Data: past.Data, Small: past.Data}
-		}
 		if len(firing) == 0 || muted && !past.Open {
 			out := incident.Outlook{}
 			if last.Object = w.get(last); last.Name != "" && last.Object != nil {
@@ -52,19 +47,6 @@ func (o *objects) news(key alerting.Key, w *work) incident.News {
 			Data: membersJSON(firing, maxMembers), Small: membersJSON(firing, maxSmall),
 		}
 	}}
-}
-
-// waiting counts the objects of a group for which "when" holds, though not yet for
-// as long as it must.
-func (o *objects) waiting(key alerting.Key) (n int64) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, m := range o.group(key).members {
-		if !m.fired && m.left.IsZero() {
-			n++
-		}
-	}
-	return n
 }
 
 // renderMembers makes the message about members, of which there is at least one.
@@ -131,6 +113,9 @@ func (o *objects) firing(key alerting.Key, past incident.Past) (out []member, la
 		m.fired = true
 		out = append(out, *m)
 	}
+	if past.Open && o.keep > 0 && !slices.ContainsFunc(out, func(m member) bool { return m.left.IsZero() }) {
+		out = append(out, o.takeOver(g)...)
+	}
 	slices.SortFunc(out, func(a, b member) int {
 		if a.left.IsZero() != b.left.IsZero() {
 			if a.left.IsZero() {
@@ -141,6 +126,19 @@ func (o *objects) firing(key alerting.Key, past incident.Past) (out []member, la
 		return strings.Compare(a.thing.Namespace+"/"+a.thing.Name+"/"+string(a.uid), b.thing.Namespace+"/"+b.thing.Name+"/"+string(b.uid))
 	})
 	return out, g.last, g.muted
+}
+
+// takeOver has the objects for which "when" holds, though not yet for long enough,
+// go on with an open incident that spec.keepFiringFor alone holds open: such an
+// object may be one that was made anew. The caller holds the lock.
+func (o *objects) takeOver(g *group) (out []member) {
+	for _, m := range g.members {
+		if m.left.IsZero() && !m.unknown {
+			m.fired = true
+			out = append(out, *m)
+		}
+	}
+	return out
 }
 
 // adopt has a group know of the members that are stored with its open incident,
