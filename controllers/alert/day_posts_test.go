@@ -152,8 +152,8 @@ func (p *dayOfPosts) happen(busy bool) {
 		if busy && p.chance(0.0005) {
 			p.crash(s)
 		}
-		for name, g := range s.groups {
-			if !now.Before(g.flush) {
+		for _, name := range slices.Sorted(maps.Keys(s.groups)) { // so that each run is the same
+			if g := s.groups[name]; !now.Before(g.flush) {
 				g.flush = now.Add(groupInterval)
 				p.flush(s, name, g)
 			}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -26,10 +28,10 @@ import (
 // A day of objects and of three Alertmanagers, by a clock of its own: whatever
 // flaps, vanishes, comes late or twice or not at all, and however often the
 // operator is restarted, nothing is called over that is not, nothing is told that
-// was not so, and nothing stays open.
+// was not so, and nothing stays open. DAY_SEED makes another day.
 const (
 	dayLong  = 24 * time.Hour
-	dayStep  = 5 * time.Second
+	dayStep  = 10 * time.Second
 	restarts = 50
 	downFor  = 20 * time.Second
 )
@@ -201,7 +203,11 @@ func (d *day) report(rows ...string) {
 }
 
 func TestADay(t *testing.T) {
-	d := newDay(t, 1)
+	seed := uint64(1)
+	if n, err := strconv.ParseUint(os.Getenv("DAY_SEED"), 10, 64); err == nil {
+		seed = n
+	}
+	d := newDay(t, seed)
 	objects, posts := newDayOfObjects(d), newDayOfPosts(d)
 	d.opened = func(key string) { objects.opened(key); posts.opened(key) }
 	d.resolved = func(key string) { objects.resolved(key); posts.resolved(key) }
