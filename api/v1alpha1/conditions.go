@@ -37,6 +37,10 @@ const (
 	// ConditionMembersInSync is False on a SlackChannel while somebody of
 	// spec.manage.members could not be found, invited or removed.
 	ConditionMembersInSync = "MembersInSync"
+	// ConditionEvaluating is False on a SlackAlert while an expression can't be
+	// evaluated for some objects or Events, which is no evidence: what fires
+	// goes on firing, and nothing new is opened for them.
+	ConditionEvaluating = "Evaluating"
 	// ConditionExactlyOnce says of a SlackChannel whether duplicates can be
 	// ruled out, because the operator may ask Slack what it has taken.
 	ConditionExactlyOnce = "ExactlyOnce"
@@ -246,6 +250,11 @@ const (
 	// ReasonStoreRefused: the API server does not store the messages of the rule,
 	// because of a quota or a policy; the message has its words.
 	ReasonStoreRefused = "StoreRefused"
+	// ReasonEvaluated: the expressions of the rule can be evaluated.
+	ReasonEvaluated = "Evaluated"
+	// ReasonFieldMissing: an expression of the rule names a field that some
+	// objects or Events do not have.
+	ReasonFieldMissing = "FieldMissing"
 	// ReasonEvaluationFailed: an expression or template failed on an object; the
 	// message names it.
 	ReasonEvaluationFailed = "EvaluationFailed"

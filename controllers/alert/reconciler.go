@@ -26,6 +26,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
+	"github.com/slack-notifier/slack-notifier/internal/webhookkey"
 )
 
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slackalerts,verbs=get;list;watch
@@ -56,8 +57,10 @@ type Reconciler struct {
 	ClusterName string
 	// ClusterScopeNamespaces are those whose rules may look beyond their own.
 	ClusterScopeNamespaces []string
-	// Intake is true when the operator takes what Alertmanagers post.
+	// Intake is true when the operator takes posts.
 	Intake bool
+	// Keys are those by which posts are signed.
+	Keys *webhookkey.Keys
 	// Pace is DefaultPace when 0.
 	Pace time.Duration
 	// MaxAlerts of a namespace are at work; DefaultMaxAlerts when 0.
@@ -115,19 +118,19 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // advance does what there is to do now, and says how the rule is doing.
 func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (outcome, error) {
 	alert.Status.Address = ""
-	if alert.Spec.Source.Alertmanager != nil {
+	if takesPosts(alert) {
 		alert.Status.Address = "/v1/namespaces/" + alert.Namespace + "/alerts/" + alert.Name
 	}
 	if alert.Spec.Suspend {
 		r.halt(client.ObjectKeyFromObject(alert))
 		open, err := r.Incidents.Open(ctx, alert)
-		alert.Status.Firing = int32(min(len(open), 1<<30))
+		alert.Status.Firing = firing(alert, len(open))
 		return suspended(), err
 	}
 	if !r.admitted(alert) {
 		r.halt(client.ObjectKeyFromObject(alert))
 		open, err := r.Incidents.Open(ctx, alert)
-		alert.Status.Firing = int32(min(len(open), 1<<30))
+		alert.Status.Firing = firing(alert, len(open))
 		return r.tooManyAlerts(alert), err
 	}
 	out, run, err := r.follow(ctx, alert)
@@ -143,12 +146,15 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 		r.noteSeen(alert, run, &out)
 		out.trouble(run)
 	}
-	tended, err := r.Incidents.Tend(ctx, alert, r.stillNeeded(alert))
+	if err := r.tendPosts(ctx, alert, &out); err != nil {
+		return out, err
+	}
+	tended, err := r.Incidents.Tend(ctx, incident.Quiet(alert), r.stillNeeded(alert))
 	if err != nil {
 		return out, err
 	}
 	out.at(tended.Next)
-	alert.Status.Firing = int32(min(tended.Firing, 1<<30)) //nolint:gosec // bounded
+	alert.Status.Firing = firing(alert, tended.Firing)
 	out.refused(r.Incidents.Refused(alert.UID), r.Clock.Now())
 	return r.withChannel(ctx, alert, out)
 }
@@ -166,9 +172,10 @@ func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (ou
 	if err != nil {
 		return outcome{}, nil, err
 	}
-	if rule.Source == alerting.Alertmanager {
+	if takesPosts(alert) {
 		r.halt(key)
-		return r.listening(alert), nil, nil
+		out, err := r.listening(ctx, alert)
+		return out, nil, err
 	}
 	scope, err := r.scope(ctx, alert)
 	var p *problem

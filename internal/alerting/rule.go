@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/posts"
 )
 
 // Source is where alerts come from.
@@ -16,6 +17,7 @@ const (
 	Objects      Source = "objects"
 	Events       Source = "events"
 	Alertmanager Source = "alertmanager"
+	Webhook      Source = "webhook"
 )
 
 // SourceOf tells the source of a rule.
@@ -25,6 +27,8 @@ func SourceOf(spec *v1alpha1.SlackAlertSpec) Source {
 		return Objects
 	case spec.Source.Events != nil:
 		return Events
+	case spec.Source.Webhook != nil:
+		return Webhook
 	default:
 		return Alertmanager
 	}
@@ -58,6 +62,7 @@ type Rule struct {
 	Source Source
 
 	when    *expression
+	ends    *expression
 	usesOld bool
 	groupBy []*expression
 	message templates
@@ -67,12 +72,15 @@ type Rule struct {
 // rule is at fault.
 func Compile(spec *v1alpha1.SlackAlertSpec) (*Rule, error) {
 	r := &Rule{Source: SourceOf(spec)}
-	when := ""
+	spec = posts.Effective(spec)
+	when, ends := "", ""
 	switch r.Source {
 	case Objects:
 		when = spec.Source.Objects.When
 	case Events:
 		when = spec.Source.Events.When
+	case Webhook:
+		when, ends = spec.Source.Webhook.When, spec.Source.Webhook.ResolvedWhen
 	case Alertmanager: // it selects by itself
 	}
 	r.usesOld = strings.Contains(when+strings.Join(spec.GroupBy, " "), "oldObject")
@@ -80,6 +88,11 @@ func Compile(spec *v1alpha1.SlackAlertSpec) (*Rule, error) {
 	left := maxExpressionParts
 	if when != "" {
 		if r.when, err = compileExpression(r.Source, fmt.Sprintf("spec.source.%s.when", r.Source), when, true, &left); err != nil {
+			return nil, err
+		}
+	}
+	if ends != "" {
+		if r.ends, err = compileExpression(r.Source, fmt.Sprintf("spec.source.%s.resolvedWhen", r.Source), ends, true, &left); err != nil {
 			return nil, err
 		}
 	}
@@ -103,11 +116,10 @@ func (r *Rule) UsesOld() bool { return r.usesOld }
 // was last called, in the units of CEL.
 func (r *Rule) Spent() uint64 {
 	var out uint64
-	if r.when != nil {
-		out = r.when.spent.Swap(0)
-	}
-	for _, e := range r.groupBy {
-		out += e.spent.Swap(0)
+	for _, e := range append([]*expression{r.when, r.ends}, r.groupBy...) {
+		if e != nil {
+			out += e.spent.Swap(0)
+		}
 	}
 	return out
 }
@@ -120,6 +132,15 @@ func (r *Rule) Holds(ctx context.Context, vars Vars) (bool, error) {
 		return true, nil
 	}
 	return r.when.holds(ctx, vars)
+}
+
+// Ends evaluates "resolvedWhen"; a rule without it never holds that something has
+// ended. What is missing is no evidence, as in Holds.
+func (r *Rule) Ends(ctx context.Context, vars Vars) (bool, error) {
+	if r.ends == nil {
+		return false, nil
+	}
+	return r.ends.holds(ctx, vars)
 }
 
 // Group returns the values that name the group of something: those of groupBy,

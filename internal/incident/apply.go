@@ -34,6 +34,12 @@ type Outlook struct {
 	// Data is stored with the incident, and Small instead of it when the
 	// group is one of those beyond maxIncidents.
 	Data, Small json.RawMessage
+	// Ended, if not nil, is stored with an incident that ends instead of what was
+	// stored while it was open.
+	Ended json.RawMessage
+	// Remark, if not empty, is added to what is said of an incident that ends, in
+	// mrkdwn.
+	Remark string
 	// Count of what the source counts.
 	Count int64
 	// Render makes the message, for alerting.Firing or alerting.Resolved. When
@@ -166,7 +172,7 @@ func (a *applying) one(ctx context.Context, n News, list *rolled) (bool, error) 
 	case past.Open && !past.Rolled && next.Firing:
 		return false, a.change(ctx, last, next)
 	case past.Open && !past.Rolled:
-		return false, a.resolve(ctx, last, next.Render)
+		return false, a.resolve(ctx, last, next)
 	case !past.Open && !next.Firing:
 		return false, nil
 	case !past.Open && a.book.open < a.limit():
@@ -257,26 +263,31 @@ func (a *applying) change(ctx context.Context, i *incident, next Outlook) error 
 }
 
 // resolve ends an open incident.
-func (a *applying) resolve(ctx context.Context, i *incident, render func(string) v1alpha1.Content) error {
+func (a *applying) resolve(ctx context.Context, i *incident, next Outlook) error {
 	policy := a.rule.Spec.OnResolve
 	if policy == v1alpha1.ResolveReply || policy == v1alpha1.ResolveEditAndReply {
-		if err := a.reply(ctx, i, replyResolved, alerting.ReplyContent(i.object.Spec.Content)); err != nil {
+		reply := alerting.ReplyContent(i.object.Spec.Content)
+		reply.Text = next.Remark
+		if err := a.reply(ctx, i, replyResolved, reply); err != nil {
 			return err
 		}
 	}
 	n := i.object.DeepCopy()
 	if policy == v1alpha1.ResolveEdit || policy == v1alpha1.ResolveEditAndReply || policy == "" {
 		content := n.Spec.Content
-		if render != nil {
-			content = carried(content, render(alerting.Resolved))
+		if next.Render != nil {
+			content = carried(content, next.Render(alerting.Resolved))
 		}
-		n.Spec.Content = alerting.AsResolved(content)
+		n.Spec.Content = alerting.WithRemark(alerting.AsResolved(content), next.Remark)
 		if a.byWebhook(ctx, n) {
 			n.Spec.UpdatePolicy = v1alpha1.UpdateRepost
 		}
 	}
 	state := i.state
 	state.ResolvedAt = a.now()
+	if next.Ended != nil {
+		state.Data = next.Ended
+	}
 	if err := a.write(ctx, i, n, state); err != nil {
 		return err
 	}
@@ -339,7 +350,7 @@ func (a *applying) writeRollup(ctx context.Context, list rolled) error {
 // endRollup resolves the rollup.
 func (a *applying) endRollup(ctx context.Context, i *incident, list rolled, content v1alpha1.Content) error {
 	i.state.Count, i.state.Data = 0, list.json()
-	err := a.resolve(ctx, i, func(string) v1alpha1.Content { return content })
+	err := a.resolve(ctx, i, Outlook{Render: func(string) v1alpha1.Content { return content }})
 	if err == nil {
 		a.book.open++ // it was none of those with messages of their own
 	}

@@ -30,6 +30,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
+	"github.com/slack-notifier/slack-notifier/internal/posts"
 )
 
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slacknotifications,verbs=get;create
@@ -42,11 +43,12 @@ type Reviewer interface {
 	Allowed(ctx context.Context, user kubeauth.User, spec authorizationv1.SubjectAccessReviewSpec) error
 }
 
-// AlertReceiver takes what an Alertmanager posts for a rule. When it returns
-// nil, all that is to be told is stored. A *alertmanager.PayloadError says that
-// the post can't be read; a NotFound of the API server, that the rule is gone.
+// AlertReceiver takes what is posted for a rule. When it returns nil, all that is
+// to be told is stored, and the remark is for the caller. An
+// *alertmanager.PayloadError or *posts.PayloadError says that the post can't be
+// read; a NotFound of the API server, that the rule is gone.
 type AlertReceiver interface {
-	Receive(ctx context.Context, rule *v1alpha1.SlackAlert, payload []byte) error
+	Receive(ctx context.Context, rule *v1alpha1.SlackAlert, raw posts.Raw) (remark string, err error)
 }
 
 // Server is the HTTP server.
@@ -64,6 +66,8 @@ type Server struct {
 	Reviewer Reviewer
 	// Alerts takes what is posted for SlackAlerts; none are known when nil.
 	Alerts AlertReceiver
+	// Keys by which posts for SlackAlerts are signed; none are known when nil.
+	Keys SigningKeys
 	// DefaultChannel that POST /message goes to; there is no such path when
 	// empty.
 	DefaultChannel types.NamespacedName
@@ -84,6 +88,7 @@ type Server struct {
 	// Limits are the defaults where zero.
 	Limits Limits
 
+	signers   signers
 	once      sync.Once
 	limits    *limiters
 	listening atomic.Bool

@@ -25,6 +25,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/devcluster"
 	"github.com/slack-notifier/slack-notifier/internal/intake"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
+	"github.com/slack-notifier/slack-notifier/internal/posts"
 )
 
 // monitor is a real Alertmanager.
@@ -141,16 +142,16 @@ type notebook struct {
 	fail int
 }
 
-func (n *notebook) Receive(_ context.Context, _ *v1alpha1.SlackAlert, data []byte) error {
+func (n *notebook) Receive(_ context.Context, _ *v1alpha1.SlackAlert, raw posts.Raw) (string, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.fail > 0 {
 		n.fail--
-		return errors.New("not now")
+		return "", errors.New("not now")
 	}
-	p, err := alertmanager.Decode(data)
+	p, err := alertmanager.Decode(raw.Body)
 	if err != nil {
-		return err
+		return "", err
 	}
 	n.posts++
 	p.ReceivedAt = time.Now()
@@ -159,7 +160,7 @@ func (n *notebook) Receive(_ context.Context, _ *v1alpha1.SlackAlert, data []byt
 		c := alertmanager.DefaultContent(state)
 		n.changes = append(n.changes, string(c.Severity)+" "+c.Title)
 	}
-	return nil
+	return "", nil
 }
 
 func (n *notebook) seen() (int, []string) {
