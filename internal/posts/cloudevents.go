@@ -1,12 +1,11 @@
 package posts
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/url"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/slack-notifier/slack-notifier/internal/boundedjson"
 )
 
 // cloudEvent reads a CloudEvent in structured or in binary mode
@@ -89,17 +88,21 @@ func binaryEvent(raw Raw, kind string) (map[string]any, error) {
 
 // short writes JSON for a message, indented if it is no longer than a screen.
 func short(value any, limit int) string {
-	data, err := json.MarshalIndent(value, "", "  ")
-	if err != nil {
+	var plain, indented bytes.Buffer
+	write := func(to *bytes.Buffer, indent string) bool {
+		e := json.NewEncoder(to)
+		e.SetEscapeHTML(false) // it is escaped for Slack
+		e.SetIndent("", indent)
+		return e.Encode(value) == nil
+	}
+	if write(&indented, "  ") && indented.Len() <= limit && bytes.Count(indented.Bytes(), []byte("\n")) <= maxLines {
+		return strings.TrimSpace(indented.String())
+	}
+	if !write(&plain, "") {
 		return ""
 	}
-	if len(data) > limit || boundedjson.Values(data, 40) > 40 {
-		if data, err = json.Marshal(value); err != nil {
-			return ""
-		}
-	}
-	if len(data) <= limit {
-		return string(data)
-	}
-	return cut(string(data), limit) + "…"
+	return shorten(strings.TrimSpace(plain.String()), limit)
 }
+
+// maxLines of indented JSON in a message.
+const maxLines = 40
