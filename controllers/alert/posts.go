@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -63,6 +64,27 @@ func firing(alert *v1alpha1.SlackAlert, open int) int32 {
 // anew.
 const doubtFor = 15 * time.Minute
 
+// listeningSince is since when posts for a rule are taken: from now on when that is
+// asked for the first time.
+func (r *Reconciler) listeningSince(key types.NamespacedName, now time.Time) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.listens == nil {
+		r.listens = map[types.NamespacedName]time.Time{}
+	}
+	if _, known := r.listens[key]; !known {
+		r.listens[key] = now
+	}
+	return r.listens[key]
+}
+
+// deaf is told of a rule for which no posts are taken.
+func (r *Reconciler) deaf(key types.NamespacedName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.listens, key)
+}
+
 // doubted lets through that a process which takes posts has told in the status of
 // an expression that could not be evaluated.
 func doubted() predicate.Predicate {
@@ -89,11 +111,15 @@ func (r *Reconciler) tendPosts(ctx context.Context, alert *v1alpha1.SlackAlert, 
 			out.at(due)
 		}
 	}
+	if out.Kind != conditions.KindReady { // nothing can be posted
+		r.deaf(client.ObjectKeyFromObject(alert))
+		return nil
+	}
 	open, err := r.Incidents.Open(ctx, alert)
 	if err != nil {
 		return err
 	}
-	news, next := incident.WithoutNews(alert, open, now)
+	news, next := incident.WithoutNews(alert, open, r.listeningSince(client.ObjectKeyFromObject(alert), now), now)
 	out.at(next)
 	if len(news) == 0 {
 		return nil

@@ -71,6 +71,8 @@ type Reconciler struct {
 
 	mu   sync.Mutex
 	runs map[types.NamespacedName]*running
+	// listens is since when posts for a rule are taken.
+	listens map[types.NamespacedName]time.Time
 	// uids of the rules that were written, for when they are gone.
 	uids map[types.NamespacedName]types.UID
 }
@@ -122,12 +124,14 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 		alert.Status.Address = "/v1/namespaces/" + alert.Namespace + "/alerts/" + alert.Name
 	}
 	if alert.Spec.Suspend {
+		r.deaf(client.ObjectKeyFromObject(alert))
 		r.halt(client.ObjectKeyFromObject(alert))
 		open, err := r.Incidents.Open(ctx, alert)
 		alert.Status.Firing = firing(alert, len(open))
 		return suspended(), err
 	}
 	if !r.admitted(alert) {
+		r.deaf(client.ObjectKeyFromObject(alert))
 		r.halt(client.ObjectKeyFromObject(alert))
 		open, err := r.Incidents.Open(ctx, alert)
 		alert.Status.Firing = firing(alert, len(open))

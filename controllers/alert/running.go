@@ -35,6 +35,7 @@ func (r *Reconciler) halt(key types.NamespacedName) {
 // stop ends the work of a rule that is gone.
 func (r *Reconciler) stop(key types.NamespacedName) {
 	r.halt(key)
+	r.deaf(key)
 	r.leave(key)
 	r.mu.Lock()
 	uid := r.uids[key]

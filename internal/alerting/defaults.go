@@ -195,16 +195,6 @@ func AsResolved(c v1alpha1.Content) v1alpha1.Content {
 	return c
 }
 
-// WithRemark adds a sentence in mrkdwn to the text of a content, which has room for
-// it afterwards.
-func WithRemark(c v1alpha1.Content, remark string) v1alpha1.Content {
-	if remark == "" || len(c.Blocks) > 0 || c.Markdown != "" {
-		return c
-	}
-	c.Text = strings.TrimSpace(shorten(c.Text, maxText-len(remark)-2) + "\n\n" + remark)
-	return c
-}
-
 // ReminderContent reminds of an incident that is still open.
 func ReminderContent(c v1alpha1.Content) v1alpha1.Content {
 	return v1alpha1.Content{Title: shorten("Still firing: "+headline(c), maxTitle), Severity: c.Severity}

@@ -34,12 +34,8 @@ type Outlook struct {
 	// Data is stored with the incident, and Small instead of it when the
 	// group is one of those beyond maxIncidents.
 	Data, Small json.RawMessage
-	// Ended, if not nil, is stored with an incident that ends instead of what was
-	// stored while it was open.
-	Ended json.RawMessage
-	// Remark, if not empty, is added to what is said of an incident that ends, in
-	// mrkdwn.
-	Remark string
+	// Note is added to the text of what tells of the end.
+	Note string
 	// Count of what the source counts.
 	Count int64
 	// Render makes the message, for alerting.Firing or alerting.Resolved. When
@@ -266,9 +262,7 @@ func (a *applying) change(ctx context.Context, i *incident, next Outlook) error 
 func (a *applying) resolve(ctx context.Context, i *incident, next Outlook) error {
 	policy := a.rule.Spec.OnResolve
 	if policy == v1alpha1.ResolveReply || policy == v1alpha1.ResolveEditAndReply {
-		reply := alerting.ReplyContent(i.object.Spec.Content)
-		reply.Text = next.Remark
-		if err := a.reply(ctx, i, replyResolved, reply); err != nil {
+		if err := a.reply(ctx, i, replyResolved, withNote(alerting.ReplyContent(i.object.Spec.Content), next.Note)); err != nil {
 			return err
 		}
 	}
@@ -278,15 +272,15 @@ func (a *applying) resolve(ctx context.Context, i *incident, next Outlook) error
 		if next.Render != nil {
 			content = carried(content, next.Render(alerting.Resolved))
 		}
-		n.Spec.Content = alerting.WithRemark(alerting.AsResolved(content), next.Remark)
+		n.Spec.Content = withNote(alerting.AsResolved(content), next.Note)
 		if a.byWebhook(ctx, n) {
 			n.Spec.UpdatePolicy = v1alpha1.UpdateRepost
 		}
 	}
 	state := i.state
 	state.ResolvedAt = a.now()
-	if next.Ended != nil {
-		state.Data = next.Ended
+	if next.Data != nil {
+		state.Data = next.Data
 	}
 	if err := a.write(ctx, i, n, state); err != nil {
 		return err

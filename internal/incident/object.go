@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -58,6 +59,14 @@ func keyOf(n *v1alpha1.SlackNotification) client.ObjectKey { return client.Objec
 
 func ownedBy(n *v1alpha1.SlackNotification, rule *v1alpha1.SlackAlert) bool {
 	return metav1.IsControlledBy(n, rule)
+}
+
+// withNote adds a line to the text of a message.
+func withNote(c v1alpha1.Content, note string) v1alpha1.Content {
+	if note != "" {
+		c.Text = strings.TrimPrefix(c.Text+"\n"+note, "\n")
+	}
+	return c
 }
 
 // replyResolved ends the name of the reply that tells of the end.

@@ -142,8 +142,7 @@ func (p *posted) fold(ctx context.Context, past Past) Outlook {
 	data, _ := json.Marshal(state) // numbers, texts and times alone
 	out := Outlook{Firing: p.became.Open, Data: data, Small: data, Count: state.Count}
 	if !out.Firing {
-		out.Ended = data // and it keeps what it said last
-		return out
+		return out // it keeps what it said last
 	}
 	if p.became.News || !past.Open {
 		out.Render = func(phase string) v1alpha1.Content {
@@ -192,29 +191,40 @@ func Quiet(alert *v1alpha1.SlackAlert) *v1alpha1.SlackAlert {
 // wantOfNews is said of an incident that ends without word of its end.
 const wantOfNews = "_Resolved for want of news: nothing was posted of it for "
 
+// comebackTime is the longest that a sender is given to post again when nothing
+// could be posted for a while.
+const comebackTime = time.Hour
+
 // WithoutNews returns the news that end those open incidents of a rule with
 // source.webhook that have been without any for too long, and when the next one
-// will have been; zero for never.
-func WithoutNews(alert *v1alpha1.SlackAlert, open []Group, now time.Time) (news []News, next time.Time) {
+// will have been; zero for never. Posts have been taken since a time: what was not
+// heard before that is no evidence.
+func WithoutNews(alert *v1alpha1.SlackAlert, open []Group, since, now time.Time) (news []News, next time.Time) {
 	after := posts.EndsAfter(&alert.Spec)
 	if after <= 0 {
 		return nil, time.Time{}
 	}
+	floor := since.Add(min(after, comebackTime))
+	over := func(past Past) (due time.Time) {
+		if due = newsAt(past, now).Add(after); due.Before(floor) {
+			return floor
+		}
+		return due
+	}
 	for _, g := range open {
-		due := newsAt(g.Past, now).Add(after)
-		if now.Before(due) {
+		if due := over(g.Past); now.Before(due) {
 			if next.IsZero() || due.Before(next) {
 				next = due
 			}
 			continue
 		}
 		news = append(news, News{Key: g.Key, Fold: func(past Past) Outlook {
-			out := Outlook{Data: past.Data, Small: past.Data, Remark: wantOfNews + after.String() + "._"}
-			out.Firing = past.Open && now.Before(newsAt(past, now).Add(after))
 			var state posts.State
-			if json.Unmarshal(past.Data, &state) == nil {
-				out.Count = state.Count
-				out.Ended, _ = json.Marshal(state.Over())
+			_ = json.Unmarshal(past.Data, &state) // what can't be read is not known
+			out := Outlook{Firing: past.Open && now.Before(over(past)), Data: past.Data, Small: past.Data, Count: state.Count}
+			if !out.Firing {
+				out.Data, _ = json.Marshal(state.Over()) // numbers, texts and times alone
+				out.Note = wantOfNews + after.String() + "._"
 			}
 			return out
 		}})

@@ -19,6 +19,8 @@ type hooked struct {
 	*rig
 	receivers []*Receiver
 	turn      int
+	// since when posts are taken.
+	since time.Time
 }
 
 func newHooked(t *testing.T, source v1alpha1.WebhookSource, change func(*v1alpha1.SlackAlertSpec)) *hooked {
@@ -68,14 +70,16 @@ func (h *hooked) endSilent() time.Time {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	news, next := WithoutNews(h.rule, open, h.clock.Now())
+	news, next := WithoutNews(h.rule, open, h.since, h.clock.Now())
 	if _, err := h.receivers[0].Store.Apply(h.ctx, Quiet(h.rule), news, Options{}); err != nil {
 		h.t.Fatal(err)
 	}
 	return next
 }
 
-func ends(spec *v1alpha1.SlackAlertSpec) { spec.Source.Webhook.ResolvedWhen = "body.?ok.orValue(false)" }
+func ends(spec *v1alpha1.SlackAlertSpec) {
+	spec.Source.Webhook.ResolvedWhen = "body.?ok.orValue(false)"
+}
 
 // Two processes that take the same posts make one incident, and count each once.
 func TestPostsOfTwoProcesses(t *testing.T) {
@@ -123,6 +127,10 @@ func TestPostsWithoutNews(t *testing.T) {
 	}
 	h.want("a post that is repeated", "1×1 open=true Error A")
 	h.pass(time.Minute)
+	h.since = h.clock.Now()
+	h.endSilent()
+	h.want("posts could not be taken until now", "1×1 open=true Error A")
+	h.pass(10 * time.Minute)
 	h.endSilent()
 	h.want("10 minutes after the last post", "1×1 open=false Success Resolved: A")
 	var said []string

@@ -62,23 +62,13 @@ func stranger() *answer {
 // the API server something is held to a rate by the address, unless the signature
 // is right by what is in memory.
 func (s *Server) signed(w http.ResponseWriter, r *http.Request, to route) *answer {
-	var data []byte
-	release := func() {}
+	data, release, refused := s.remembered(w, r, to)
 	defer func() { release() }()
-	known, remembered := s.signers.get(to)
-	trusted := false
-	if remembered && r.Header.Get(known.header) != "" {
-		var refused *answer
-		if data, release, refused = s.body(w, r); refused != nil {
-			return refused
-		}
-		trusted = posts.Verify(known.key, signatureOf(r.Header, known.header), data)
-	}
-	if !trusted && !s.limits.signatures.Allow(kubeauth.Address(r)) {
-		return tooOften()
+	if refused != nil {
+		return refused
 	}
 	var rule *v1alpha1.SlackAlert
-	refused := s.work(r.Context(), func(ctx context.Context) (refused *answer) {
+	refused = s.work(r.Context(), func(ctx context.Context) (refused *answer) {
 		rule, refused = s.rule(ctx, to)
 		return refused
 	})
@@ -102,6 +92,27 @@ func (s *Server) signed(w http.ResponseWriter, r *http.Request, to route) *answe
 		}
 		return s.receive(ctx, to, rule, r.Header, data)
 	})
+}
+
+// remembered holds to a rate whoever does not sign by the key that is in memory for
+// the rule. It reads the body only if there is one, and the caller calls release.
+func (s *Server) remembered(w http.ResponseWriter, r *http.Request, to route) (data []byte, release func(), refused *answer) {
+	release = func() {}
+	known, ok := s.signers.get(to)
+	signature := ""
+	if ok {
+		signature = signatureOf(r.Header, known.header)
+	}
+	if signature != "" {
+		if data, release, refused = s.body(w, r); refused != nil {
+			return nil, release, refused
+		}
+	}
+	trusted := signature != "" && posts.Verify(known.key, signature, data)
+	if !trusted && !s.limits.signatures.Allow(kubeauth.Address(r)) {
+		return nil, release, tooOften()
+	}
+	return data, release, nil
 }
 
 // signs reports whether a rule asks for signatures.

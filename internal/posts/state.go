@@ -66,7 +66,7 @@ func Merge(before State, open bool, p Post, means Meaning, now time.Time) Merged
 	}
 	late := !p.At.IsZero() && p.At.Before(before.At)
 	switch {
-	case means == Nothing, late && !(open && means == Fires), means == Resolves && !open:
+	case means == Nothing, late && (!open || means != Fires), means == Resolves && !open:
 		return out
 	case means == Resolves:
 		out.State = before.turned(p)
