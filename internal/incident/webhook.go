@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
@@ -189,7 +192,7 @@ func Quiet(alert *v1alpha1.SlackAlert) *v1alpha1.SlackAlert {
 }
 
 // wantOfNews is said of an incident that ends without word of its end.
-const wantOfNews = "_Resolved for want of news: nothing was posted of it for "
+const wantOfNews = "_No post has told of it for %s (resolveAfter), so it counts as resolved. Nothing has said that it is over._"
 
 // comebackTime is the longest that a sender is given to post again when nothing
 // could be posted for a while.
@@ -224,7 +227,7 @@ func WithoutNews(alert *v1alpha1.SlackAlert, open []Group, since, now time.Time)
 			out := Outlook{Firing: past.Open && now.Before(over(past)), Data: past.Data, Small: past.Data, Count: state.Count}
 			if !out.Firing {
 				out.Data, _ = json.Marshal(state.Over()) // numbers, texts and times alone
-				out.Note = wantOfNews + after.String() + "._"
+				out.Note = fmt.Sprintf(wantOfNews, duration.HumanDuration(after))
 			}
 			return out
 		}})

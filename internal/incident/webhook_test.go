@@ -135,7 +135,7 @@ func TestPostsWithoutNews(t *testing.T) {
 	h.want("10 minutes after the last post", "1×1 open=false Success Resolved: A")
 	var said []string
 	for _, n := range h.list() {
-		if strings.Contains(n.Spec.Text, "_Resolved for want of news: nothing was posted of it for 10m0s._") {
+		if strings.Contains(n.Spec.Text, "_No post has told of it for 10m (resolveAfter), so it counts as resolved.") {
 			said = append(said, n.Spec.Title)
 		}
 	}

@@ -176,7 +176,7 @@ func TestWebhookResolveAfter(t *testing.T) {
 	w.Eventually(func() []told { return w.incidents(rule) }).Should(gomega.HaveExactElements(gomega.HaveField("Title", "Resolved: No heartbeat")))
 	n := w.made(rule)[0]
 	w.Expect(n.Spec.Severity).To(gomega.Equal(v1alpha1.SeveritySuccess))
-	w.Expect(n.Spec.Text).To(gomega.HaveSuffix("_Resolved for want of news: nothing was posted of it for 2s._"))
+	w.Expect(n.Spec.Text).To(gomega.ContainSubstring("_No post has told of it for 2s (resolveAfter), so it counts as resolved."))
 	w.Expect(i.post(rule.Status.Address, token, text(`{"title": "No heartbeat"}`))).To(code(200))
 	w.Expect(w.incidents(rule)).To(gomega.HaveLen(2))
 }
