@@ -247,6 +247,9 @@ const (
 	// ReasonTooManyObjects: there are more objects of the kind than the operator
 	// keeps in memory.
 	ReasonTooManyObjects = "TooManyObjects"
+	// ReasonPostTooLarge: a post of an Alertmanager was too large to be read to
+	// its end, so that alerts may fire that are not told of.
+	ReasonPostTooLarge = "PostTooLarge"
 	// ReasonStoreRefused: the API server does not store the messages of the rule,
 	// because of a quota or a policy; the message has its words.
 	ReasonStoreRefused = "StoreRefused"

@@ -5,6 +5,8 @@ import (
 )
 
 // SlackAlertSpec says what is watched and what is said of it.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.resolveAfter) || !has(self.source.objects)",message="resolveAfter is not for source.objects, whose state is always known; leave it out",fieldPath=".resolveAfter"
 type SlackAlertSpec struct {
 	// channelRef names the SlackChannel to send through.
 	// +required
@@ -55,9 +57,12 @@ type SlackAlertSpec struct {
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m')",message="repeatInterval must be at least 1m"
 	RepeatInterval *metav1.Duration `json:"repeatInterval,omitempty"`
 
-	// resolveAfter is when an incident without news counts as resolved; at least
-	// 1s. Left out: 10m for source.events, and never for source.webhook. For these
-	// two only.
+	// resolveAfter is when an incident without news counts as resolved, which its
+	// message then says; at least 1s. For events, 10m when left out. For
+	// alertmanager, never when left out: news are posts that tell of an alert as
+	// firing, so take more than repeat_interval. For webhook, never when left out:
+	// news are posts that count. Not for source.objects, whose state is always
+	// known.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s')",message="resolveAfter must be at least 1s"
 	ResolveAfter *metav1.Duration `json:"resolveAfter,omitempty"`
@@ -249,7 +254,7 @@ type AlertMessage struct {
 	Title string `json:"title,omitempty"`
 
 	// severity of the message while the incident is open. Left out: Error, or
-	// what the alert's label "severity" says.
+	// what the alert's label "severity", "priority" or "level" says.
 	// +optional
 	Severity Severity `json:"severity,omitempty"`
 

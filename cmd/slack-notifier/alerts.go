@@ -38,7 +38,9 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked, key
 	wall := wallClock()
 	rules := &alerting.Cache{}
 	store := &incident.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: wall}
+	posts := &incident.Receiver{Store: store, Rules: rules, Clock: wall, ClusterName: o.clusterName}
 	r := &alert.Reconciler{
+		Posts:  posts,
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Wake: &wakeup.Source{}, Clock: wall,
 		Incidents: store, Rules: rules, Intake: o.intake.address != "", Keys: keys,
 		Channels: reference.Channels{Reader: mgr.GetClient(), Watched: o.watchNamespaces},
@@ -49,5 +51,6 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked, key
 		MaxAlerts:   o.maxAlerts,
 		ClusterName: o.clusterName, ClusterScopeNamespaces: o.clusterScopeNamespaces,
 	}
-	return &incident.Receiver{Store: store, Rules: rules, Clock: wall, ClusterName: o.clusterName, Refused: r.Wake.Wake}, r.SetupWithManager(mgr, c.shard)
+	posts.Refused = r.Wake.Wake
+	return posts, r.SetupWithManager(mgr, c.shard)
 }

@@ -86,6 +86,15 @@ func (o *outcome) trouble(run *running) {
 	}
 }
 
+// unread has posts told of that were too large to be read.
+func (o *outcome) unread(sentence string) {
+	if sentence == "" || o.Kind != conditions.KindReady {
+		return
+	}
+	o.Kind, o.Reason = conditions.KindStalled, v1alpha1.ReasonPostTooLarge
+	o.Message = sentence + "; the rule goes on with all other posts"
+}
+
 // refused has messages told of that the API server does not store.
 func (o *outcome) refused(words string, now time.Time) {
 	if words == "" {

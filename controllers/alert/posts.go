@@ -5,14 +5,12 @@ import (
 	"errors"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
-	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/posts"
 	"github.com/slack-notifier/slack-notifier/internal/webhookkey"
 )
@@ -64,27 +62,6 @@ func firing(alert *v1alpha1.SlackAlert, open int) int32 {
 // anew.
 const doubtFor = 15 * time.Minute
 
-// listeningSince is since when posts for a rule are taken: from now on when that is
-// asked for the first time.
-func (r *Reconciler) listeningSince(key types.NamespacedName, now time.Time) time.Time {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.listens == nil {
-		r.listens = map[types.NamespacedName]time.Time{}
-	}
-	if _, known := r.listens[key]; !known {
-		r.listens[key] = now
-	}
-	return r.listens[key]
-}
-
-// deaf is told of a rule for which no posts are taken.
-func (r *Reconciler) deaf(key types.NamespacedName) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.listens, key)
-}
-
 // doubted lets through that a process which takes posts has told in the status of
 // an expression that could not be evaluated.
 func doubted() predicate.Predicate {
@@ -95,38 +72,39 @@ func doubted() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool { return in(e.ObjectNew) && !in(e.ObjectOld) }}
 }
 
-// tendPosts ends the incidents of a rule with source.webhook that have been without
-// news for too long, and has it told no longer that a post could not be judged
-// when that was long ago.
-func (r *Reconciler) tendPosts(ctx context.Context, alert *v1alpha1.SlackAlert, out *outcome) error {
-	if alert.Spec.Source.Webhook == nil {
+// hear ends what no post tells of any more, and has posts told of that could not
+// be read.
+func (r *Reconciler) hear(ctx context.Context, alert *v1alpha1.SlackAlert, out *outcome) error {
+	if !takesPosts(alert) || r.Posts == nil {
 		return nil
 	}
-	now := r.Clock.Now()
-	if c := conditions.Find(alert, v1alpha1.ConditionEvaluating); c != nil {
-		due := c.LastTransitionTime.Add(doubtFor)
-		if c.ObservedGeneration != alert.Generation || !now.Before(due) {
-			conditions.Remove(alert, v1alpha1.ConditionEvaluating)
-		} else {
-			out.at(due)
-		}
-	}
-	if out.Kind != conditions.KindReady { // nothing can be posted
-		r.deaf(client.ObjectKeyFromObject(alert))
+	r.undoubt(alert, out)
+	if !r.Intake || alert.Spec.Source.Webhook != nil && out.Kind != conditions.KindReady { // nothing can be posted
+		r.Posts.Deaf(alert.UID)
 		return nil
 	}
-	open, err := r.Incidents.Open(ctx, alert)
+	heard, err := r.Posts.EndQuiet(ctx, alert)
 	if err != nil {
 		return err
 	}
-	news, next := incident.WithoutNews(alert, open, r.listeningSince(client.ObjectKeyFromObject(alert), now), now)
-	out.at(next)
-	if len(news) == 0 {
-		return nil
+	if !heard.Next.IsZero() {
+		out.at(heard.Next)
 	}
-	applied, err := r.Incidents.Apply(ctx, incident.Quiet(alert), news, incident.Options{})
-	if len(applied.Refused) > 0 {
-		out.at(now.Add(refusedRarely))
+	out.unread(heard.Unread)
+	return nil
+}
+
+// undoubt has it told no longer that a post could not be judged, when that was long
+// ago or of another spec.
+func (r *Reconciler) undoubt(alert *v1alpha1.SlackAlert, out *outcome) {
+	c := conditions.Find(alert, v1alpha1.ConditionEvaluating)
+	if c == nil {
+		return
 	}
-	return err
+	due := c.LastTransitionTime.Add(doubtFor)
+	if c.ObservedGeneration != alert.Generation || !r.Clock.Now().Before(due) {
+		conditions.Remove(alert, v1alpha1.ConditionEvaluating)
+		return
+	}
+	out.at(due)
 }

@@ -61,6 +61,8 @@ type Reconciler struct {
 	Intake bool
 	// Keys are those by which posts are signed.
 	Keys *webhookkey.Keys
+	// Posts ends what no post tells of any more.
+	Posts *incident.Receiver
 	// Pace is DefaultPace when 0.
 	Pace time.Duration
 	// MaxAlerts of a namespace are at work; DefaultMaxAlerts when 0.
@@ -71,8 +73,6 @@ type Reconciler struct {
 
 	mu   sync.Mutex
 	runs map[types.NamespacedName]*running
-	// listens is since when posts for a rule are taken.
-	listens map[types.NamespacedName]time.Time
 	// uids of the rules that were written, for when they are gone.
 	uids map[types.NamespacedName]types.UID
 }
@@ -124,18 +124,10 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 		alert.Status.Address = "/v1/namespaces/" + alert.Namespace + "/alerts/" + alert.Name
 	}
 	if alert.Spec.Suspend {
-		r.deaf(client.ObjectKeyFromObject(alert))
-		r.halt(client.ObjectKeyFromObject(alert))
-		open, err := r.Incidents.Open(ctx, alert)
-		alert.Status.Firing = firing(alert, len(open))
-		return suspended(), err
+		return suspended(), r.rest(ctx, alert)
 	}
 	if !r.admitted(alert) {
-		r.deaf(client.ObjectKeyFromObject(alert))
-		r.halt(client.ObjectKeyFromObject(alert))
-		open, err := r.Incidents.Open(ctx, alert)
-		alert.Status.Firing = firing(alert, len(open))
-		return r.tooManyAlerts(alert), err
+		return r.tooManyAlerts(alert), r.rest(ctx, alert)
 	}
 	out, run, err := r.follow(ctx, alert)
 	if err != nil || out.silent {
@@ -150,7 +142,7 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 		r.noteSeen(alert, run, &out)
 		out.trouble(run)
 	}
-	if err := r.tendPosts(ctx, alert, &out); err != nil {
+	if err := r.hear(ctx, alert, &out); err != nil {
 		return out, err
 	}
 	tended, err := r.Incidents.Tend(ctx, incident.Quiet(alert), r.stillNeeded(alert))
@@ -161,6 +153,17 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 	alert.Status.Firing = firing(alert, tended.Firing)
 	out.refused(r.Incidents.Refused(alert.UID), r.Clock.Now())
 	return r.withChannel(ctx, alert, out)
+}
+
+// rest does nothing for a rule that is not at work but count its incidents.
+func (r *Reconciler) rest(ctx context.Context, alert *v1alpha1.SlackAlert) error {
+	r.halt(client.ObjectKeyFromObject(alert))
+	if r.Posts != nil {
+		r.Posts.Deaf(alert.UID)
+	}
+	open, err := r.Incidents.Open(ctx, alert)
+	alert.Status.Firing = firing(alert, len(open))
+	return err
 }
 
 // follow has the rule's source followed, and returns it when all that there is

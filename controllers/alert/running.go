@@ -35,7 +35,6 @@ func (r *Reconciler) halt(key types.NamespacedName) {
 // stop ends the work of a rule that is gone.
 func (r *Reconciler) stop(key types.NamespacedName) {
 	r.halt(key)
-	r.deaf(key)
 	r.leave(key)
 	r.mu.Lock()
 	uid := r.uids[key]
@@ -43,6 +42,9 @@ func (r *Reconciler) stop(key types.NamespacedName) {
 	r.mu.Unlock()
 	r.writes.Forget(key)
 	r.Incidents.Forget(uid)
+	if r.Posts != nil {
+		r.Posts.Forget(uid)
+	}
 	r.Rules.Forget(uid)
 }
 
@@ -142,8 +144,8 @@ func (r *Reconciler) noteSeen(alert *v1alpha1.SlackAlert, run *running, out *out
 }
 
 // latePosts is how long a sender may still tell of something as firing that is
-// over, with time to spare.
-const latePosts = 10 * time.Minute
+// over (Alertmanager's group_interval), with time to spare.
+const latePosts = 2 * time.Hour
 
 // stillNeeded tells which incidents that are over must be kept, so that they are
 // not opened again: those whose Events the mark does not cover yet, and those

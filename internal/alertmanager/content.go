@@ -29,6 +29,9 @@ const (
 // DefaultContent is what a message tells of an incident when no template does.
 // All that comes from outside is escaped.
 func DefaultContent(s State) v1alpha1.Content {
+	if s.Unread != nil {
+		return s.Unread.content()
+	}
 	c := v1alpha1.Content{Title: s.title(), Severity: s.Severity(), Text: s.text(), Fields: s.fields()}
 	if page := s.RunbookURL(); page != "" {
 		c.Link = &v1alpha1.Link{Text: "Runbook", URL: page}
@@ -36,45 +39,12 @@ func DefaultContent(s State) v1alpha1.Content {
 	return c
 }
 
-// Severity is that of the worst alert that fires, by its label "severity";
-// Success when none does.
-func (s State) Severity() v1alpha1.Severity {
-	if s.Status() == Resolved {
-		return v1alpha1.SeveritySuccess
-	}
-	alerts := s.detailed(Firing)
-	if len(alerts) == 0 {
-		return v1alpha1.SeverityError
-	}
-	worst := v1alpha1.SeverityInfo
-	for _, a := range alerts {
-		if one := severity(a.Labels["severity"]); rank(one) > rank(worst) {
-			worst = one
-		}
-	}
-	return worst
-}
-
-// severity reads the words that people use for it.
-func severity(label string) v1alpha1.Severity {
-	switch strings.ToLower(strings.TrimSpace(label)) {
-	case "critical", "crit", "page", "emergency", "emerg", "fatal", "disaster", "p1", "sev1":
-		return v1alpha1.SeverityCritical
-	case "warning", "warn", "minor", "medium", "average", "p3", "sev3":
-		return v1alpha1.SeverityWarning
-	case "info", "information", "informational", "notice", "low", "none", "debug", "ok", "p4", "p5", "sev4", "sev5":
-		return v1alpha1.SeverityInfo
-	}
-	return v1alpha1.SeverityError
-}
-
-func rank(s v1alpha1.Severity) int {
-	return slices.Index([]v1alpha1.Severity{v1alpha1.SeverityInfo, v1alpha1.SeverityWarning, v1alpha1.SeverityError, v1alpha1.SeverityCritical}, s)
-}
-
 // title is in plain text, as in "[FIRING:2] HighLoad".
 func (s State) title() string {
 	head := "[RESOLVED] "
+	if s.Quiet() {
+		head = "[RESOLVED: no news] "
+	}
 	if n := s.Firing(); n == 1 {
 		head = "[FIRING] "
 	} else if n > 1 {
@@ -85,10 +55,7 @@ func (s State) title() string {
 
 // name says in few words what the incident is about.
 func (s State) name() string {
-	alerts := s.detailed(Firing)
-	if len(alerts) == 0 {
-		alerts = s.detailed(Resolved)
-	}
+	alerts := s.shown()
 	var names []string
 	for _, a := range alerts {
 		if name := a.Labels["alertname"]; name != "" && !slices.Contains(names, name) {
@@ -117,7 +84,10 @@ func (s State) text() string {
 		rest(&b, s.resolved()-min(len(over), maxListed), "more")
 	} else {
 		s.list(&b, firing, labels, maxListed)
-		rest(&b, s.Firing()-min(len(firing), maxListed), "more firing")
+		rest(&b, s.known()-min(len(firing), maxListed), "more firing")
+		if n := s.unknown(); n > 0 {
+			fmt.Fprintf(&b, "… and %d more that the post left out, which may fire\n", n)
+		}
 		s.listOver(&b, over, labels)
 	}
 	if links := s.links(); links != "" {
@@ -228,6 +198,8 @@ func (s State) links() string {
 		}
 	}
 	add(s.SourceURL(), "Source")
+	add(s.DashboardURL(), "Dashboard")
+	add(s.PanelURL(), "Panel")
 	if s.Status() == Firing {
 		add(s.SilenceURL(), "Silence")
 	}

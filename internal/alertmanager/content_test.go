@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -70,7 +71,7 @@ func TestDefaultContentGolden(t *testing.T) {
 	}
 }
 
-var linkPattern = regexp.MustCompile(`<https?://[^<>|\s]+\|(Source|Silence|Alertmanager)>`)
+var linkPattern = regexp.MustCompile(`<https?://[^<>|\s]+\|(Source|Dashboard|Panel|Silence|Alertmanager)>`)
 
 // checkContent holds a content against the schema of SlackNotification, and
 // finds what could mention somebody.
@@ -103,11 +104,63 @@ func checkContent(t *testing.T, c v1alpha1.Content) {
 
 func TestSeverity(t *testing.T) {
 	for label, want := range map[string]v1alpha1.Severity{
-		"critical": v1alpha1.SeverityCritical, "Page": v1alpha1.SeverityCritical, "error": v1alpha1.SeverityError, "": v1alpha1.SeverityError,
-		"whatever": v1alpha1.SeverityError, "warning": v1alpha1.SeverityWarning, "info": v1alpha1.SeverityInfo, "none": v1alpha1.SeverityInfo,
+		"critical": v1alpha1.SeverityCritical, "Page": v1alpha1.SeverityCritical, "P0": v1alpha1.SeverityCritical, "p1": v1alpha1.SeverityCritical, "sev0": v1alpha1.SeverityCritical,
+		"SEV-0": v1alpha1.SeverityCritical, "Sev 1": v1alpha1.SeverityCritical, "urgent": v1alpha1.SeverityCritical, "BLOCKER": v1alpha1.SeverityCritical, " fatal ": v1alpha1.SeverityCritical,
+		"Disaster": v1alpha1.SeverityCritical, "0": v1alpha1.SeverityCritical, "1": v1alpha1.SeverityCritical, "priority:1": v1alpha1.SeverityCritical,
+		"error": v1alpha1.SeverityError, "": v1alpha1.SeverityError, "whatever": v1alpha1.SeverityError, "high": v1alpha1.SeverityError, "P2": v1alpha1.SeverityError, "sev_2": v1alpha1.SeverityError,
+		"major": v1alpha1.SeverityError, "2": v1alpha1.SeverityError, "17": v1alpha1.SeverityError,
+		"warning": v1alpha1.SeverityWarning, "P3": v1alpha1.SeverityWarning, "ticket": v1alpha1.SeverityWarning, "minor": v1alpha1.SeverityWarning, "3": v1alpha1.SeverityWarning,
+		"info": v1alpha1.SeverityInfo, "none": v1alpha1.SeverityInfo, "P5": v1alpha1.SeverityInfo, "Not classified": v1alpha1.SeverityInfo, "notice": v1alpha1.SeverityInfo, "debug": v1alpha1.SeverityInfo,
+		"OK": v1alpha1.SeveritySuccess,
 	} {
-		if got := severity(label); got != want {
-			t.Errorf("%q: %s, not %s", label, got, want)
+		t.Run(label, func(t *testing.T) {
+			if got := severity(label); got != want {
+				t.Errorf("%s, not %s", got, want)
+			}
+		})
+	}
+}
+
+// Of several alerts the worst counts, and of an alert the first of the labels
+// that there is.
+func TestWorstSeverity(t *testing.T) {
+	for name, test := range map[string]struct {
+		labels []map[string]string
+		want   v1alpha1.Severity
+	}{
+		"P0 and P1":              {[]map[string]string{{"severity": "P1"}, {"severity": "P0"}}, v1alpha1.SeverityCritical},
+		"low and high":           {[]map[string]string{{"severity": "low"}, {"severity": "high"}}, v1alpha1.SeverityError},
+		"priority":               {[]map[string]string{{"priority": "P1"}}, v1alpha1.SeverityCritical},
+		"level":                  {[]map[string]string{{"level": "warn"}}, v1alpha1.SeverityWarning},
+		"severity before others": {[]map[string]string{{"level": "fatal", "priority": "P1", "severity": "info"}}, v1alpha1.SeverityInfo},
+		"an empty severity":      {[]map[string]string{{"severity": "", "level": "fatal"}}, v1alpha1.SeverityCritical},
+		"one without":            {[]map[string]string{{"severity": "info"}, {"pod": "a"}}, v1alpha1.SeverityError},
+		"ok":                     {[]map[string]string{{"severity": "ok"}}, v1alpha1.SeveritySuccess},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var alerts []Alert
+			for i, labels := range test.labels {
+				alerts = append(alerts, Alert{Fingerprint: fmt.Sprint(i), Status: Firing, Labels: labels})
+			}
+			s, _ := Merge(State{}, post(alerts...))
+			if got := s.Severity(); got != test.want {
+				t.Errorf("%s, not %s", got, test.want)
+			}
+		})
+	}
+}
+
+// docs/intake.md has the words that the code knows, and no others.
+func TestSeveritiesOfTheDocs(t *testing.T) {
+	data, err := os.ReadFile("../../docs/intake.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for severity, known := range words {
+		_, row, _ := strings.Cut(string(data), "| `"+string(severity)+"` | ")
+		row, _, _ = strings.Cut(row, " |\n")
+		if want := "`" + strings.Join(known, "`, `") + "`"; row != want {
+			t.Errorf("the docs have for %s:\n%s\nthe code:\n%s", severity, row, want)
 		}
 	}
 }

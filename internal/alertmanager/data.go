@@ -12,6 +12,11 @@ func (a Alert) Data() map[string]any {
 		"startsAt":     timestamp(a.StartsAt),
 		"endsAt":       timestamp(a.EndsAt),
 		"generatorURL": a.GeneratorURL,
+		"silenceURL":   a.SilenceURL,
+		"dashboardURL": a.DashboardURL,
+		"panelURL":     a.PanelURL,
+		"values":       generic(a.Values),
+		"valueString":  a.ValueString,
 	}
 }
 
@@ -34,25 +39,16 @@ func (s State) Data() map[string]any {
 		"status":          string(s.Status()),
 		"firing":          s.Firing(),
 		"resolved":        s.resolved(),
-		"truncated":       s.Truncated,
+		"truncated":       s.unknown(),
 		"receiver":        s.Receiver,
 		"externalURL":     s.ExternalURL,
 		"alertmanagerURL": s.AlertmanagerURL(),
 		"silenceURL":      s.SilenceURL(),
 		"sourceURL":       s.SourceURL(),
+		"dashboardURL":    s.DashboardURL(),
+		"panelURL":        s.PanelURL(),
 		"runbookURL":      s.RunbookURL(),
 	}
-}
-
-// resolved is how many alerts are over, those included that are forgotten.
-func (s State) resolved() int {
-	n := s.Forgotten
-	for _, a := range s.Alerts {
-		if a.Status == Resolved {
-			n++
-		}
-	}
-	return n
 }
 
 func generic(m map[string]string) map[string]any {

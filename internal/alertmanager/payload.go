@@ -15,7 +15,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -34,13 +33,20 @@ const (
 
 // Limits of what is kept of a post. Strings are counted in bytes.
 const (
-	// MaxPayload is how large a post may be.
+	// MaxPayload is how large a post may be that is decoded at once.
 	MaxPayload = 1 << 20
 	// maxDepth of its JSON. Alertmanager's own is 4.
 	maxDepth = 16
-	// maxAlerts of a post and of a state; more are counted only.
+	// maxKnown alerts of a post that fire, and as many that are over, are known
+	// one by one; more are counted only.
+	maxKnown = 5000
+	// maxAlerts of a state; more that fire are known by a hash, or counted.
 	maxAlerts = 200
-	// maxPairs are labels, or annotations, of one alert.
+	// maxFingerprint of an alert. Alertmanager's own has 16.
+	maxFingerprint = 32
+	// maxTaken are the labels, or annotations, that are read of an alert.
+	maxTaken = 2000
+	// maxPairs are those that are kept of it.
 	maxPairs = 40
 	// maxKey of a label or annotation.
 	maxKey = 128
@@ -53,6 +59,8 @@ const (
 	maxURL = 2048
 	// maxGroupKey is how long the name of a group may be.
 	maxGroupKey = 1024
+	// maxGrafanaValues of an alert.
+	maxGrafanaValues = 20
 )
 
 // PayloadError says in one sentence why a post can't be read.
@@ -75,13 +83,31 @@ type Payload struct {
 	CommonAnnotations map[string]string
 	// ExternalURL is the address of the Alertmanager.
 	ExternalURL string
-	// Truncated is how many alerts were left out, by Alertmanager or here.
+	// Grafana is true for what a Grafana has posted.
+	Grafana bool
+	// Organisation of a Grafana, by its ID.
+	Organisation string
+	// Truncated is how many alerts the sender left out, or were too large to be
+	// read: nothing is known of them.
 	Truncated int
-	// Alerts of the group, at most 200.
+	// More is how many alerts are in the post that fire and are not in Alerts,
+	// and MoreResolved how many that are over.
+	More, MoreResolved int
+	// Alerts of the group, at most 5000 that fire and 5000 that are over. Their
+	// labels and annotations are missing where they would take too much memory.
 	Alerts []Alert
-	// ReceivedAt may be set by who received it. It tells an alert that fires
-	// again with its old start from a late post; see Merge.
+	// fellows are hashes of all alerts of the post, in their order; see Only.
+	fellows []uint32
+	// Over is when the last of the alerts ended that the post names as over.
+	Over time.Time
+	// Size of the post in bytes, and whether it was read to its end.
+	Size    int64
+	Partial bool
+	// ReceivedAt may be set by who received it. It tells how old news are.
 	ReceivedAt time.Time
+	// Within may be set to have the state know when an alert was last told of,
+	// to a tenth of it: the time after which it counts as over; see Expire.
+	Within time.Duration
 }
 
 // Alert is one alert, as Alertmanager tells of it.
@@ -94,64 +120,24 @@ type Alert struct {
 	StartsAt time.Time `json:"startsAt,omitzero"`
 	// EndsAt is when it was over; zero while it fires.
 	EndsAt time.Time `json:"endsAt,omitzero"`
-	// Labels, Annotations and GeneratorURL are missing in a state that would
-	// be too large with them.
-	Labels       map[string]string `json:"labels,omitempty"`
-	Annotations  map[string]string `json:"annotations,omitempty"`
-	GeneratorURL string            `json:"generatorURL,omitempty"`
+	// Labels, and all that follows, are missing in a state that would be too
+	// large with them.
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	// Shortened is true when not all labels are here as they were sent.
+	Shortened    bool   `json:"shortened,omitempty"`
+	GeneratorURL string `json:"generatorURL,omitempty"`
+	// Pages of Grafana, and the numbers that its expressions had.
+	SilenceURL   string            `json:"silenceURL,omitempty"`
+	DashboardURL string            `json:"dashboardURL,omitempty"`
+	PanelURL     string            `json:"panelURL,omitempty"`
+	Values       map[string]string `json:"values,omitempty"`
+	ValueString  string            `json:"valueString,omitempty"`
 }
 
-// The JSON of a post; what is not named here is ignored.
-type (
-	wirePayload struct {
-		Version           text              `json:"version"`
-		GroupKey          text              `json:"groupKey"`
-		Truncated         json.RawMessage   `json:"truncatedAlerts"`
-		Status            text              `json:"status"`
-		Receiver          text              `json:"receiver"`
-		GroupLabels       pairs             `json:"groupLabels"`
-		CommonLabels      pairs             `json:"commonLabels"`
-		CommonAnnotations pairs             `json:"commonAnnotations"`
-		ExternalURL       text              `json:"externalURL"`
-		Alerts            []json.RawMessage `json:"alerts"`
-	}
-	wireAlert struct {
-		Status       text  `json:"status"`
-		Labels       pairs `json:"labels"`
-		Annotations  pairs `json:"annotations"`
-		StartsAt     text  `json:"startsAt"`
-		EndsAt       text  `json:"endsAt"`
-		GeneratorURL text  `json:"generatorURL"`
-		Fingerprint  text  `json:"fingerprint"`
-	}
-	// text takes numbers and the like as they are written, because a post that
-	// is refused is an alert that nobody sees.
-	text string
-	// pairs are labels or annotations.
-	pairs map[string]text
-)
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (t *text) UnmarshalJSON(data []byte) error {
-	var s string
-	switch {
-	case string(data) == "null":
-		return nil
-	case json.Unmarshal(data, &s) == nil:
-		*t = text(s)
-	default:
-		*t = text(data)
-	}
-	return nil
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (p *pairs) UnmarshalJSON(data []byte) error {
-	var m map[string]text
-	if json.Unmarshal(data, &m) == nil {
-		*p = m
-	}
-	return nil
+// strip leaves what tells an alert from others.
+func (a Alert) strip() Alert {
+	return Alert{Fingerprint: a.Fingerprint, Status: a.Status, StartsAt: a.StartsAt, EndsAt: a.EndsAt}
 }
 
 // Decode reads a post of version 4 of Alertmanager's webhook. Unknown fields
@@ -161,90 +147,64 @@ func Decode(data []byte) (Payload, error) {
 	if len(data) > MaxPayload {
 		return Payload{}, &PayloadError{"the body is larger than 1 MiB; set max_alerts in Alertmanager's webhook_config"}
 	}
+	data = boundedjson.Text(data)
 	if boundedjson.Depth(data, maxDepth) > maxDepth {
-		return Payload{}, &PayloadError{"the body's JSON is nested too deep for an Alertmanager webhook"}
+		return Payload{}, tooDeep()
 	}
-	var w wirePayload
-	if err := json.Unmarshal(data, &w); err != nil {
-		return Payload{}, &PayloadError{"the body is no JSON object of an Alertmanager webhook"}
+	if !json.Valid(data) {
+		return Payload{}, noObject()
 	}
-	// Grafana posts the same as version 1.
-	if w.Version != "" && w.Version != "4" && w.Version != "1" {
-		return Payload{}, &PayloadError{"the body is version " + clean(string(w.Version), 20) + " of Alertmanager's webhook; version 4 is known here"}
-	}
-	if len(w.Alerts) == 0 {
-		return Payload{}, &PayloadError{`the body has no alerts: "alerts" is missing or empty`}
-	}
-	return w.payload()
+	r := newReader()
+	r.parts.write(data)
+	return r.payload(int64(len(data)))
 }
 
-func (w wirePayload) payload() (Payload, error) {
-	p := Payload{
-		Receiver:          clean(string(w.Receiver), maxLabel),
-		GroupKey:          string(w.GroupKey),
-		GroupLabels:       w.GroupLabels.bounded(maxLabel),
-		CommonLabels:      w.CommonLabels.bounded(maxLabel),
-		CommonAnnotations: w.CommonAnnotations.bounded(maxAnnotation),
-		ExternalURL:       address(string(w.ExternalURL)),
-		Truncated:         count(w.Truncated),
-	}
-	for i, raw := range w.Alerts {
-		if i == maxAlerts {
-			p.Truncated += len(w.Alerts) - i
-			break
-		}
-		var a wireAlert
-		if err := json.Unmarshal(raw, &a); err != nil {
-			return Payload{}, &PayloadError{`the body is no Alertmanager webhook: "alerts" holds something that is no object`}
-		}
-		p.Alerts = append(p.Alerts, a.alert(status(string(w.Status), Firing)))
-	}
-	p.Status = statusOf(p.Alerts)
-	if p.GroupKey == "" {
-		p.GroupKey = p.ownGroupKey()
-	}
-	if len(p.GroupKey) > maxGroupKey {
-		p.GroupKey = "sha256:" + digest(p.GroupKey)
-	}
-	p.GroupKey = clean(p.GroupKey, maxGroupKey)
-	return p, nil
+func tooDeep() error {
+	return &PayloadError{"the body's JSON is nested too deep for an Alertmanager webhook"}
 }
 
-func (w wireAlert) alert(fallback Status) Alert {
-	a := Alert{
-		Fingerprint:  clean(string(w.Fingerprint), 64),
-		Status:       status(string(w.Status), fallback),
-		StartsAt:     moment(string(w.StartsAt)),
-		Labels:       w.Labels.bounded(maxLabel),
-		Annotations:  w.Annotations.bounded(maxAnnotation),
-		GeneratorURL: address(string(w.GeneratorURL)),
+func noObject() error {
+	return &PayloadError{"the body is no JSON object of an Alertmanager webhook"}
+}
+
+// Split has parts of the post know which alerts it names in all; see Only.
+func (p Payload) Split() Payload {
+	p.fellows = nil
+	for _, a := range p.Alerts {
+		p.fellows = append(p.fellows, hashOf(a.Fingerprint))
 	}
-	if a.Status == Resolved {
-		if a.EndsAt = moment(string(w.EndsAt)); a.EndsAt.Before(a.StartsAt) {
-			a.EndsAt = a.StartsAt
-		}
-	}
-	if a.Fingerprint == "" {
-		a.Fingerprint = fingerprint(a.Labels)
-	}
-	return a
+	slices.Sort(p.fellows)
+	return p
+}
+
+// Only returns the post with a part of its alerts, for a rule that groups them
+// by itself. What is known of the whole post stays.
+func (p Payload) Only(alerts []Alert) Payload {
+	p.Alerts = alerts
+	p.CommonLabels = common(alerts, func(a Alert) map[string]string { return a.Labels })
+	p.CommonAnnotations = common(alerts, func(a Alert) map[string]string { return a.Annotations })
+	return p
+}
+
+// Complete reports whether the post names each alert of its group, so that one
+// that it does not name is not in the group.
+func (p Payload) Complete() bool {
+	return !p.Partial && p.Truncated == 0 && p.More == 0 && p.MoreResolved == 0
+}
+
+// sender names who posts: one receiver of one Alertmanager, or of one
+// organisation of a Grafana, for one group.
+func (p Payload) sender() string {
+	parts := []string{p.Receiver, p.ExternalURL, p.Organisation, p.GroupKey}
+	return digest(strings.Join(parts, "\x00"))[:12]
 }
 
 // fingerprint is what Alertmanager makes of the labels, so that a post without
 // it tells of the same alert.
-func fingerprint(labels map[string]string) string {
+func fingerprint(labels pairs) string {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(flat(labels))) // never fails
 	return fmt.Sprintf("%016x", h.Sum64())
-}
-
-// Only returns the post with a part of its alerts, for a rule that groups them
-// by itself.
-func (p Payload) Only(alerts []Alert) Payload {
-	p.Alerts, p.Status = alerts, statusOf(alerts)
-	p.CommonLabels = common(alerts, func(a Alert) map[string]string { return a.Labels })
-	p.CommonAnnotations = common(alerts, func(a Alert) map[string]string { return a.Annotations })
-	return p
 }
 
 // ownGroupKey names a group that comes without a name, which Alertmanager's
@@ -262,54 +222,4 @@ func (p Payload) ownGroupKey() string {
 	}
 	slices.Sort(all)
 	return p.Receiver + ":" + strings.Join(all, ",")
-}
-
-func status(s string, fallback Status) Status {
-	switch Status(strings.ToLower(s)) {
-	case Firing:
-		return Firing
-	case Resolved:
-		return Resolved
-	}
-	return fallback
-}
-
-func statusOf(alerts []Alert) Status {
-	for _, a := range alerts {
-		if a.Status == Firing {
-			return Firing
-		}
-	}
-	return Resolved
-}
-
-func moment(s string) time.Time {
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil || t.Year() < 1970 || t.Year() > 9998 { // Alertmanager's zero is the year 1
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-func count(raw json.RawMessage) int {
-	var n int
-	if json.Unmarshal(raw, &n) != nil {
-		return 0
-	}
-	return min(max(n, 0), 1_000_000)
-}
-
-// bounded keeps the first pairs in the order of their names.
-func (p pairs) bounded(maxValue int) map[string]string {
-	if len(p) == 0 {
-		return nil
-	}
-	out := map[string]string{}
-	for _, key := range slices.Sorted(maps.Keys(p)) {
-		if len(out) == maxPairs {
-			break
-		}
-		out[clean(key, maxKey)] = clean(string(p[key]), maxValue)
-	}
-	return out
 }

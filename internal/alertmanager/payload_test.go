@@ -105,7 +105,7 @@ func TestDecodeBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	value := p.Alerts[0].Labels["a"]
-	if len(p.Alerts) != 200 || p.Truncated != 105 || len(value) > 512 || !utf8.ValidString(value) || !strings.HasSuffix(value, "…") {
+	if len(p.Alerts) != 300 || p.Truncated != 5 || len(value) > 512 || !utf8.ValidString(value) || !strings.HasSuffix(value, "…") {
 		t.Errorf("%d alerts, %d truncated, %q", len(p.Alerts), p.Truncated, value)
 	}
 }
@@ -139,7 +139,7 @@ func checkState(t *testing.T, s State) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(data) > 160<<10 {
+	if len(data) > 180<<10 {
 		t.Errorf("a state of %d bytes", len(data))
 	}
 	var back State

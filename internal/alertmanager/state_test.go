@@ -28,8 +28,22 @@ func alertOf(name string, from, to int) Alert {
 }
 
 func post(alerts ...Alert) Payload {
-	return Payload{GroupKey: "g", Status: statusOf(alerts), Alerts: alerts}
+	p := Payload{GroupKey: "g", Status: Resolved, Alerts: alerts}
+	for _, a := range alerts {
+		if a.Status == Firing {
+			p.Status = Firing
+		} else if a.EndsAt.After(p.Over) {
+			p.Over = a.EndsAt
+		}
+	}
+	return p
 }
+
+// by has another Alertmanager send a post.
+func by(url string, p Payload) Payload { p.ExternalURL = url; return p }
+
+// cut has a post leave out alerts.
+func cut(n int, p Payload) Payload { p.Truncated = n; return p }
 
 func received(minutes int, p Payload) Payload { p.ReceivedAt = at(minutes); return p }
 
@@ -64,13 +78,15 @@ func TestMerge(t *testing.T) {
 		"silenced, and back":                   {[]Payload{post(firing, alertOf("b", 1, -1)), post(alertOf("b", 1, 9)), post(firing)}, "a:firing b:resolved"},
 		"begun after the group was over":       {[]Payload{post(alertOf("a", 20, -1)), post(alertOf("b", 1, 9))}, "a:firing b:resolved"},
 		"left out by Alertmanager": {[]Payload{post(firing, alertOf("b", 1, -1)),
-			{GroupKey: "g", Status: Resolved, Truncated: 1, Alerts: []Alert{alertOf("b", 1, 9)}}}, "a:firing b:resolved"},
+			cut(1, post(alertOf("b", 1, 9)))}, "a:firing b:resolved"},
 		"another group is over": {[]Payload{post(firing),
 			{GroupKey: "other", Status: Resolved, Alerts: []Alert{alertOf("b", 1, 9)}}}, "a:firing b:resolved"},
 		"the old start, soon after the end":     {[]Payload{received(0, post(firing)), received(10, post(over)), received(14, post(firing))}, "a:resolved"},
-		"the old start, long after the end":     {[]Payload{received(0, post(firing)), received(10, post(over)), received(16, post(firing))}, "a:firing"},
+		"the old start, long after the end":     {[]Payload{received(0, post(firing)), received(10, post(over)), received(300, post(firing))}, "a:resolved"},
+		"late, and repeated for some minutes":   {[]Payload{received(10, post(over)), received(25, post(firing)), received(40, post(firing)), received(84, post(firing))}, "a:resolved"},
+		"the old start, again and again":        {[]Payload{received(10, post(over)), received(30, post(firing)), received(90, post(firing))}, "a:firing"},
 		"an older start, long after the end":    {[]Payload{received(30, post(alertOf("a", 20, 30))), received(60, post(firing))}, "a:resolved"},
-		"the end again, and then the old start": {[]Payload{received(10, post(over)), received(14, post(over)), received(16, post(firing))}, "a:firing"},
+		"the end again, and then the old start": {[]Payload{received(10, post(over)), received(14, post(over)), received(16, post(firing))}, "a:resolved"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := State{}
@@ -95,9 +111,14 @@ func TestMergeRepeats(t *testing.T) {
 	}
 	second := received(240, post(alertOf("b", 1, 2), alertOf("a", 0, -1)))
 	second.ExternalURL, second.Alerts[1].GeneratorURL = "http://am-1", "http://prometheus-1/"
-	s2, changed := Merge(s, second)
-	if changed || !reflect.DeepEqual(s, s2) {
-		t.Errorf("a repeat changes the state:\n%+v\n%+v", s, s2)
+	s2, _ := Merge(s, second) // it is noted who told of it
+	if !reflect.DeepEqual(DefaultContent(s), DefaultContent(s2)) {
+		t.Errorf("a repeat changes the message:\n%+v\n%+v", DefaultContent(s), DefaultContent(s2))
+	}
+	for name, p := range map[string]Payload{"first": first, "second": second} {
+		if s3, changed := Merge(s2, p); changed || !reflect.DeepEqual(s2, s3) {
+			t.Errorf("a repeat of the %s changes the state:\n%+v\n%+v", name, s2, s3)
+		}
 	}
 	if _, changed := Merge(s, post(alertOf("a", 0, 5))); !changed {
 		t.Error("an end changes nothing")
@@ -113,15 +134,19 @@ func TestMergeRepeats(t *testing.T) {
 func TestNext(t *testing.T) {
 	old, _ := Merge(State{}, received(10, post(alertOf("a", 0, 10), alertOf("b", 0, 9))))
 	next := old.Next()
-	if s, changed := Merge(next, received(11, post(alertOf("a", 0, -1)))); changed || len(s.Alerts) > 0 {
+	if s, changed := Merge(next, received(11, post(alertOf("a", 0, -1)))); !changed || len(s.Alerts) > 0 {
 		t.Errorf("a late post: %s", look(s))
 	}
 	s, changed := Merge(next, received(20, post(alertOf("a", 20, -1), alertOf("b", 0, 9))))
 	if !changed || look(s) != "a:firing" {
 		t.Errorf("a new firing: %s", look(s))
 	}
-	if s, _ := Merge(next, received(30, post(alertOf("b", 0, -1)))); look(s) != "b:firing" {
-		t.Errorf("the old start, long after: %s", look(s))
+	late, changed := Merge(next, received(30, post(alertOf("b", 0, -1))))
+	if !changed || look(late) != "" {
+		t.Errorf("the old start, long after: %s", look(late))
+	}
+	if s, _ := Merge(late, received(90, post(alertOf("b", 0, -1)))); look(s) != "b:firing" {
+		t.Errorf("the old start for an hour: %s", look(s))
 	}
 	if again := s.Next(); len(again.Ended) != 2 {
 		t.Errorf("%d are known to have ended", len(again.Ended))
@@ -171,7 +196,7 @@ func TestMergeBounds(t *testing.T) {
 	}
 	s = s.Next()
 	checkState(t, s)
-	if len(s.Ended) != 100 {
+	if len(s.Ended) != maxEnded {
 		t.Errorf("%d are known to have ended", len(s.Ended))
 	}
 }
@@ -196,7 +221,7 @@ func FuzzMerge(f *testing.F) {
 				}
 				p.Alerts = append(p.Alerts, a)
 			}
-			p.Status = statusOf(p.Alerts)
+			p = cut(1, post(p.Alerts...))
 			posts = append(posts, p)
 		}
 		merge := func() State {

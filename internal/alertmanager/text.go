@@ -30,10 +30,10 @@ func clean(s string, limit int) string {
 }
 
 // flat writes pairs in one line, in the order of their names.
-func flat(pairs map[string]string) string {
+func flat[V ~string](pairs map[string]V) string {
 	var b strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(pairs)) {
-		b.WriteString(key + "\xff" + pairs[key] + "\xff")
+		b.WriteString(key + "\xff" + string(pairs[key]) + "\xff")
 	}
 	return b.String()
 }

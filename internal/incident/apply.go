@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -34,10 +35,10 @@ type Outlook struct {
 	// Data is stored with the incident, and Small instead of it when the
 	// group is one of those beyond maxIncidents.
 	Data, Small json.RawMessage
-	// Note is added to the text of what tells of the end.
-	Note string
 	// Count of what the source counts.
 	Count int64
+	// Note is added to the text of what tells of the end.
+	Note string
 	// Render makes the message, for alerting.Firing or alerting.Resolved. When
 	// it is nil, an incident that ends keeps what it said last.
 	Render func(state string) v1alpha1.Content
@@ -170,7 +171,7 @@ func (a *applying) one(ctx context.Context, n News, list *rolled) (bool, error) 
 	case past.Open && !past.Rolled:
 		return false, a.resolve(ctx, last, next)
 	case !past.Open && !next.Firing:
-		return false, nil
+		return false, a.note(ctx, last, next)
 	case !past.Open && a.book.open < a.limit():
 		return false, a.open(ctx, n.Key, last, next)
 	}
@@ -180,6 +181,9 @@ func (a *applying) one(ctx context.Context, n News, list *rolled) (bool, error) 
 	}
 	if !next.Firing {
 		list.remove(n.Key.ID)
+		if next.Note != "" {
+			list.Quiet++
+		}
 		return true, nil
 	}
 	if onList && equality.Semantic.DeepEqual(group.Data, next.Small) {
@@ -256,6 +260,16 @@ func (a *applying) change(ctx context.Context, i *incident, next Outlook) error 
 		n.Spec.Content = carried(n.Spec.Content, next.Render(alerting.Firing))
 	}
 	return a.write(ctx, i, n, state)
+}
+
+// note stores what is known of an incident that is over.
+func (a *applying) note(ctx context.Context, i *incident, next Outlook) error {
+	if i == nil || i.state.Open() || next.Data == nil {
+		return nil
+	}
+	state := i.state
+	state.Data = next.Data
+	return a.write(ctx, i, i.object.DeepCopy(), state)
 }
 
 // resolve ends an open incident.
@@ -344,7 +358,11 @@ func (a *applying) writeRollup(ctx context.Context, list rolled) error {
 // endRollup resolves the rollup.
 func (a *applying) endRollup(ctx context.Context, i *incident, list rolled, content v1alpha1.Content) error {
 	i.state.Count, i.state.Data = 0, list.json()
-	err := a.resolve(ctx, i, Outlook{Render: func(string) v1alpha1.Content { return content }})
+	end := Outlook{Render: func(string) v1alpha1.Content { return content }}
+	if list.Quiet > 0 {
+		end.Note = fmt.Sprintf("_%d of them for want of news (resolveAfter): nothing has said that these are over._", list.Quiet)
+	}
+	err := a.resolve(ctx, i, end)
 	if err == nil {
 		a.book.open++ // it was none of those with messages of their own
 	}

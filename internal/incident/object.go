@@ -55,18 +55,18 @@ func carried(was, is v1alpha1.Content) v1alpha1.Content {
 	return is
 }
 
-func keyOf(n *v1alpha1.SlackNotification) client.ObjectKey { return client.ObjectKeyFromObject(n) }
-
-func ownedBy(n *v1alpha1.SlackNotification, rule *v1alpha1.SlackAlert) bool {
-	return metav1.IsControlledBy(n, rule)
-}
-
 // withNote adds a line to the text of a message.
 func withNote(c v1alpha1.Content, note string) v1alpha1.Content {
 	if note != "" {
 		c.Text = strings.TrimPrefix(c.Text+"\n"+note, "\n")
 	}
 	return c
+}
+
+func keyOf(n *v1alpha1.SlackNotification) client.ObjectKey { return client.ObjectKeyFromObject(n) }
+
+func ownedBy(n *v1alpha1.SlackNotification, rule *v1alpha1.SlackAlert) bool {
+	return metav1.IsControlledBy(n, rule)
 }
 
 // replyResolved ends the name of the reply that tells of the end.

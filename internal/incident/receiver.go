@@ -35,6 +35,7 @@ type Receiver struct {
 	Refused func(types.NamespacedName)
 
 	spending spending
+	deaf     deaf
 }
 
 // maxRendering is how long the templates of one message may take.
@@ -54,6 +55,19 @@ func (r *Receiver) Receive(ctx context.Context, alert *v1alpha1.SlackAlert, raw 
 	if err != nil {
 		return "", err
 	}
+	return r.take(ctx, alert, read)
+}
+
+// ReceivePost is Receive for a post of an Alertmanager that was read already. What
+// was not read to its end is told of by itself when nobody knows what group it is
+// about.
+func (r *Receiver) ReceivePost(ctx context.Context, alert *v1alpha1.SlackAlert, post alertmanager.Payload) error {
+	_, err := r.take(ctx, alert, r.newsOf(alert, post))
+	return err
+}
+
+// take stores what a post brings, if the rule is at work.
+func (r *Receiver) take(ctx context.Context, alert *v1alpha1.SlackAlert, read func(context.Context) (received, error)) (remark string, err error) {
 	if alert.Spec.Suspend {
 		return "", ErrSuspended
 	}
@@ -100,15 +114,18 @@ func (r *Receiver) decodeAlerts(alert *v1alpha1.SlackAlert, raw posts.Raw) (func
 	if err != nil {
 		return nil, err
 	}
-	post.ReceivedAt = r.now()
+	return r.newsOf(alert, post), nil
+}
+
+// newsOf makes news of a post of an Alertmanager.
+func (r *Receiver) newsOf(alert *v1alpha1.SlackAlert, post alertmanager.Payload) func(context.Context) (received, error) {
 	return func(ctx context.Context) (got received, err error) {
+		post.ReceivedAt, post.Within = r.now(), quietAfter(alert)
 		rule := r.ruleOf(alert)
-		for _, part := range parts(ctx, alert, rule, post) {
-			got.news = append(got.news, News{Key: part.key, Fold: func(past Past) Outlook { return r.fold(ctx, alert, rule, past, part.post) }})
-		}
+		got.news, err = r.news(ctx, alert, rule, post)
 		r.spending.charge(alert.Namespace, rule.Spent())
-		return got, nil
-	}, nil
+		return got, err
+	}
 }
 
 // now in seconds, as it is stored.
@@ -124,59 +141,47 @@ func (r *Receiver) ruleOf(alert *v1alpha1.SlackAlert) *alerting.Rule {
 	return rule
 }
 
-// part of a post that belongs to one incident.
-type part struct {
-	key  alerting.Key
-	post alertmanager.Payload
-}
-
-// parts are the groups of a post: Alertmanager's own, or what groupBy says.
-func parts(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, post alertmanager.Payload) []part {
-	if !rule.Grouped() {
-		return []part{{alerting.KeyOf(string(alert.UID), []string{post.GroupKey}), post}}
-	}
-	var order []alerting.Key
-	alerts := map[alerting.Key][]alertmanager.Alert{}
-	for _, a := range post.Alerts {
-		values, err := rule.Group(ctx, alerting.AlertVars(a.Data()))
-		if err != nil {
-			values = []string{post.GroupKey} // better in the wrong group than in none
-		}
-		key := alerting.KeyOf(string(alert.UID), values)
-		if _, known := alerts[key]; !known {
-			order = append(order, key)
-		}
-		alerts[key] = append(alerts[key], a)
-	}
-	var out []part
-	for _, key := range order {
-		out = append(out, part{key, post.Only(alerts[key])})
-	}
-	return out
-}
-
 // fold merges a post into what is known of its group.
 func (r *Receiver) fold(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, past Past, post alertmanager.Payload) Outlook {
-	var before alertmanager.State
-	_ = json.Unmarshal(past.Data, &before) // what can't be read is not known
+	before := stateOf(past)
 	if past.Known && !past.Open {
-		if merged, _ := alertmanager.Merge(before, post); merged.Status() != alertmanager.Firing {
-			return Outlook{} // late, or once more
+		merged, news := alertmanager.Merge(before, post)
+		if merged.Status() != alertmanager.Firing { // late, or once more
+			if !news {
+				return Outlook{}
+			}
+			data, _ := json.Marshal(merged) // strings, numbers and times alone
+			return Outlook{Data: data}
 		}
 		before = before.Next()
 	}
 	state, news := alertmanager.Merge(before, post)
-	out := Outlook{Firing: state.Status() == alertmanager.Firing, Data: past.Data, Count: int64(state.Firing())}
-	if news || !past.Open {
+	return r.outlook(ctx, alert, rule, past, state, news || !past.Open)
+}
+
+// outlook is what a state makes of an incident.
+func (r *Receiver) outlook(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, past Past, state alertmanager.State, news bool) Outlook {
+	out := Outlook{Firing: state.Status() == alertmanager.Firing, Data: past.Data, Count: int64(state.Firing()), Note: quietNote(state)}
+	if news {
 		out.Data, _ = json.Marshal(state) // strings, numbers and times alone
 	}
-	out.Small = out.Data
+	if out.Small = out.Data; news {
+		out.Small, _ = json.Marshal(state.Small())
+	}
 	out.Render = func(string) v1alpha1.Content {
+		if state.Unread != nil {
+			return alertmanager.DefaultContent(state)
+		}
 		data := state.Data()
 		data["count"] = state.Firing()
 		return r.render(ctx, alert, rule, string(state.Status()), data, alertmanager.DefaultContent(state))
 	}
 	return out
+}
+
+func stateOf(past Past) (s alertmanager.State) {
+	_ = json.Unmarshal(past.Data, &s) // what can't be read is not known
+	return s
 }
 
 // render makes a message of what the source knows. A template that fails is told

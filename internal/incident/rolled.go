@@ -21,6 +21,8 @@ type rolled struct {
 	Open map[string]rolledGroup `json:"open,omitempty"`
 	// Total is how many there have been.
 	Total int `json:"total"`
+	// Quiet is how many of them are over for want of news.
+	Quiet int `json:"quiet,omitempty"`
 	// size of Open as JSON, about.
 	size int
 }
@@ -79,7 +81,7 @@ func (r *rolled) remove(key string) {
 
 // clone lets a change be tried.
 func (r *rolled) clone() rolled {
-	out := rolled{Total: r.Total, size: r.size, Open: make(map[string]rolledGroup, len(r.Open))}
+	out := rolled{Total: r.Total, Quiet: r.Quiet, size: r.size, Open: make(map[string]rolledGroup, len(r.Open))}
 	for key, g := range r.Open {
 		out.Open[key] = g
 	}

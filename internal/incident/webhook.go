@@ -4,11 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
-
-	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
@@ -191,48 +188,47 @@ func Quiet(alert *v1alpha1.SlackAlert) *v1alpha1.SlackAlert {
 	return &out
 }
 
-// wantOfNews is said of an incident that ends without word of its end.
-const wantOfNews = "_No post has told of it for %s (resolveAfter), so it counts as resolved. Nothing has said that it is over._"
-
-// comebackTime is the longest that a sender is given to post again when nothing
-// could be posted for a while.
-const comebackTime = time.Hour
-
-// WithoutNews returns the news that end those open incidents of a rule with
-// source.webhook that have been without any for too long, and when the next one
-// will have been; zero for never. Posts have been taken since a time: what was not
-// heard before that is no evidence.
-func WithoutNews(alert *v1alpha1.SlackAlert, open []Group, since, now time.Time) (news []News, next time.Time) {
-	after := posts.EndsAfter(&alert.Spec)
+// endSilent ends those open incidents of a rule with source.webhook that have been
+// without news for too long.
+func (r *Receiver) endSilent(ctx context.Context, alert *v1alpha1.SlackAlert) (Heard, error) {
+	now, after := r.Clock.Now(), posts.EndsAfter(&alert.Spec)
+	floor := r.deaf.until(alert.UID, now, false).Add(min(after, comeback))
 	if after <= 0 {
-		return nil, time.Time{}
+		return Heard{}, nil
 	}
-	floor := since.Add(min(after, comebackTime))
-	over := func(past Past) (due time.Time) {
-		if due = newsAt(past, now).Add(after); due.Before(floor) {
-			return floor
+	open, err := r.Store.Open(ctx, alert)
+	if err != nil {
+		return Heard{}, err
+	}
+	due := func(past Past) time.Time {
+		if due := newsAt(past, now).Add(after); due.After(floor) {
+			return due
 		}
-		return due
+		return floor
 	}
+	var out Heard
+	var news []News
 	for _, g := range open {
-		if due := over(g.Past); now.Before(due) {
-			if next.IsZero() || due.Before(next) {
-				next = due
-			}
+		if at := due(g.Past); now.Before(at) {
+			out.Next = sooner(out.Next, at)
 			continue
 		}
 		news = append(news, News{Key: g.Key, Fold: func(past Past) Outlook {
 			var state posts.State
 			_ = json.Unmarshal(past.Data, &state) // what can't be read is not known
-			out := Outlook{Firing: past.Open && now.Before(over(past)), Data: past.Data, Small: past.Data, Count: state.Count}
-			if !out.Firing {
-				out.Data, _ = json.Marshal(state.Over()) // numbers, texts and times alone
-				out.Note = fmt.Sprintf(wantOfNews, duration.HumanDuration(after))
+			end := Outlook{Firing: past.Open && now.Before(due(past)), Data: past.Data, Small: past.Data, Count: state.Count}
+			if !end.Firing {
+				end.Data, _ = json.Marshal(state.Over()) // numbers, texts and times alone
+				end.Note = forWantOfNews(after)
 			}
-			return out
+			return end
 		}})
 	}
-	return news, next
+	if len(news) > 0 {
+		out.Next = now.Add(time.Second)
+		_, err = r.Store.Apply(ctx, Quiet(alert), news, Options{})
+	}
+	return out, err
 }
 
 // newsAt is when the last post of a group came; now when that is not known.

@@ -19,8 +19,6 @@ type hooked struct {
 	*rig
 	receivers []*Receiver
 	turn      int
-	// since when posts are taken.
-	since time.Time
 }
 
 func newHooked(t *testing.T, source v1alpha1.WebhookSource, change func(*v1alpha1.SlackAlertSpec)) *hooked {
@@ -34,6 +32,7 @@ func newHooked(t *testing.T, source v1alpha1.WebhookSource, change func(*v1alpha
 		store := &Store{Client: h.live, Live: h.live, Clock: h.clock}
 		h.receivers = append(h.receivers, &Receiver{Store: store, Clock: h.clock, Rules: &alerting.Cache{}})
 	}
+	h.receivers[0].Deaf(h.rule.UID) // takes posts from now on
 	return h
 }
 
@@ -63,18 +62,14 @@ func (h *hooked) want(what, want string) {
 	}
 }
 
-// endSilent has those ended that have been without news.
-func (h *hooked) endSilent() time.Time {
+// endQuiet has those ended that have been without news.
+func (h *hooked) endQuiet() time.Time {
 	h.t.Helper()
-	open, err := h.receivers[0].Store.Open(h.ctx, h.rule)
+	heard, err := h.receivers[0].EndQuiet(h.ctx, h.rule)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	news, next := WithoutNews(h.rule, open, h.since, h.clock.Now())
-	if _, err := h.receivers[0].Store.Apply(h.ctx, Quiet(h.rule), news, Options{}); err != nil {
-		h.t.Fatal(err)
-	}
-	return next
+	return heard.Next
 }
 
 func ends(spec *v1alpha1.SlackAlertSpec) {
@@ -122,16 +117,16 @@ func TestPostsWithoutNews(t *testing.T) {
 	h.pass(9 * time.Minute)
 	send()
 	h.pass(9 * time.Minute)
-	if next := h.endSilent(); !next.Equal(start.Add(19 * time.Minute)) {
+	if next := h.endQuiet(); !next.Equal(start.Add(19 * time.Minute)) {
 		t.Errorf("ends at %s, want 10 minutes after the last post", next)
 	}
 	h.want("a post that is repeated", "1×1 open=true Error A")
 	h.pass(time.Minute)
-	h.since = h.clock.Now()
-	h.endSilent()
+	h.receivers[0].Deaf(h.rule.UID)
+	h.endQuiet()
 	h.want("posts could not be taken until now", "1×1 open=true Error A")
 	h.pass(10 * time.Minute)
-	h.endSilent()
+	h.endQuiet()
 	h.want("10 minutes after the last post", "1×1 open=false Success Resolved: A")
 	var said []string
 	for _, n := range h.list() {
@@ -166,7 +161,7 @@ func TestPostsThatAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.pass(6 * time.Minute)
-	h.endSilent()
+	h.endQuiet()
 	h.want("two posts of a group", "1×2 open=false Info A")
 	if n := len(h.list()); n != 1 {
 		t.Errorf("%d messages, want one without reminder", n)

@@ -19,35 +19,50 @@ import (
 
 // alerts is POST /v1/…/alerts/…: what an Alertmanager, or whoever else, posts for
 // a SlackAlert.
-func (s *Server) alerts(w http.ResponseWriter, r *http.Request, to route) *answer {
+func (s *Server) alerts(r *http.Request, to route) *answer {
 	if kubeauth.Token(r) == "" {
-		return s.signed(w, r, to)
+		return s.signed(r, to)
 	}
 	if _, refused := s.authorize(r, to.namespace); refused != nil {
 		return refused
 	}
-	data, release, refused := s.body(w, r)
-	defer release()
+	body, refused := s.posted(r, to.namespace)
+	defer body.release()
 	if refused != nil {
 		return refused
 	}
 	return s.work(r.Context(), func(ctx context.Context) *answer {
 		rule, refused := s.rule(ctx, to)
-		if refused != nil {
+		switch {
+		case refused != nil:
 			return refused
+		case body.post == nil:
+			return s.admitted(ctx, to, rule, r.Header, body.data)
+		case rule.Spec.Source.Alertmanager == nil:
+			return s.tooLarge()
 		}
-		if signs(rule) {
-			err := s.verify(ctx, to, rule, r.Header, data)
-			if errors.Is(err, errSignature) {
-				return refuse(http.StatusUnauthorized, "SlackAlert %q in namespace %q takes what is signed alone: put the HMAC-SHA256 of the body, by the key in its spec.source.webhook.signature.secretRef, into the header %s",
-					to.name, to.namespace, posts.HeaderOf(rule.Spec.Source.Webhook))
-			}
-			if err != nil {
-				return notVerified(err)
-			}
+		if told := received("", s.Alerts.ReceivePost(ctx, rule, *body.post), to); told.code != http.StatusOK || !body.post.Partial {
+			return told
 		}
-		return s.receive(ctx, to, rule, r.Header, data)
+		return refuse(http.StatusRequestEntityTooLarge, "the body is larger than %s and was not read to its end, which is told by SlackAlert %q in namespace %q; "+
+			"post smaller groups (group_by), or set max_alerts", size(s.limits.Alerts), to.name, to.namespace)
 	})
+}
+
+// admitted takes a post of a caller who may post, if it is signed where the rule
+// asks for that.
+func (s *Server) admitted(ctx context.Context, to route, rule *v1alpha1.SlackAlert, h http.Header, data []byte) *answer {
+	if signs(rule) {
+		err := s.verify(ctx, to, rule, h, data)
+		if errors.Is(err, errSignature) {
+			return refuse(http.StatusUnauthorized, "SlackAlert %q in namespace %q takes what is signed alone: put the HMAC-SHA256 of the body, by the key in its spec.source.webhook.signature.secretRef, into the header %s",
+				to.name, to.namespace, posts.HeaderOf(rule.Spec.Source.Webhook))
+		}
+		if err != nil {
+			return notVerified(err)
+		}
+	}
+	return s.receive(ctx, to, rule, h, data)
 }
 
 // receive has a post stored.

@@ -12,35 +12,45 @@ import (
 // body reads what is sent, in memory that is made room for as it comes, so that
 // a slow sender takes what was sent and no more. The caller calls release when
 // done with it.
-func (s *Server) body(w http.ResponseWriter, r *http.Request) (data []byte, release func(), refused *answer) {
-	limit := s.limits.Body
-	if r.ContentLength > limit {
+func (s *Server) body(r *http.Request) (data []byte, release func(), refused *answer) {
+	if r.ContentLength > s.limits.Body {
 		return nil, func() {}, s.tooLarge()
 	}
+	data, more, release, refused := s.fill(r)
+	switch {
+	case refused != nil:
+		return nil, release, refused
+	case more:
+		return nil, release, s.tooLarge()
+	}
+	return data, release, checkJSON(data)
+}
+
+// fill reads a body up to the limit, and reports whether there is more of it.
+func (s *Server) fill(r *http.Request) (data []byte, more bool, release func(), refused *answer) {
+	limit := s.limits.Body
 	var taken int64
 	release = func() { s.limits.bodies.Release(taken) }
-	in := http.MaxBytesReader(w, r.Body, limit)
 	waiting(r.Context(), true)
 	defer waiting(r.Context(), false)
 	for {
 		if len(data) == cap(data) {
-			more := min(max(step, int64(len(data))), limit+1-int64(len(data)))
-			if !s.limits.take(r.Context(), s.limits.bodies, more) {
-				return nil, release, busy()
+			room := min(max(step, int64(len(data))), limit+1-int64(len(data)))
+			if !s.limits.take(r.Context(), s.limits.bodies, room) {
+				return nil, false, release, busy()
 			}
-			taken += more
-			data = append(make([]byte, 0, int64(len(data))+more), data...)
+			taken += room
+			data = append(make([]byte, 0, int64(len(data))+room), data...)
 		}
-		n, err := in.Read(data[len(data):cap(data)])
+		n, err := r.Body.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
-		var large *http.MaxBytesError
 		switch {
+		case int64(len(data)) > limit:
+			return data, true, release, nil
 		case errors.Is(err, io.EOF):
-			return data, release, checkJSON(data)
-		case errors.As(err, &large):
-			return nil, release, s.tooLarge()
+			return data, false, release, nil
 		case err != nil:
-			return nil, release, refuse(http.StatusRequestTimeout, "the body did not arrive in time")
+			return nil, false, release, refuse(http.StatusRequestTimeout, "the body did not arrive in time")
 		}
 	}
 }
@@ -57,6 +67,7 @@ func size(n int64) string {
 }
 
 func checkJSON(data []byte) *answer {
+	data = boundedjson.Text(data)
 	if boundedjson.Depth(data, maxDepth) > maxDepth {
 		return refuse(http.StatusBadRequest, "the body's JSON is nested too deep")
 	}

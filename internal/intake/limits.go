@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	stdlog "log"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -13,11 +14,17 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 )
 
-// Limits of the server. They keep it at some 100 MiB whatever comes in; a caller
+// Limits of the server. They keep it at some 130 MiB whatever comes in; a caller
 // above them is asked to come again.
 type Limits struct {
 	// Body is how large one may be; 1 MiB by default.
 	Body int64
+	// Alerts is how large what an Alertmanager posts may be; 32 MiB by default. What
+	// is beyond Body is read as it comes and not kept.
+	Alerts int64
+	// Large is how many of those are read at once, one for each namespace; 3 by
+	// default.
+	Large int64
 	// Bodies is how many bytes of them are in memory at once; 16 MiB by default.
 	Bodies int64
 	// Connections at once; 1000 by default. Above, those give way that have
@@ -65,7 +72,9 @@ func orDefault[T comparable](have, fallback T) T {
 // limiters hold callers to the limits.
 type limiters struct {
 	Limits
-	work, bodies        *semaphore.Weighted
+	work, bodies, large *semaphore.Weighted
+	// reading are the namespaces for which a large post is read.
+	reading             sync.Map
 	callers, namespaces *kubeauth.Rates
 	guard               *kubeauth.Guard
 	signatures          *kubeauth.Rates
@@ -73,6 +82,8 @@ type limiters struct {
 
 func newLimiters(l Limits, c clock.PassiveClock) *limiters {
 	l.Body = orDefault(l.Body, 1<<20)
+	l.Alerts = orDefault(l.Alerts, 32<<20)
+	l.Large = orDefault(l.Large, 3)
 	l.Bodies = orDefault(l.Bodies, 16<<20)
 	l.Connections = orDefault(l.Connections, 1000)
 	l.Work = orDefault(l.Work, 64)
@@ -82,7 +93,7 @@ func newLimiters(l Limits, c clock.PassiveClock) *limiters {
 	l.Unknown, l.UnknownBurst = orDefault(l.Unknown, kubeauth.DefaultUnknown), orDefault(l.UnknownBurst, kubeauth.DefaultUnknownBurst)
 	l.HeaderTime, l.ReadTime = orDefault(l.HeaderTime, 5*time.Second), orDefault(l.ReadTime, 15*time.Second)
 	return &limiters{
-		Limits: l, work: semaphore.NewWeighted(l.Work), bodies: semaphore.NewWeighted(l.Bodies),
+		Limits: l, work: semaphore.NewWeighted(l.Work), bodies: semaphore.NewWeighted(l.Bodies), large: semaphore.NewWeighted(l.Large),
 		callers:    kubeauth.NewRates(l.Rate, l.Burst, c),
 		namespaces: kubeauth.NewRates(l.NamespaceRate, l.NamespaceBurst, c),
 		guard:      kubeauth.NewGuard(l.Unknown, l.UnknownBurst, c),

@@ -7,12 +7,14 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/boundedjson"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 	"github.com/slack-notifier/slack-notifier/internal/message"
 )
@@ -21,7 +23,7 @@ import (
 const maxText = 40000
 
 // message is POST /message: a text for the default channel.
-func (s *Server) message(w http.ResponseWriter, r *http.Request) *answer {
+func (s *Server) message(r *http.Request) *answer {
 	if s.DefaultChannel.Name == "" {
 		return refuse(http.StatusNotFound, "there is no default channel; the operator's flag --intake-default-channel names one")
 	}
@@ -38,7 +40,7 @@ func (s *Server) message(w http.ResponseWriter, r *http.Request) *answer {
 			return refused
 		}
 	}
-	data, release, refused := s.body(w, r)
+	data, release, refused := s.body(r)
 	defer release()
 	if refused != nil {
 		return refused
@@ -62,7 +64,7 @@ func (s *Server) message(w http.ResponseWriter, r *http.Request) *answer {
 // decodeMessage reads {"message": "…"}.
 func decodeMessage(data []byte) (string, *answer) {
 	var body map[string]json.RawMessage
-	if err := json.Unmarshal(data, &body); err != nil || body == nil {
+	if err := json.Unmarshal(boundedjson.Text(data), &body); err != nil || body == nil {
 		return "", refuse(http.StatusBadRequest, `the body is no JSON object like {"message": "…"}`)
 	}
 	raw, ok := body["message"]
@@ -80,12 +82,12 @@ func decodeMessage(data []byte) (string, *answer) {
 }
 
 // messages is POST /v1/…/messages: any content for any SlackChannel.
-func (s *Server) messages(w http.ResponseWriter, r *http.Request, to route) *answer {
+func (s *Server) messages(r *http.Request, to route) *answer {
 	caller, refused := s.authorize(r, to.namespace)
 	if refused != nil {
 		return refused
 	}
-	data, release, refused := s.body(w, r)
+	data, release, refused := s.body(r)
 	defer release()
 	if refused != nil {
 		return refused
@@ -119,7 +121,7 @@ func decodeContent(data []byte) (v1alpha1.Content, *answer) {
 		v1alpha1.Content
 		Message *string `json:"message"`
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
+	d := json.NewDecoder(bytes.NewReader(boundedjson.Text(data)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&body); err != nil {
 		return body.Content, refuse(http.StatusBadRequest, "the body is no JSON object with the content of a SlackNotification: %s", jsonReason(err))
@@ -180,15 +182,26 @@ func (s *Server) channelExists(ctx context.Context, channel types.NamespacedName
 // attachments are left: they have a language of their own, and whoever may
 // post them may create a SlackNotification with them.
 func escape(c *v1alpha1.Content) *answer {
-	c.Text = message.Escape(c.Text)
-	c.Markdown = escapeMarkdown(c.Markdown)
+	c.Title = printable(c.Title)
+	c.Text = message.Escape(printable(c.Text))
+	c.Markdown = escapeMarkdown(printable(c.Markdown))
 	for i := range c.Fields {
-		c.Fields[i].Value = message.Escape(c.Fields[i].Value)
+		c.Fields[i].Value = message.Escape(printable(c.Fields[i].Value))
 	}
 	if n := utf8.RuneCountInString(c.Text); n > maxText {
 		return refuse(http.StatusRequestEntityTooLarge, `the text has %d characters, with "&", "<" and ">" written as "&amp;", "&lt;" and "&gt;"; at most %d go into a message`, n, maxText)
 	}
 	return nil
+}
+
+// printable ends lines as Slack does, and drops control characters.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 // escapeMarkdown leaves the marks of a quotation, which begin a line.

@@ -57,21 +57,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	to := find(r)
 	body := &tracked{ReadCloser: r.Body, ended: r.ContentLength == 0}
 	r.Body = body
-	a := s.serve(w, r, to)
+	a := s.serve(r, to)
 	a.write(w, r, body)
 	s.Observe(to.endpoint, a.code, s.Clock.Since(began))
 }
 
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, to route) *answer {
+func (s *Server) serve(r *http.Request, to route) *answer {
 	switch to.endpoint {
 	case endpointAlive:
 		return &answer{code: http.StatusOK, text: "I'm alive!!!"}
 	case endpointMessage:
-		return s.message(w, r)
+		return s.message(r)
 	case endpointMessages:
-		return s.messages(w, r, to)
+		return s.messages(r, to)
 	case endpointAlerts:
-		return s.alerts(w, r, to)
+		return s.alerts(r, to)
 	}
 	return refuse(http.StatusNotFound, "there is nothing here; POST to /message, /v1/namespaces/NAMESPACE/channels/SLACKCHANNEL/messages or /v1/namespaces/NAMESPACE/alerts/SLACKALERT")
 }

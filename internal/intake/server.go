@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 	"github.com/slack-notifier/slack-notifier/internal/posts"
 )
@@ -49,6 +50,9 @@ type Reviewer interface {
 // read; a NotFound of the API server, that the rule is gone.
 type AlertReceiver interface {
 	Receive(ctx context.Context, rule *v1alpha1.SlackAlert, raw posts.Raw) (remark string, err error)
+	// ReceivePost is Receive for a post of an Alertmanager that was too large to be
+	// kept.
+	ReceivePost(ctx context.Context, rule *v1alpha1.SlackAlert, post alertmanager.Payload) error
 }
 
 // Server is the HTTP server.

@@ -67,11 +67,17 @@ type receiver struct {
 	err  error
 	rule string
 	data string
+	post *alertmanager.Payload
 }
 
 func (r *receiver) Receive(_ context.Context, rule *v1alpha1.SlackAlert, raw posts.Raw) (string, error) {
 	r.rule, r.data = rule.Namespace+"/"+rule.Name, string(raw.Body)
 	return "", r.err
+}
+
+func (r *receiver) ReceivePost(_ context.Context, rule *v1alpha1.SlackAlert, post alertmanager.Payload) error {
+	r.rule, r.post = rule.Namespace+"/"+rule.Name, &post
+	return r.err
 }
 
 // rig is a server over an API server that can be made to fail.

@@ -61,8 +61,8 @@ func stranger() *answer {
 // signed takes a post without a token, if it is signed for the rule. What costs
 // the API server something is held to a rate by the address, unless the signature
 // is right by what is in memory.
-func (s *Server) signed(w http.ResponseWriter, r *http.Request, to route) *answer {
-	data, release, refused := s.remembered(w, r, to)
+func (s *Server) signed(r *http.Request, to route) *answer {
+	data, release, refused := s.remembered(r, to)
 	defer func() { release() }()
 	if refused != nil {
 		return refused
@@ -79,7 +79,7 @@ func (s *Server) signed(w http.ResponseWriter, r *http.Request, to route) *answe
 		return stranger()
 	}
 	if data == nil {
-		if data, release, refused = s.body(w, r); refused != nil {
+		if data, release, refused = s.body(r); refused != nil {
 			return refused
 		}
 	}
@@ -96,7 +96,7 @@ func (s *Server) signed(w http.ResponseWriter, r *http.Request, to route) *answe
 
 // remembered holds to a rate whoever does not sign by the key that is in memory for
 // the rule. It reads the body only if there is one, and the caller calls release.
-func (s *Server) remembered(w http.ResponseWriter, r *http.Request, to route) (data []byte, release func(), refused *answer) {
+func (s *Server) remembered(r *http.Request, to route) (data []byte, release func(), refused *answer) {
 	release = func() {}
 	known, ok := s.signers.get(to)
 	signature := ""
@@ -104,7 +104,7 @@ func (s *Server) remembered(w http.ResponseWriter, r *http.Request, to route) (d
 		signature = signatureOf(r.Header, known.header)
 	}
 	if signature != "" {
-		if data, release, refused = s.body(w, r); refused != nil {
+		if data, release, refused = s.body(r); refused != nil {
 			return nil, release, refused
 		}
 	}

@@ -103,6 +103,7 @@ func looksLikeJSON(data []byte) bool {
 }
 
 func parse(data []byte) (any, error) {
+	data = boundedjson.Text(data)
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, &PayloadError{"the body is empty; post JSON"}
 	}

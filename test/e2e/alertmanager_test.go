@@ -142,25 +142,32 @@ type notebook struct {
 	fail int
 }
 
-func (n *notebook) Receive(_ context.Context, _ *v1alpha1.SlackAlert, raw posts.Raw) (string, error) {
+func (n *notebook) Receive(ctx context.Context, rule *v1alpha1.SlackAlert, raw posts.Raw) (string, error) {
+	p, err := alertmanager.Decode(raw.Body)
+	if err != nil {
+		return "", err
+	}
+	return "", n.ReceivePost(ctx, rule, p)
+}
+
+func (n *notebook) ReceivePost(_ context.Context, _ *v1alpha1.SlackAlert, p alertmanager.Payload) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.fail > 0 {
 		n.fail--
-		return "", errors.New("not now")
-	}
-	p, err := alertmanager.Decode(raw.Body)
-	if err != nil {
-		return "", err
+		return errors.New("not now")
 	}
 	n.posts++
 	p.ReceivedAt = time.Now()
 	state, changed := alertmanager.Merge(n.state, p)
 	if n.state = state; changed {
 		c := alertmanager.DefaultContent(state)
-		n.changes = append(n.changes, string(c.Severity)+" "+c.Title)
+		// That the second of a cluster has told of it too is noted, and not shown.
+		if said := string(c.Severity) + " " + c.Title; len(n.changes) == 0 || n.changes[len(n.changes)-1] != said {
+			n.changes = append(n.changes, said)
+		}
 	}
-	return "", nil
+	return nil
 }
 
 func (n *notebook) seen() (int, []string) {

@@ -1,0 +1,79 @@
+package alertmanager
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
+
+// Words are what people, and the tools that they use, call a severity, in lower
+// case and without blanks, hyphens and underscores. docs/intake.md has the same
+// table.
+//
+// P0 and P1 are both the worst, because some count from one and some from the
+// other; the same goes for sev. A number alone counts as such a level.
+var words = map[v1alpha1.Severity][]string{
+	v1alpha1.SeverityCritical: {
+		"critical", "crit", "page", "pager", "emergency", "emerg", "fatal", "disaster", "urgent", "blocker", "highest", "alert", "panic", "outage",
+		"p0", "p1", "prio0", "prio1", "priority0", "priority1", "s0", "s1", "sev0", "sev1", "severity0", "severity1", "0", "1",
+	},
+	v1alpha1.SeverityError: {
+		"error", "err", "high", "major", "severe", "p2", "prio2", "priority2", "s2", "sev2", "severity2", "2",
+	},
+	v1alpha1.SeverityWarning: {
+		"warning", "warn", "medium", "moderate", "average", "minor", "ticket", "degraded",
+		"p3", "prio3", "priority3", "s3", "sev3", "severity3", "3",
+	},
+	v1alpha1.SeverityInfo: {
+		"info", "information", "informational", "notice", "low", "lowest", "trivial", "none", "debug", "trace", "notclassified",
+		"p4", "p5", "prio4", "prio5", "priority4", "priority5", "s4", "s5", "sev4", "sev5", "severity4", "severity5", "4", "5", "6", "7",
+	},
+	v1alpha1.SeveritySuccess: {"ok", "okay", "success", "normal", "good", "cleared", "clear", "resolved"},
+}
+
+// severityLabels are where a severity may be; the first one that is there
+// counts.
+var severityLabels = []string{"severity", "priority", "level"}
+
+// Severity is that of the worst alert that fires; Success when none does.
+func (s State) Severity() v1alpha1.Severity {
+	if s.Status() == Resolved {
+		return v1alpha1.SeveritySuccess
+	}
+	alerts := s.detailed(Firing)
+	if len(alerts) == 0 {
+		return v1alpha1.SeverityError
+	}
+	worst := v1alpha1.SeveritySuccess
+	for _, a := range alerts {
+		if one := a.severity(); rank(one) > rank(worst) {
+			worst = one
+		}
+	}
+	return worst
+}
+
+func (a Alert) severity() v1alpha1.Severity { return severity(first(a.Labels, severityLabels...)) }
+
+// severity reads the words that people use for it; Error for others.
+func severity(label string) v1alpha1.Severity {
+	word := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(" -_:.", r) {
+			return -1
+		}
+		return r
+	}, strings.ToLower(strings.TrimSpace(label)))
+	for severity, list := range words {
+		if slices.Contains(list, word) {
+			return severity
+		}
+	}
+	return v1alpha1.SeverityError
+}
+
+func rank(s v1alpha1.Severity) int {
+	return slices.Index([]v1alpha1.Severity{
+		v1alpha1.SeveritySuccess, v1alpha1.SeverityInfo, v1alpha1.SeverityWarning, v1alpha1.SeverityError, v1alpha1.SeverityCritical,
+	}, s)
+}

@@ -1,0 +1,103 @@
+package incident
+
+import (
+	"context"
+	"strings"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alerting"
+	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
+)
+
+// news are what a post says of each group: Alertmanager's own, or what groupBy
+// says.
+func (r *Receiver) news(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, post alertmanager.Payload) ([]News, error) {
+	var out []News
+	add := func(key alerting.Key, post alertmanager.Payload) {
+		out = append(out, News{Key: key, Fold: func(past Past) Outlook { return r.fold(ctx, alert, rule, past, post) }})
+	}
+	if post.Partial && post.GroupKey == "" {
+		out = append(out, r.unread(ctx, alert, rule, post))
+		if !rule.Grouped() {
+			return out, nil // nobody knows what the rest belongs to
+		}
+	}
+	if !rule.Grouped() {
+		post.Keep(usedBy(&alert.Spec))
+		add(alerting.KeyOf(string(alert.UID), []string{post.GroupKey}), post)
+		return out, nil
+	}
+	keys, alerts := grouped(ctx, alert, rule, post)
+	post.Keep(usedBy(&alert.Spec))
+	parts := post.Split()
+	for _, key := range keys {
+		var own []alertmanager.Alert
+		for _, i := range alerts[key] {
+			own = append(own, post.Alerts[i])
+		}
+		add(key, parts.Only(own))
+	}
+	if !post.Complete() {
+		return out, nil
+	}
+	// What a group that is told of in full does not name may be in an incident
+	// that none of its alerts belongs to.
+	open, err := r.Store.Open(ctx, alert)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range open {
+		if _, told := alerts[g.Key]; !told && stateOf(g.Past).ToldBy(post) {
+			add(g.Key, parts.Only(nil))
+		}
+	}
+	return out, nil
+}
+
+// grouped are the places of a post's alerts by what groupBy says of them, and
+// the keys in their order.
+func grouped(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, post alertmanager.Payload) ([]alerting.Key, map[alerting.Key][]int) {
+	var order []alerting.Key
+	alerts := map[alerting.Key][]int{}
+	for i, a := range post.Alerts {
+		values, err := rule.Group(ctx, alerting.AlertVars(a.Data()))
+		if err != nil {
+			values = []string{post.GroupKey} // better in the wrong group than in none
+		}
+		key := alerting.KeyOf(string(alert.UID), values)
+		if _, known := alerts[key]; !known {
+			order = append(order, key)
+		}
+		alerts[key] = append(alerts[key], i)
+	}
+	return order, alerts
+}
+
+// usedBy tells which labels and annotations a rule names in its expressions and
+// templates.
+func usedBy(spec *v1alpha1.SlackAlertSpec) func(name string) bool {
+	words := strings.Join(spec.GroupBy, "\n")
+	if m := spec.Message; m != nil {
+		words += "\n" + m.Title + "\n" + m.Text
+		for _, f := range m.Fields {
+			words += "\n" + f.Title + "\n" + f.Value
+		}
+		if m.Link != nil {
+			words += "\n" + m.Link.Text + "\n" + m.Link.URL
+		}
+	}
+	return func(name string) bool { return name != "" && strings.Contains(words, name) }
+}
+
+// unreadKey is the group of the posts that were not read to their end. No
+// group key of an Alertmanager has a control character.
+const unreadKey = "\x00unread"
+
+// unread are the news of a post whose group is not known.
+func (r *Receiver) unread(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, post alertmanager.Payload) News {
+	key := alerting.KeyOf(string(alert.UID), []string{unreadKey})
+	key.Text = "a post that was too large"
+	return News{Key: key, Fold: func(past Past) Outlook {
+		return r.outlook(ctx, alert, rule, past, alertmanager.UnreadState(post), true)
+	}}
+}

@@ -1,0 +1,164 @@
+package incident
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
+)
+
+// deaf knows since when a rule has taken posts. What was not heard before that
+// is no evidence. The zero value is ready to use.
+type deaf struct {
+	mu    sync.Mutex
+	since map[types.UID]time.Time
+}
+
+// until returns since when a rule takes posts: from now on when that is asked
+// for the first time, or when deaf is true.
+func (d *deaf) until(rule types.UID, now time.Time, deaf bool) time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.since == nil {
+		d.since = map[types.UID]time.Time{}
+	}
+	if _, known := d.since[rule]; !known || deaf {
+		d.since[rule] = now
+	}
+	return d.since[rule]
+}
+
+func (d *deaf) forget(rule types.UID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.since, rule)
+}
+
+// Deaf says that a rule takes no posts now, so that nothing counts as over for
+// want of them.
+func (r *Receiver) Deaf(rule types.UID) { r.deaf.until(rule, r.Clock.Now(), true) }
+
+// Forget drops what is kept in memory of a rule that is gone.
+func (r *Receiver) Forget(rule types.UID) { r.deaf.forget(rule) }
+
+// comeback is how long who could not post is given to post again. Alertmanager
+// does by group_interval.
+const comeback = time.Hour
+
+// quietAfter is after what time without news an alert counts as over.
+func quietAfter(alert *v1alpha1.SlackAlert) time.Duration {
+	if d := alert.Spec.ResolveAfter; d != nil {
+		return d.Duration
+	}
+	return 0
+}
+
+// Heard is what the posts of a rule have left behind.
+type Heard struct {
+	// Next is when EndQuiet is to be called again; zero for when something
+	// changes.
+	Next time.Time
+	// Unread says that a post was too large to be read, and what to do; empty if
+	// none was of late.
+	Unread string
+}
+
+// EndQuiet ends what no post has told of for spec.resolveAfter.
+func (r *Receiver) EndQuiet(ctx context.Context, alert *v1alpha1.SlackAlert) (Heard, error) {
+	if alert.Spec.Source.Webhook != nil {
+		return r.endSilent(ctx, alert)
+	}
+	var out Heard
+	now, after := r.Clock.Now(), quietAfter(alert)
+	floor := r.deaf.until(alert.UID, now, false).Add(min(after, comeback))
+	open, err := r.Store.Open(ctx, alert)
+	if err != nil {
+		return out, err
+	}
+	rule := r.ruleOf(alert)
+	var news []News
+	for _, g := range open {
+		state := stateOf(g.Past)
+		if state.Unread != nil {
+			out.Unread = state.Unread.Sentence()
+		}
+		due := state.Due()
+		switch {
+		case state.Within != after:
+			due = time.Time{}
+		case due.IsZero():
+			continue
+		case due.Before(floor):
+			due = floor
+		}
+		if now.Before(due) {
+			out.Next = sooner(out.Next, due)
+			continue
+		}
+		news = append(news, News{Key: g.Key, Fold: func(past Past) Outlook {
+			if !past.Open {
+				return Outlook{}
+			}
+			before := stateOf(past)
+			if before.Within != after {
+				return listening(before, after, now)
+			}
+			if due := before.Due(); due.IsZero() || now.Before(due) {
+				return Outlook{Firing: true, Data: past.Data, Small: past.Data, Count: int64(before.Firing())}
+			}
+			return r.outlook(ctx, alert, rule, past, alertmanager.Expire(before, now.UTC().Truncate(time.Second)), true)
+		}})
+	}
+	if len(news) > 0 {
+		out.Next = now.Add(time.Second)
+		_, err = r.Store.Apply(ctx, alert, news, Options{})
+	}
+	return out, err
+}
+
+// listening is the outlook of an incident whose alerts are to be over after
+// another time.
+func listening(before alertmanager.State, after time.Duration, now time.Time) Outlook {
+	state := alertmanager.Listen(before, after, now.UTC().Truncate(time.Second))
+	out := Outlook{Firing: true, Count: int64(state.Firing())}
+	out.Data, _ = json.Marshal(state) // strings, numbers and times alone
+	out.Small, _ = json.Marshal(state.Small())
+	return out
+}
+
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// quietNote says that an incident is over for want of news.
+func quietNote(s alertmanager.State) string {
+	if !s.Quiet() || s.Unread != nil {
+		return ""
+	}
+	return forWantOfNews(s.Within)
+}
+
+// forWantOfNews says that nothing was posted of an incident for a time.
+func forWantOfNews(within time.Duration) string {
+	return fmt.Sprintf("_No post has told of it for %s (resolveAfter), so it counts as resolved. Nothing has said that it is over._", shortDuration(within))
+}
+
+// shortDuration is a duration as people write it: 1h30m, not 1h30m0s.
+func shortDuration(d time.Duration) string {
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if len(text) > len(zero) && text[len(text)-len(zero):] == zero {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
+}
