@@ -1,6 +1,10 @@
 package posts
 
-import "github.com/slack-notifier/slack-notifier/api/v1alpha1"
+import (
+	"strings"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
 
 // preset is what is known of a sender's posts. Its expressions ask for what may
 // be missing, since a sender posts of many kinds.
@@ -73,22 +77,22 @@ var presets = map[v1alpha1.WebhookPreset]preset{
 // githubCompleted are the runs of a post that have come to an end.
 const githubCompleted = `(body.?action.orValue('') == 'completed' ? [body.?workflow_run.or(body.?check_run).or(body.?check_suite).orValue({})] : [])`
 
-// Effective is a rule's spec with what its preset brings. The spec is the same
-// when there is none.
+// Effective is a rule's spec with what its preset brings. A resolvedWhen of "false"
+// says that nothing ends incidents, whatever the preset says.
 func Effective(spec *v1alpha1.SlackAlertSpec) *v1alpha1.SlackAlertSpec {
 	if spec.Source.Webhook == nil {
 		return spec
 	}
-	p, ok := presets[spec.Source.Webhook.Preset]
-	if !ok {
-		return spec
-	}
 	out, source := *spec, *spec.Source.Webhook
+	p := presets[source.Preset] // empty when there is none
 	if source.When == "" {
 		source.When = p.when
 	}
 	if source.ResolvedWhen == "" {
 		source.ResolvedWhen = p.resolvedWhen
+	}
+	if strings.TrimSpace(source.ResolvedWhen) == "false" {
+		source.ResolvedWhen = ""
 	}
 	out.Source.Webhook = &source
 	ends := source.ResolvedWhen != "" || spec.ResolveAfter != nil

@@ -110,15 +110,17 @@ func TestTold(t *testing.T) {
 		told   bool
 		groups string
 	}{
-		"nothing is said":                {v1alpha1.WebhookSource{}, true, ""},
-		"when alone":                     {v1alpha1.WebhookSource{When: "body.a"}, true, ""},
-		"resolvedWhen":                   {v1alpha1.WebhookSource{ResolvedWhen: "body.a"}, false, ""},
-		"a preset with an end":           {v1alpha1.WebhookSource{Preset: v1alpha1.PresetFlux}, false, "involvedObject"},
-		"a preset without one":           {v1alpha1.WebhookSource{Preset: v1alpha1.PresetFalco}, true, "body.?rule"},
-		"CloudEvents":                    {v1alpha1.WebhookSource{Preset: v1alpha1.PresetCloudEvents}, true, ""},
-		"CloudEvents with an end":        {v1alpha1.WebhookSource{Preset: v1alpha1.PresetCloudEvents, ResolvedWhen: "body.a"}, false, "body.source"},
-		"a preset with its own when":     {v1alpha1.WebhookSource{Preset: v1alpha1.PresetGitHub, When: "body.a"}, false, "repository"},
-		"a preset that nobody knows yet": {v1alpha1.WebhookSource{Preset: "Other"}, true, ""},
+		"nothing is said":                 {v1alpha1.WebhookSource{}, true, ""},
+		"when alone":                      {v1alpha1.WebhookSource{When: "body.a"}, true, ""},
+		"resolvedWhen":                    {v1alpha1.WebhookSource{ResolvedWhen: "body.a"}, false, ""},
+		"a preset with an end":            {v1alpha1.WebhookSource{Preset: v1alpha1.PresetFlux}, false, "involvedObject"},
+		"a preset without one":            {v1alpha1.WebhookSource{Preset: v1alpha1.PresetFalco}, true, "body.?rule"},
+		"CloudEvents":                     {v1alpha1.WebhookSource{Preset: v1alpha1.PresetCloudEvents}, true, ""},
+		"CloudEvents with an end":         {v1alpha1.WebhookSource{Preset: v1alpha1.PresetCloudEvents, ResolvedWhen: "body.a"}, false, "body.source"},
+		"a preset with its own when":      {v1alpha1.WebhookSource{Preset: v1alpha1.PresetGitHub, When: "body.a"}, false, "repository"},
+		"a preset whose end is taken out": {v1alpha1.WebhookSource{Preset: v1alpha1.PresetGitHub, When: "body.a", ResolvedWhen: " false"}, true, ""},
+		"an end that never comes":         {v1alpha1.WebhookSource{ResolvedWhen: "false"}, true, ""},
+		"a preset that nobody knows yet":  {v1alpha1.WebhookSource{Preset: "Other"}, true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := &v1alpha1.SlackAlertSpec{Source: v1alpha1.AlertSource{Webhook: &row.source}}
