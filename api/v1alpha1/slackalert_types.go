@@ -197,8 +197,9 @@ type WebhookSource struct {
 
 	// resolvedWhen is a CEL expression, over the same variables, that is true for a
 	// post that ends the incident of its group. It goes before "when". Left out:
-	// what the preset says, or else no post ends an incident. Without an end,
-	// neither by it nor by resolveAfter, what is posted is told and is not firing.
+	// what the preset says, or else no post ends an incident; "false" takes
+	// out what the preset says. Without an end, neither by it nor by resolveAfter,
+	// what is posted is told and is not firing.
 	// +optional
 	// +kubebuilder:validation:MaxLength=4096
 	ResolvedWhen string `json:"resolvedWhen,omitempty"`
