@@ -28,10 +28,12 @@ type SlackAlertSpec struct {
 	Source AlertSource `json:"source"`
 
 	// groupBy are CEL expressions over the same variables as "when" (for
-	// alertmanager: labels, annotations and alert). Each distinct combination
-	// of their values is one incident. Left out: one incident for each object,
-	// for each object that an Event is about and its reason, or for each group
-	// of Alertmanager's.
+	// alertmanager: labels, annotations and alert; for webhook: body and headers).
+	// Each distinct combination of their values is one incident. Left out: one
+	// incident for each object, for each object that an Event is about and its
+	// reason, or for each group of Alertmanager's; for webhook what the preset
+	// says, or else one for the SlackAlert, and one for each post when nothing
+	// ends incidents.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=10
@@ -60,8 +62,9 @@ type SlackAlertSpec struct {
 	// resolveAfter is when an incident without news counts as resolved, which its
 	// message then says; at least 1s. For events, 10m when left out. For
 	// alertmanager, never when left out: news are posts that tell of an alert as
-	// firing, so take more than repeat_interval. Not for source.objects, whose
-	// state is always known.
+	// firing, so take more than repeat_interval. For webhook, never when left out:
+	// news are posts that count. Not for source.objects, whose state is always
+	// known.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s')",message="resolveAfter must be at least 1s"
 	ResolveAfter *metav1.Duration `json:"resolveAfter,omitempty"`
@@ -181,7 +184,7 @@ type TimeRange struct {
 
 // AlertSource is where alerts come from.
 //
-// +kubebuilder:validation:XValidation:rule="[has(self.objects), has(self.events), has(self.alertmanager)].filter(x, x).size() == 1",message="set exactly one of objects, events and alertmanager"
+// +kubebuilder:validation:XValidation:rule="[has(self.objects), has(self.events), has(self.alertmanager), has(self.webhook)].filter(x, x).size() == 1",message="set exactly one of objects, events, alertmanager and webhook"
 type AlertSource struct {
 	// objects watches the state of a kind of object.
 	// +optional
@@ -194,6 +197,10 @@ type AlertSource struct {
 	// alertmanager takes what an Alertmanager posts to status.address.
 	// +optional
 	Alertmanager *AlertmanagerSource `json:"alertmanager,omitempty"`
+
+	// webhook takes any JSON that is posted to status.address.
+	// +optional
+	Webhook *WebhookSource `json:"webhook,omitempty"`
 }
 
 // ObjectsSource watches the state of a kind of object.
@@ -274,6 +281,68 @@ type EventsSource struct {
 
 // AlertmanagerSource takes what an Alertmanager posts.
 type AlertmanagerSource struct{}
+
+// WebhookSource takes any JSON that is posted to the SlackAlert's address.
+type WebhookSource struct {
+	// preset brings when, resolvedWhen, groupBy and the message for what a known
+	// sender posts. What the SlackAlert says itself goes before it.
+	// +optional
+	Preset WebhookPreset `json:"preset,omitempty"`
+
+	// when is a CEL expression that must be true for a post to open an incident
+	// or to count for an open one. Variables: body, the JSON that was posted, and
+	// headers, by their names in lower case. Left out: what the preset says, or
+	// else each post counts.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	When string `json:"when,omitempty"`
+
+	// resolvedWhen is a CEL expression, over the same variables, that is true for a
+	// post that ends the incident of its group. It goes before "when". Left out:
+	// what the preset says, or else no post ends an incident; "false" takes
+	// out what the preset says. Without an end, neither by it nor by resolveAfter,
+	// what is posted is told and is not firing.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	ResolvedWhen string `json:"resolvedWhen,omitempty"`
+
+	// signature has posts signed with a key (HMAC-SHA256 over the body) in place
+	// of a Kubernetes token. With it, a post without a right signature is refused.
+	// +optional
+	Signature *WebhookSignature `json:"signature,omitempty"`
+}
+
+// WebhookPreset names a sender whose posts are known.
+//
+// +kubebuilder:validation:Enum=Flux;ArgoCD;GitHub;Sentry;Falco;CloudEvents
+type WebhookPreset string
+
+// The senders whose posts are known.
+const (
+	PresetFlux        WebhookPreset = "Flux"
+	PresetArgoCD      WebhookPreset = "ArgoCD"
+	PresetGitHub      WebhookPreset = "GitHub"
+	PresetSentry      WebhookPreset = "Sentry"
+	PresetFalco       WebhookPreset = "Falco"
+	PresetCloudEvents WebhookPreset = "CloudEvents"
+)
+
+// WebhookSignature says how posts are signed.
+type WebhookSignature struct {
+	// secretRef names the Secret with the key that both sides know, and the key of
+	// its data that holds it; "token" when left out.
+	// +required
+	SecretRef SecretKeyReference `json:"secretRef"`
+
+	// header that holds the HMAC-SHA256 of the body, as "sha256=" and hex, bare hex
+	// or base64. Left out: the preset's (X-Signature of Flux, Sentry-Hook-Signature
+	// of Sentry), or else X-Hub-Signature-256.
+	// +optional
+	// +kubebuilder:validation:MaxLength=100
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9][A-Za-z0-9-]*$`
+	// +kubebuilder:validation:XValidation:rule="!(self.lowerAscii() in ['authorization', 'proxy-authorization', 'cookie', 'host', 'content-type', 'content-length', 'transfer-encoding', 'connection'])",message="a signature can't be in this header; name one of its own, as X-Hub-Signature-256"
+	Header string `json:"header,omitempty"`
+}
 
 // AlertMessage says what is sent, by Go templates.
 type AlertMessage struct {
@@ -363,8 +432,8 @@ type SlackAlertStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// address is the path that an Alertmanager is to post to, below the address
-	// of the operator's intake; for source.alertmanager only.
+	// address is the path to post to, below the address of the operator's intake;
+	// for source.alertmanager and source.webhook only.
 	// +optional
 	Address string `json:"address,omitempty"`
 

@@ -13,11 +13,12 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
+	"github.com/slack-notifier/slack-notifier/internal/webhookkey"
 )
 
 // wireAlerts connects what turns things that happen in the cluster into
-// SlackNotifications, and returns what takes the posts of Alertmanagers.
-func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*incident.Receiver, error) {
+// SlackNotifications, and returns what takes posts.
+func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked, keys *webhookkey.Keys) (*incident.Receiver, error) {
 	config, web := mgr.GetConfig(), mgr.GetHTTPClient()
 	watching, err := dynamic.NewForConfigAndClient(config, web)
 	if err != nil {
@@ -39,9 +40,9 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*i
 	store := &incident.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: wall, Shard: c.shard}
 	posts := &incident.Receiver{Store: store, Rules: rules, Clock: wall, ClusterName: o.clusterName}
 	r := &alert.Reconciler{
-		Posts: posts,
+		Posts:  posts,
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Wake: &wakeup.Source{}, Clock: wall,
-		Incidents: store, Rules: rules, Intake: o.intake.address != "",
+		Incidents: store, Rules: rules, Intake: o.intake.address != "", Keys: keys,
 		Channels: reference.Channels{Reader: mgr.GetClient(), Watched: o.watchNamespaces},
 		Kinds: &alert.Kinds{
 			Discovery: kinds, Access: access.SelfSubjectAccessReviews(), Namespaces: o.watchNamespaces, Clock: wall,

@@ -38,6 +38,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
+	"github.com/slack-notifier/slack-notifier/internal/webhookkey"
 )
 
 // run builds the operator and runs it until ctx ends.
@@ -54,12 +55,13 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	var alerts intake.AlertReceiver
+	keys := &webhookkey.Keys{Versions: mgr.GetCache(), Secrets: mgr.GetAPIReader()}
 	if o.alerts {
-		if alerts, err = wireAlerts(ctx, mgr, o, c); err != nil {
+		if alerts, err = wireAlerts(ctx, mgr, o, c, keys); err != nil {
 			return fmt.Errorf("setting up the SlackAlert controller: %w", err)
 		}
 	}
-	if err := addIntake(mgr, o, c, alerts); err != nil {
+	if err := addIntake(mgr, o, c, alerts, keys); err != nil {
 		return err
 	}
 	if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/posts"
 )
 
 // The times of Alertmanager's route, and how long a rule waits for news.
@@ -334,7 +335,7 @@ func (p *dayOfPosts) deliver(one posting) {
 		}
 	}
 	for _, rule := range p.rules {
-		if err := p.posts.Receive(p.ctx, rule, one.body); err != nil {
+		if _, err := p.posts.Receive(p.ctx, rule, posts.Raw{Body: one.body}); err != nil {
 			p.t.Fatal(err)
 		}
 	}

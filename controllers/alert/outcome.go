@@ -65,14 +65,6 @@ func watching(run *running) outcome {
 	return working(v1alpha1.ReasonWatching, fmt.Sprintf("watches %s of %s", what, run.scope.where))
 }
 
-func (r *Reconciler) listening(alert *v1alpha1.SlackAlert) outcome {
-	if !r.Intake {
-		return stalled(v1alpha1.ReasonIntakeDisabled,
-			"the operator takes nothing from an Alertmanager: have it run with --intake-bind-address")
-	}
-	return working(v1alpha1.ReasonListening, "takes what an Alertmanager posts to "+alert.Status.Address)
-}
-
 func working(reason, message string) outcome {
 	return outcome{Summary: conditions.Summary{Kind: conditions.KindReady, Reason: reason, Message: message}}
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
+	"github.com/slack-notifier/slack-notifier/internal/webhookkey"
 )
 
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slackalerts,verbs=get;list;watch
@@ -56,8 +57,10 @@ type Reconciler struct {
 	ClusterName string
 	// ClusterScopeNamespaces are those whose rules may look beyond their own.
 	ClusterScopeNamespaces []string
-	// Intake is true when the operator takes what Alertmanagers post.
+	// Intake is true when the operator takes posts.
 	Intake bool
+	// Keys are those by which posts are signed.
+	Keys *webhookkey.Keys
 	// Posts ends what no post tells of any more.
 	Posts *incident.Receiver
 	// Pace is DefaultPace when 0.
@@ -117,7 +120,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // advance does what there is to do now, and says how the rule is doing.
 func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (outcome, error) {
 	alert.Status.Address = ""
-	if alert.Spec.Source.Alertmanager != nil {
+	if takesPosts(alert) {
 		alert.Status.Address = "/v1/namespaces/" + alert.Namespace + "/alerts/" + alert.Name
 	}
 	if alert.Status.ObservedGeneration != alert.Generation {
@@ -150,20 +153,23 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 	if err := r.hear(ctx, alert, &out); err != nil {
 		return out, err
 	}
-	tended, err := r.Incidents.Tend(ctx, alert, r.stillNeeded(alert))
+	tended, err := r.Incidents.Tend(ctx, incident.Quiet(alert), r.stillNeeded(alert))
 	if err != nil {
 		return out, err
 	}
 	out.at(tended.Next)
-	alert.Status.Firing = int32(min(tended.Firing, 1<<30)) //nolint:gosec // bounded
+	alert.Status.Firing = firing(alert, tended.Firing)
 	out.refused(r.Incidents.Refused(alert.UID), r.Clock.Now())
 	return r.withChannel(ctx, alert, out)
 }
 
-// unfollowed drops from the status what is only known of a rule at work.
+// unfollowed drops from the status what is only known of a rule whose objects or
+// Events are followed. What became of posts is noted by who took them.
 func unfollowed(alert *v1alpha1.SlackAlert) {
 	alert.Status.Pending = nil
-	conditions.Remove(alert, v1alpha1.ConditionEvaluating)
+	if alert.Spec.Source.Webhook == nil {
+		conditions.Remove(alert, v1alpha1.ConditionEvaluating)
+	}
 }
 
 // rest does nothing for a rule that is not at work but count its incidents.
@@ -174,29 +180,8 @@ func (r *Reconciler) rest(ctx context.Context, alert *v1alpha1.SlackAlert) error
 		r.Posts.Deaf(alert.UID)
 	}
 	open, err := r.Incidents.Open(ctx, alert)
-	alert.Status.Firing = int32(min(len(open), 1<<30)) //nolint:gosec // bounded
+	alert.Status.Firing = firing(alert, len(open))
 	return err
-}
-
-// hear ends what no post tells of any more, and has posts told of that could not
-// be read.
-func (r *Reconciler) hear(ctx context.Context, alert *v1alpha1.SlackAlert, out *outcome) error {
-	if alert.Spec.Source.Alertmanager == nil || r.Posts == nil {
-		return nil
-	}
-	if !r.Intake {
-		r.Posts.Deaf(alert.UID)
-		return nil
-	}
-	heard, err := r.Posts.EndQuiet(ctx, alert)
-	if err != nil {
-		return err
-	}
-	if !heard.Next.IsZero() {
-		out.at(heard.Next)
-	}
-	out.unread(heard.Unread)
-	return nil
 }
 
 // follow has the rule's source followed, and returns it when all that there is
@@ -212,9 +197,10 @@ func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (ou
 	if err != nil {
 		return outcome{}, nil, err
 	}
-	if rule.Source == alerting.Alertmanager {
+	if takesPosts(alert) {
 		r.halt(key)
-		return r.listening(alert), nil, nil
+		out, err := r.listening(ctx, alert)
+		return out, nil, err
 	}
 	scope, err := r.scope(ctx, alert)
 	var p *problem

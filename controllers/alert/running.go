@@ -147,15 +147,15 @@ func (r *Reconciler) noteSeen(alert *v1alpha1.SlackAlert, run *running, out *out
 	out.at(now.Add(seenIdle))
 }
 
-// latePosts is how long Alertmanager may still tell of an alert as firing that
-// is over (group_interval), with time to spare.
+// latePosts is how long a sender may still tell of something as firing that is
+// over (Alertmanager's group_interval), with time to spare.
 const latePosts = 2 * time.Hour
 
 // stillNeeded tells which incidents that are over must be kept, so that they are
 // not opened again: those whose Events the mark does not cover yet, and those
 // that a late post may tell of.
 func (r *Reconciler) stillNeeded(alert *v1alpha1.SlackAlert) func(incident.Past, time.Time) bool {
-	if alert.Spec.Source.Alertmanager != nil {
+	if takesPosts(alert) {
 		return func(_ incident.Past, over time.Time) bool { return r.Clock.Since(over) < latePosts }
 	}
 	if alert.Spec.Source.Events == nil {

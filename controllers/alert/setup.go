@@ -38,13 +38,16 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, shard labels.Selector) e
 	inShard := predicate.NewPredicateFuncs(func(o client.Object) bool { return shard.Matches(labels.Set(o.GetLabels())) })
 	namespaces := &metav1.PartialObjectMetadata{}
 	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	secrets := &metav1.PartialObjectMetadata{}
+	secrets.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("slackalert").
-		For(&v1alpha1.SlackAlert{}, builder.WithPredicates(inShard, predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.SlackAlert{}, builder.WithPredicates(inShard, predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, doubted()))).
 		Watches(&v1alpha1.SlackAlert{}, r.ofAlert(inShard)).
 		Watches(&v1alpha1.SlackNotification{}, r.ofNotification(), builder.WithPredicates(notificationChanged())).
 		Watches(&v1alpha1.SlackChannel{}, r.rules(inShard, ofChannel), builder.WithPredicates(channelChanged())).
 		WatchesMetadata(namespaces, r.rules(inShard, ofNamespaces), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WatchesMetadata(secrets, r.rules(inShard, ofSecret), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
 		WatchesRawSource(r.Wake).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, RateLimiter: wakeup.RateLimiter()}).
 		Complete(r)

@@ -51,6 +51,7 @@ var variables = map[Source][]string{
 	Objects:      {"object", "oldObject"},
 	Events:       {"event"},
 	Alertmanager: {"labels", "annotations", "alert"},
+	Webhook:      {"body", "headers"},
 }
 
 // environmentOf is the environment of admission policies, cost limit included.

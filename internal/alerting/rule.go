@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/posts"
 )
 
 // Source is where alerts come from.
@@ -17,6 +18,7 @@ const (
 	Objects      Source = "objects"
 	Events       Source = "events"
 	Alertmanager Source = "alertmanager"
+	Webhook      Source = "webhook"
 )
 
 // SourceOf tells the source of a rule.
@@ -26,6 +28,8 @@ func SourceOf(spec *v1alpha1.SlackAlertSpec) Source {
 		return Objects
 	case spec.Source.Events != nil:
 		return Events
+	case spec.Source.Webhook != nil:
+		return Webhook
 	default:
 		return Alertmanager
 	}
@@ -63,6 +67,7 @@ type Rule struct {
 	Source Source
 
 	when    *expression
+	ends    *expression
 	usesOld bool
 	groupBy []*expression
 	message templates
@@ -72,12 +77,15 @@ type Rule struct {
 // rule is at fault.
 func Compile(spec *v1alpha1.SlackAlertSpec) (*Rule, error) {
 	r := &Rule{Source: SourceOf(spec)}
-	when := ""
+	spec = posts.Effective(spec)
+	when, ends := "", ""
 	switch r.Source {
 	case Objects:
 		when = spec.Source.Objects.When
 	case Events:
 		when = spec.Source.Events.When
+	case Webhook:
+		when, ends = spec.Source.Webhook.When, spec.Source.Webhook.ResolvedWhen
 	case Alertmanager: // it selects by itself
 	}
 	r.usesOld = strings.Contains(when+strings.Join(spec.GroupBy, " "), "oldObject")
@@ -85,6 +93,11 @@ func Compile(spec *v1alpha1.SlackAlertSpec) (*Rule, error) {
 	left := maxExpressionParts
 	if when != "" {
 		if r.when, err = compileExpression(r.Source, fmt.Sprintf("spec.source.%s.when", r.Source), when, true, &left); err != nil {
+			return nil, err
+		}
+	}
+	if ends != "" {
+		if r.ends, err = compileExpression(r.Source, fmt.Sprintf("spec.source.%s.resolvedWhen", r.Source), ends, true, &left); err != nil {
 			return nil, err
 		}
 	}
@@ -111,11 +124,10 @@ func (r *Rule) UsesOld() bool { return r.usesOld }
 // was last called, in the units of CEL.
 func (r *Rule) Spent() uint64 {
 	var out uint64
-	if r.when != nil {
-		out = r.when.spent.Swap(0)
-	}
-	for _, e := range r.groupBy {
-		out += e.spent.Swap(0)
+	for _, e := range append([]*expression{r.when, r.ends}, r.groupBy...) {
+		if e != nil {
+			out += e.spent.Swap(0)
+		}
 	}
 	return out
 }
@@ -128,6 +140,15 @@ func (r *Rule) Holds(ctx context.Context, vars Vars) (bool, error) {
 		return true, nil
 	}
 	return r.when.holds(ctx, vars)
+}
+
+// Ends evaluates "resolvedWhen"; a rule without it never holds that something has
+// ended. What is missing is no evidence, as in Holds.
+func (r *Rule) Ends(ctx context.Context, vars Vars) (bool, error) {
+	if r.ends == nil {
+		return false, nil
+	}
+	return r.ends.holds(ctx, vars)
 }
 
 // Group returns the values that name the group of something: those of groupBy,

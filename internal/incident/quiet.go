@@ -71,6 +71,9 @@ type Heard struct {
 
 // EndQuiet ends what no post has told of for spec.resolveAfter.
 func (r *Receiver) EndQuiet(ctx context.Context, alert *v1alpha1.SlackAlert) (Heard, error) {
+	if alert.Spec.Source.Webhook != nil {
+		return r.endSilent(ctx, alert)
+	}
 	var out Heard
 	now, after := r.Clock.Now(), quietAfter(alert)
 	floor := r.deaf.until(alert.UID, now, false).Add(min(after, comeback))
@@ -141,7 +144,12 @@ func quietNote(s alertmanager.State) string {
 	if !s.Quiet() || s.Unread != nil {
 		return ""
 	}
-	return fmt.Sprintf("_No post has told of it for %s (resolveAfter), so it counts as resolved. Nothing has said that it is over._", shortDuration(s.Within))
+	return forWantOfNews(s.Within)
+}
+
+// forWantOfNews says that nothing was posted of an incident for a time.
+func forWantOfNews(within time.Duration) string {
+	return fmt.Sprintf("_No post has told of it for %s (resolveAfter), so it counts as resolved. Nothing has said that it is over._", shortDuration(within))
 }
 
 // shortDuration is a duration as people write it: 1h30m, not 1h30m0s.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -13,13 +14,15 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
+	"github.com/slack-notifier/slack-notifier/internal/posts"
 )
 
 // ErrSuspended means that a rule takes nothing now. What is told of it must be
 // told again, or its incidents would miss their end.
 var ErrSuspended = errors.New("the SlackAlert is suspended")
 
-// Receiver takes what an Alertmanager posts, and has it stored.
+// Receiver takes what is posted for a rule with source.alertmanager or
+// source.webhook, and has it stored.
 type Receiver struct {
 	Store *Store
 	Clock clock.PassiveClock
@@ -31,51 +34,102 @@ type Receiver struct {
 	// Refused, if not nil, is told of a rule whose messages are not stored.
 	Refused func(types.NamespacedName)
 
-	deaf deaf
+	spending spending
+	deaf     deaf
 }
 
 // maxRendering is how long the templates of one message may take.
 const maxRendering = time.Second
 
 // Receive stores what a post makes of the incidents of a rule. When it returns
-// nil, all is stored. A *alertmanager.PayloadError says that the post can't be
-// read, a *RefusedError that the API server does not store a part of it.
-func (r *Receiver) Receive(ctx context.Context, alert *v1alpha1.SlackAlert, payload []byte) error {
-	post, err := alertmanager.Decode(payload)
-	if err != nil {
-		return err
+// nil, all is stored, and remark is what the sender should know beside, if it is
+// not empty. An *alertmanager.PayloadError or a *posts.PayloadError says that the
+// post can't be read, a *RefusedError that the API server does not store a part
+// of it, an *EvaluationError that an expression fails on it.
+func (r *Receiver) Receive(ctx context.Context, alert *v1alpha1.SlackAlert, raw posts.Raw) (remark string, err error) {
+	decode := r.decodeAlerts
+	if alert.Spec.Source.Webhook != nil {
+		decode = r.decodePost
 	}
-	return r.ReceivePost(ctx, alert, post)
+	read, err := decode(alert, raw)
+	if err != nil {
+		return "", err
+	}
+	return r.take(ctx, alert, read)
 }
 
-// ReceivePost is Receive for a post that was read already. What was not read to
-// its end is told of by itself when nobody knows what group it is about.
+// ReceivePost is Receive for a post of an Alertmanager that was read already. What
+// was not read to its end is told of by itself when nobody knows what group it is
+// about.
 func (r *Receiver) ReceivePost(ctx context.Context, alert *v1alpha1.SlackAlert, post alertmanager.Payload) error {
+	_, err := r.take(ctx, alert, r.newsOf(alert, post))
+	return err
+}
+
+// take stores what a post brings, if the rule is at work.
+func (r *Receiver) take(ctx context.Context, alert *v1alpha1.SlackAlert, read func(context.Context) (received, error)) (remark string, err error) {
 	if alert.Spec.Suspend {
-		return ErrSuspended
+		return "", ErrSuspended
 	}
 	if ready := meta.FindStatusCondition(alert.Status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Reason == v1alpha1.ReasonTooManyAlerts {
-		return ErrTooManyAlerts
+		return "", ErrTooManyAlerts
 	}
-	post.ReceivedAt = r.Clock.Now().UTC().Truncate(time.Second)
-	post.Within = quietAfter(alert)
-	rule := r.ruleOf(alert)
-	news, err := r.news(ctx, alert, rule, post)
-	if err != nil {
-		return err
+	if !r.spending.allow(alert.Namespace, r.Clock.Now()) {
+		return "", ErrOverspent
 	}
-	applied, err := r.Store.Apply(ctx, alert, news, Options{})
+	got, err := read(ctx)
+	if err != nil || len(got.news) == 0 {
+		return got.answer(), err
+	}
+	applied, err := r.Store.Apply(ctx, Quiet(alert), got.news, Options{})
 	if err != nil {
-		return err
+		return "", err
 	}
 	for _, words := range applied.Refused {
 		if r.Refused != nil {
 			r.Refused(types.NamespacedName{Namespace: alert.Namespace, Name: alert.Name})
 		}
-		return &RefusedError{Words: words}
+		return "", &RefusedError{Words: words}
 	}
-	return nil
+	return got.answer(), nil
 }
+
+// received is what a post brings.
+type received struct {
+	news []News
+	// remark, if not nil, is asked for what to tell the sender, when all is stored.
+	remark func() string
+}
+
+func (r received) answer() string {
+	if r.remark == nil {
+		return ""
+	}
+	return r.remark()
+}
+
+// decodeAlerts reads a post of an Alertmanager.
+func (r *Receiver) decodeAlerts(alert *v1alpha1.SlackAlert, raw posts.Raw) (func(context.Context) (received, error), error) {
+	post, err := alertmanager.Decode(raw.Body)
+	if err != nil {
+		return nil, err
+	}
+	return r.newsOf(alert, post), nil
+}
+
+// newsOf makes news of a post of an Alertmanager.
+func (r *Receiver) newsOf(alert *v1alpha1.SlackAlert, post alertmanager.Payload) func(context.Context) (received, error) {
+	return func(ctx context.Context) (got received, err error) {
+		post.ReceivedAt, post.Within = r.now(), quietAfter(alert)
+		rule := r.ruleOf(alert)
+		got.news, err = r.news(ctx, alert, rule, post)
+		r.spending.charge(alert.Namespace, rule.Spent())
+		return got, err
+	}
+}
+
+// now in seconds, as it is stored.
+func (r *Receiver) now() time.Time { return r.Clock.Now().UTC().Truncate(time.Second) }
 
 // ruleOf returns the compiled rule. One that does not compile is told of in its
 // status; alerts that come meanwhile have the default message rather than none.
@@ -118,16 +172,9 @@ func (r *Receiver) outlook(ctx context.Context, alert *v1alpha1.SlackAlert, rule
 		if state.Unread != nil {
 			return alertmanager.DefaultContent(state)
 		}
-		data := alerting.Data(alert, r.ClusterName, string(state.Status()))
-		for key, value := range state.Data() {
-			data[key] = value
-		}
+		data := state.Data()
 		data["count"] = state.Firing()
-		ctx, cancel := context.WithTimeout(ctx, maxRendering)
-		defer cancel()
-		// What fails is told in the message itself.
-		content, _ := rule.Render(ctx, data, alertmanager.DefaultContent(state))
-		return content
+		return r.render(ctx, alert, rule, string(state.Status()), data, alertmanager.DefaultContent(state))
 	}
 	return out
 }
@@ -135,4 +182,15 @@ func (r *Receiver) outlook(ctx context.Context, alert *v1alpha1.SlackAlert, rule
 func stateOf(past Past) (s alertmanager.State) {
 	_ = json.Unmarshal(past.Data, &s) // what can't be read is not known
 	return s
+}
+
+// render makes a message of what the source knows. A template that fails is told
+// of in the message itself.
+func (r *Receiver) render(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, state string, own map[string]any, instead v1alpha1.Content) v1alpha1.Content {
+	data := alerting.Data(alert, r.ClusterName, state)
+	maps.Copy(data, own)
+	ctx, cancel := context.WithTimeout(ctx, maxRendering)
+	defer cancel()
+	content, _ := rule.Render(ctx, data, instead)
+	return content
 }

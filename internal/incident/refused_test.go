@@ -12,6 +12,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
+	"github.com/slack-notifier/slack-notifier/internal/posts"
 )
 
 const quotaWords = `exceeded quota: q, requested: count/slacknotifications.slack.notify.dev=1, used: count/slacknotifications.slack.notify.dev=5, limited: count/slacknotifications.slack.notify.dev=5`
@@ -117,18 +118,18 @@ func TestReceiverTellsOfRefusals(t *testing.T) {
 		}
 		woken++
 	}}
-	post := []byte(`{"version":"4","groupKey":"g","status":"firing","receiver":"r","alerts":[{"status":"firing","labels":{"alertname":"A"},"startsAt":"2026-11-24T08:00:00Z","fingerprint":"f"}]}`)
+	post := posts.Raw{Body: []byte(`{"version":"4","groupKey":"g","status":"firing","receiver":"r","alerts":[{"status":"firing","labels":{"alertname":"A"},"startsAt":"2026-11-24T08:00:00Z","fingerprint":"f"}]}`)}
 	g.fail = byQuota(func(client.Object) bool { return true })
 	var refused *RefusedError
-	if err := r.Receive(t.Context(), g.rule, post); !errors.As(err, &refused) || !strings.Contains(refused.Words, quotaWords) || woken != 1 {
+	if _, err := r.Receive(t.Context(), g.rule, post); !errors.As(err, &refused) || !strings.Contains(refused.Words, quotaWords) || woken != 1 {
 		t.Errorf("ends with %v, woken %d times", err, woken)
 	}
 	g.fail = nil
-	if err := r.Receive(t.Context(), g.rule, post); err != nil || len(g.list()) != 1 {
+	if _, err := r.Receive(t.Context(), g.rule, post); err != nil || len(g.list()) != 1 {
 		t.Errorf("ends with %v", err)
 	}
 	g.rule.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonTooManyAlerts}}
-	if err := r.Receive(t.Context(), g.rule, post); !errors.Is(err, ErrTooManyAlerts) {
+	if _, err := r.Receive(t.Context(), g.rule, post); !errors.Is(err, ErrTooManyAlerts) {
 		t.Errorf("ends with %v", err)
 	}
 }

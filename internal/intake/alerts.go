@@ -13,10 +13,16 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
+	"github.com/slack-notifier/slack-notifier/internal/posts"
 )
 
-// alerts is POST /v1/…/alerts/…: what an Alertmanager posts for a SlackAlert.
+// alerts is POST /v1/…/alerts/…: what an Alertmanager, or whoever else, posts for
+// a SlackAlert.
 func (s *Server) alerts(r *http.Request, to route) *answer {
+	if kubeauth.Token(r) == "" {
+		return s.signed(r, to)
+	}
 	if _, refused := s.authorize(r, to.namespace); refused != nil {
 		return refused
 	}
@@ -31,16 +37,38 @@ func (s *Server) alerts(r *http.Request, to route) *answer {
 		case refused != nil:
 			return refused
 		case body.post == nil:
-			return received(s.Alerts.Receive(ctx, rule, body.data), to)
+			return s.admitted(ctx, to, rule, r.Header, body.data)
 		case rule.Spec.Source.Alertmanager == nil:
 			return s.tooLarge()
 		}
-		if told := received(s.Alerts.ReceivePost(ctx, rule, *body.post), to); told.code != http.StatusOK || !body.post.Partial {
+		if told := received("", s.Alerts.ReceivePost(ctx, rule, *body.post), to); told.code != http.StatusOK || !body.post.Partial {
 			return told
 		}
 		return refuse(http.StatusRequestEntityTooLarge, "the body is larger than %s and was not read to its end, which is told by SlackAlert %q in namespace %q; "+
 			"post smaller groups (group_by), or set max_alerts", size(s.limits.Alerts), to.name, to.namespace)
 	})
+}
+
+// admitted takes a post of a caller who may post, if it is signed where the rule
+// asks for that.
+func (s *Server) admitted(ctx context.Context, to route, rule *v1alpha1.SlackAlert, h http.Header, data []byte) *answer {
+	if signs(rule) {
+		err := s.verify(ctx, to, rule, h, data)
+		if errors.Is(err, errSignature) {
+			return refuse(http.StatusUnauthorized, "SlackAlert %q in namespace %q takes what is signed alone: put the HMAC-SHA256 of the body, by the key in its spec.source.webhook.signature.secretRef, into the header %s",
+				to.name, to.namespace, posts.HeaderOf(rule.Spec.Source.Webhook))
+		}
+		if err != nil {
+			return notVerified(err)
+		}
+	}
+	return s.receive(ctx, to, rule, h, data)
+}
+
+// receive has a post stored.
+func (s *Server) receive(ctx context.Context, to route, rule *v1alpha1.SlackAlert, h http.Header, data []byte) *answer {
+	remark, err := s.Alerts.Receive(ctx, rule, posts.Raw{Body: data, Headers: h, Signed: signs(rule)})
+	return received(remark, err, to)
 }
 
 // rule is the SlackAlert that a request is for.
@@ -60,8 +88,8 @@ func (s *Server) rule(ctx context.Context, to route) (*v1alpha1.SlackAlert, *ans
 		return nil, again(5, err, "the SlackAlert could not be read")
 	case !s.Shard.Matches(labels.Set(rule.Labels)):
 		return nil, refuse(http.StatusNotFound, "SlackAlert %q in namespace %q has labels of another operator, to which it must be posted", to.name, to.namespace)
-	case rule.Spec.Source.Alertmanager == nil:
-		return nil, refuse(http.StatusConflict, "SlackAlert %q in namespace %q takes no posts; set its spec.source.alertmanager", to.name, to.namespace)
+	case rule.Spec.Source.Alertmanager == nil && rule.Spec.Source.Webhook == nil:
+		return nil, refuse(http.StatusConflict, "SlackAlert %q in namespace %q takes no posts; set its spec.source.alertmanager or spec.source.webhook", to.name, to.namespace)
 	}
 	return rule, nil
 }
@@ -71,20 +99,33 @@ func noRule(to route) *answer {
 }
 
 // received answers what the receiver says.
-func received(err error, to route) *answer {
+func received(remark string, err error, to route) *answer {
 	var unreadable *alertmanager.PayloadError
+	var noPost *posts.PayloadError
+	var failed *incident.EvaluationError
 	var unstored *incident.RefusedError
+	name := fmt.Sprintf("SlackAlert %q in namespace %q", to.name, to.namespace)
 	switch {
-	case err == nil:
+	case err == nil && remark == "":
 		return &answer{code: http.StatusOK, text: "stored\n"}
+	case err == nil:
+		return &answer{code: http.StatusOK, text: remark + "\n"}
 	case errors.As(err, &unreadable):
 		return refuse(http.StatusBadRequest, "%s", unreadable.Reason)
+	case errors.As(err, &noPost):
+		return refuse(http.StatusBadRequest, "%s", noPost.Reason)
+	case errors.As(err, &failed):
+		return refuse(http.StatusUnprocessableEntity, "%s fails on this: %s", name, failed.Words)
 	case apierrors.IsNotFound(err):
 		return noRule(to)
 	case errors.Is(err, incident.ErrSuspended):
-		return again(60, nil, fmt.Sprintf("SlackAlert %q in namespace %q is suspended", to.name, to.namespace))
+		return again(60, nil, name+" is suspended")
 	case errors.Is(err, incident.ErrTooManyAlerts):
-		return again(300, nil, fmt.Sprintf("SlackAlert %q in namespace %q is not at work, because the namespace has too many", to.name, to.namespace))
+		return again(300, nil, name+" is not at work, because the namespace has too many")
+	case errors.Is(err, incident.ErrDoesNotCompile):
+		return again(300, nil, name+" does not compile, as its status says")
+	case errors.Is(err, incident.ErrOverspent):
+		return again(5, nil, fmt.Sprintf("the expressions of the SlackAlerts in namespace %q have cost too much", to.namespace))
 	case errors.As(err, &unstored):
 		return notTaken(unstored.Words)
 	case refusal(err):

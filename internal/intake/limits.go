@@ -44,7 +44,8 @@ type Limits struct {
 	NamespaceRate  rate.Limit
 	NamespaceBurst int
 	// Unknown and UnknownBurst are how many tokens that are not known yet one
-	// address may show a second; 10, and 50 at once, by default.
+	// address may show a second, and how many signatures that are not right; 10,
+	// and 50 at once, by default.
 	Unknown      rate.Limit
 	UnknownBurst int
 	// HeaderTime and ReadTime are how long a caller may take to send the
@@ -76,6 +77,7 @@ type limiters struct {
 	reading             sync.Map
 	callers, namespaces *kubeauth.Rates
 	guard               *kubeauth.Guard
+	signatures          *kubeauth.Rates
 }
 
 func newLimiters(l Limits, c clock.PassiveClock) *limiters {
@@ -95,6 +97,7 @@ func newLimiters(l Limits, c clock.PassiveClock) *limiters {
 		callers:    kubeauth.NewRates(l.Rate, l.Burst, c),
 		namespaces: kubeauth.NewRates(l.NamespaceRate, l.NamespaceBurst, c),
 		guard:      kubeauth.NewGuard(l.Unknown, l.UnknownBurst, c),
+		signatures: kubeauth.NewRates(l.Unknown, l.UnknownBurst, c),
 	}
 }
 

@@ -31,6 +31,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
+	"github.com/slack-notifier/slack-notifier/internal/posts"
 )
 
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slacknotifications,verbs=get;create
@@ -43,12 +44,14 @@ type Reviewer interface {
 	Allowed(ctx context.Context, user kubeauth.User, spec authorizationv1.SubjectAccessReviewSpec) error
 }
 
-// AlertReceiver takes what an Alertmanager posts for a rule. When it returns
-// nil, all that is to be told is stored. A *alertmanager.PayloadError says that
-// the post can't be read; a NotFound of the API server, that the rule is gone.
+// AlertReceiver takes what is posted for a rule. When it returns nil, all that is
+// to be told is stored, and the remark is for the caller. An
+// *alertmanager.PayloadError or *posts.PayloadError says that the post can't be
+// read; a NotFound of the API server, that the rule is gone.
 type AlertReceiver interface {
-	Receive(ctx context.Context, rule *v1alpha1.SlackAlert, payload []byte) error
-	// ReceivePost is Receive for a post that was too large to be kept.
+	Receive(ctx context.Context, rule *v1alpha1.SlackAlert, raw posts.Raw) (remark string, err error)
+	// ReceivePost is Receive for a post of an Alertmanager that was too large to be
+	// kept.
 	ReceivePost(ctx context.Context, rule *v1alpha1.SlackAlert, post alertmanager.Payload) error
 }
 
@@ -67,6 +70,8 @@ type Server struct {
 	Reviewer Reviewer
 	// Alerts takes what is posted for SlackAlerts; none are known when nil.
 	Alerts AlertReceiver
+	// Keys by which posts for SlackAlerts are signed; none are known when nil.
+	Keys SigningKeys
 	// DefaultChannel that POST /message goes to; there is no such path when
 	// empty.
 	DefaultChannel types.NamespacedName
@@ -87,6 +92,7 @@ type Server struct {
 	// Limits are the defaults where zero.
 	Limits Limits
 
+	signers   signers
 	once      sync.Once
 	limits    *limiters
 	listening atomic.Bool

@@ -26,6 +26,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
+	"github.com/slack-notifier/slack-notifier/internal/posts"
 )
 
 // reviewer knows tokens by the name of their user, who may do all in the
@@ -69,9 +70,9 @@ type receiver struct {
 	post *alertmanager.Payload
 }
 
-func (r *receiver) Receive(_ context.Context, rule *v1alpha1.SlackAlert, data []byte) error {
-	r.rule, r.data = rule.Namespace+"/"+rule.Name, string(data)
-	return r.err
+func (r *receiver) Receive(_ context.Context, rule *v1alpha1.SlackAlert, raw posts.Raw) (string, error) {
+	r.rule, r.data = rule.Namespace+"/"+rule.Name, string(raw.Body)
+	return "", r.err
 }
 
 func (r *receiver) ReceivePost(_ context.Context, rule *v1alpha1.SlackAlert, post alertmanager.Payload) error {

@@ -25,6 +25,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/devcluster"
 	"github.com/slack-notifier/slack-notifier/internal/intake"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
+	"github.com/slack-notifier/slack-notifier/internal/posts"
 )
 
 // monitor is a real Alertmanager.
@@ -141,12 +142,12 @@ type notebook struct {
 	fail int
 }
 
-func (n *notebook) Receive(ctx context.Context, rule *v1alpha1.SlackAlert, data []byte) error {
-	p, err := alertmanager.Decode(data)
+func (n *notebook) Receive(ctx context.Context, rule *v1alpha1.SlackAlert, raw posts.Raw) (string, error) {
+	p, err := alertmanager.Decode(raw.Body)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return n.ReceivePost(ctx, rule, p)
+	return "", n.ReceivePost(ctx, rule, p)
 }
 
 func (n *notebook) ReceivePost(_ context.Context, _ *v1alpha1.SlackAlert, p alertmanager.Payload) error {

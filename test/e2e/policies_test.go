@@ -110,7 +110,10 @@ func TestPolicies(t *testing.T) {
 		"Gateways":               {objectsOf("gateway.networking.k8s.io/v1", "Gateway", "true").Source, "gateways.gateway.networking.k8s.io"},
 		"Deployments-everywhere": {everywhere, "you may not list deployments.apps in all namespaces"},
 		"Events":                 {v1alpha1.AlertSource{Events: &v1alpha1.EventsSource{}}, "you may not list events in namespace " + w.ns},
-		"Alertmanager":           {v1alpha1.AlertSource{Alertmanager: &v1alpha1.AlertmanagerSource{}}, ""},
+		"Webhook":                {v1alpha1.AlertSource{Webhook: &v1alpha1.WebhookSource{}}, ""},
+		"Webhook-signed": {v1alpha1.AlertSource{Webhook: &v1alpha1.WebhookSource{Signature: &v1alpha1.WebhookSignature{SecretRef: v1alpha1.SecretKeyReference{Name: "secret-of-others"}}}},
+			`spec.source.webhook.signature.secretRef: you may not get Secret "secret-of-others" yourself`},
+		"Alertmanager": {v1alpha1.AlertSource{Alertmanager: &v1alpha1.AlertmanagerSource{}}, ""},
 	} {
 		err := alert(name, test.source)
 		if test.want == "" {

@@ -1,0 +1,271 @@
+package incident
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alerting"
+	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
+	"github.com/slack-notifier/slack-notifier/internal/posts"
+)
+
+// desk is a rig with what takes posts.
+type desk struct {
+	*rig
+	*Receiver
+}
+
+func newDesk(t *testing.T) *desk {
+	g := newRig(t)
+	g.rule.Spec.Source.Alertmanager = &v1alpha1.AlertmanagerSource{}
+	d := &desk{rig: g}
+	d.restart()
+	return d
+}
+
+// restart forgets all that is in memory.
+func (d *desk) restart() {
+	d.rig.restart()
+	d.Receiver = &Receiver{Store: d.store, Clock: d.clock, Rules: &alerting.Cache{}}
+}
+
+// alert is an alert that fires since 10:00, or is over at 10:10.
+func alert(name, status string) string {
+	return fmt.Sprintf(`{"status":%q,"labels":{"alertname":"A","pod":%q},"startsAt":"2025-01-10T10:00:00Z","endsAt":"2025-01-10T10:10:00Z","fingerprint":%q}`, status, name, name)
+}
+
+// take takes a post of a group.
+func (d *desk) take(group, status string, names ...string) {
+	d.t.Helper()
+	var alerts []string
+	for _, name := range names {
+		alerts = append(alerts, alert(name, status))
+	}
+	body := fmt.Sprintf(`{"version":"4","groupKey":%q,"status":%q,"externalURL":"http://am","alerts":[%s]}`, group, status, strings.Join(alerts, ","))
+	if _, err := d.Receive(d.ctx, d.rule, posts.Raw{Body: []byte(body)}); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// end ends what is not told of any more, and returns when to look again.
+func (d *desk) end() time.Time {
+	d.t.Helper()
+	heard, err := d.EndQuiet(d.ctx, d.rule)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return heard.Next
+}
+
+// open are the titles of the open incidents.
+func (d *desk) open() string {
+	d.t.Helper()
+	var out []string
+	for _, n := range d.list() {
+		if s, ok := StateOf(&n); ok && s.Open() {
+			out = append(out, n.Spec.Title)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func (d *desk) expectOpen(when, want string) {
+	d.t.Helper()
+	if got := d.open(); got != want {
+		d.t.Errorf("%s %q is open, not %q", when, got, want)
+	}
+}
+
+func hours(n int) *metav1.Duration { return &metav1.Duration{Duration: time.Duration(n) * time.Hour} }
+
+// A firing whose end was told does not begin again by a late post, however late;
+// but when posts go on, Prometheus was cut off. That survives restarts.
+func TestLatePosts(t *testing.T) {
+	d := newDesk(t)
+	d.take("g", "firing", "a")
+	d.take("g", "resolved", "a")
+	for _, minutes := range []int{1, 14, 15, 30} {
+		d.pass(time.Duration(minutes) * time.Minute)
+		d.restart()
+		d.take("g", "firing", "a")
+		d.expectOpen(fmt.Sprint(minutes, " minutes later"), "")
+	}
+	d.pass(time.Minute)
+	d.take("g", "firing", "a")
+	d.expectOpen("an hour after the first late post", "[FIRING] A")
+	d.take("g", "resolved", "a")
+	d.expectOpen("at its end", "")
+}
+
+// Nothing is over for want of news that nobody could have heard.
+func TestQuietNeedsEars(t *testing.T) {
+	d := newDesk(t)
+	d.rule.Spec.ResolveAfter = hours(6)
+	d.end()
+	d.take("g", "firing", "a")
+	d.pass(5 * time.Hour)
+	d.end()
+	d.expectOpen("after 5 hours", "[FIRING] A")
+	// The operator was away for a day.
+	d.pass(24 * time.Hour)
+	d.restart()
+	next := d.end()
+	d.expectOpen("after a restart", "[FIRING] A")
+	if want := d.clock.Now().Add(time.Hour); !next.Equal(want) {
+		t.Errorf("it looks again at %s, not %s", next, want)
+	}
+	d.pass(time.Hour)
+	d.end()
+	d.expectOpen("an hour after the restart", "")
+	// The rule was suspended for a day.
+	d.take("g", "firing", "a")
+	d.pass(24 * time.Hour)
+	d.Deaf(d.rule.UID)
+	d.end()
+	d.expectOpen("when it takes posts again", "[FIRING] A")
+	d.pass(time.Hour)
+	d.end()
+	d.expectOpen("an hour later", "")
+}
+
+// A resolveAfter that is new or another one counts from then on: repeats were not
+// noted before.
+func TestQuietBeginsAnew(t *testing.T) {
+	d := newDesk(t)
+	d.end()
+	d.take("g", "firing", "a")
+	for range 10 {
+		d.pass(4 * time.Hour)
+		d.take("g", "firing", "a")
+		d.end()
+	}
+	d.rule.Spec.ResolveAfter = hours(6)
+	d.end()
+	d.pass(5 * time.Hour)
+	d.end()
+	d.expectOpen("5 hours later", "[FIRING] A")
+	d.rule.Spec.ResolveAfter = hours(2)
+	d.end()
+	d.expectOpen("with less", "[FIRING] A")
+	d.pass(3 * time.Hour)
+	d.end()
+	d.expectOpen("3 hours later", "")
+}
+
+// The message of a rule with templates says so as well.
+func TestQuietIsSaid(t *testing.T) {
+	for name, policy := range map[string]v1alpha1.ResolvePolicy{"edited": v1alpha1.ResolveEdit, "in the thread": v1alpha1.ResolveReply} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			d.rule.Spec.ResolveAfter, d.rule.Spec.OnResolve = &metav1.Duration{Duration: 90 * time.Minute}, policy
+			d.rule.Spec.Message = &v1alpha1.AlertMessage{Title: "mine", Text: "own words"}
+			d.end()
+			d.take("g", "firing", "a")
+			d.pass(2 * time.Hour)
+			d.end()
+			said := ""
+			for _, n := range d.list() {
+				said += n.Spec.Text + "\n"
+			}
+			if !strings.Contains(said, "own words") || !strings.Contains(said, "No post has told of it for 1h30m (resolveAfter)") {
+				t.Errorf("it says %q", said)
+			}
+		})
+	}
+}
+
+// Two routes with equal matchers post the same group to two rules, and each has
+// its own incident.
+func TestTwoRulesOfOneGroup(t *testing.T) {
+	d := newDesk(t)
+	d.take("g", "firing", "a")
+	other := d.rule.DeepCopy()
+	other.Name, other.UID = "other", "other-uid"
+	first := d.rule
+	d.rule = other
+	d.take("g", "firing", "a")
+	d.take("g", "resolved", "a")
+	d.expectOpen("the other's end leaves", "[FIRING] A")
+	d.rule = first
+	d.take("g", "resolved", "a")
+	d.expectOpen("both ends leave", "")
+}
+
+// Beyond maxIncidents as well, another's end ends nothing, and one's own does.
+func TestRolledUpPosts(t *testing.T) {
+	d := newDesk(t)
+	d.rule.Spec.MaxIncidents = 1
+	d.take("first", "firing", "x")
+	var names []string
+	for i := range 300 {
+		names = append(names, fmt.Sprint("pod-", i))
+	}
+	d.take("g", "firing", names...)
+	firing := func() int { return d.tend().Firing }
+	if n := firing(); n != 2 {
+		t.Fatalf("%d incidents", n)
+	}
+	d.take("g", "resolved", "stranger")
+	if n := firing(); n != 2 {
+		t.Errorf("%d incidents after another's end", n)
+	}
+	d.take("g", "resolved", names...)
+	if n := firing(); n != 1 {
+		t.Errorf("%d incidents after the end", n)
+	}
+}
+
+// A post that was not read to its end, of a group that nobody knows, is an
+// incident of its own.
+func TestUnreadPosts(t *testing.T) {
+	for name, groupBy := range map[string][]string{"alertmanager's groups": nil, "the rule's groups": {"labels.pod"}} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			d.rule.Spec.GroupBy = groupBy
+			r := alertmanager.NewReader()
+			_, _ = r.Write([]byte(`{"receiver":"r","status":"firing","alerts":[` + alert("a", "firing") + `,{"labels"`))
+			p, err := r.Payload()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if err := d.ReceivePost(d.ctx, d.rule, p); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := d.open(); strings.Count(got, "too large to be read") != 1 || strings.Contains(got, "[FIRING] A,") != (groupBy != nil) && strings.HasSuffix(got, "[FIRING] A") != (groupBy != nil) {
+				t.Errorf("%q is open", got)
+			}
+			heard, err := d.EndQuiet(d.ctx, d.rule)
+			if err != nil || !strings.Contains(heard.Unread, "too large") {
+				t.Errorf("%v: the rule says %q", err, heard.Unread)
+			}
+			d.pass(25 * time.Hour)
+			d.end()
+			if got := d.open(); strings.Contains(got, "too large") {
+				t.Errorf("a day later %q is open", got)
+			}
+		})
+	}
+}
+
+// The labels that a rule names are kept, however many there are.
+func TestLabelsThatARuleNames(t *testing.T) {
+	d := newDesk(t)
+	d.rule.Spec.GroupBy = []string{`labels["zz.team"]`}
+	d.rule.Spec.Message = &v1alpha1.AlertMessage{Title: `{{ index .labels "zz.team" }} {{ .labels.zz_owner }}`}
+	var labels strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&labels, `"label_%02d":"x",`, i)
+	}
+	body := `{"groupKey":"g","alerts":[{"labels":{` + labels.String() + `"zz.team":"blue","zz_owner":"ada"}}]}`
+	if _, err := d.Receive(d.ctx, d.rule, posts.Raw{Body: []byte(body)}); err != nil {
+		t.Fatal(err)
+	}
+	d.expectOpen("the title", "blue ada")
+}

@@ -1,0 +1,210 @@
+package incident
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alerting"
+	"github.com/slack-notifier/slack-notifier/internal/posts"
+)
+
+// hooked is a rig whose rule takes posts, by two processes in turn.
+type hooked struct {
+	*rig
+	receivers []*Receiver
+	turn      int
+}
+
+func newHooked(t *testing.T, source v1alpha1.WebhookSource, change func(*v1alpha1.SlackAlertSpec)) *hooked {
+	t.Helper()
+	h := &hooked{rig: newRig(t)}
+	h.rule.Spec.Source.Webhook = &source
+	if change != nil {
+		change(&h.rule.Spec)
+	}
+	for range 2 {
+		store := &Store{Client: h.live, Live: h.live, Clock: h.clock}
+		h.receivers = append(h.receivers, &Receiver{Store: store, Clock: h.clock, Rules: &alerting.Cache{}})
+	}
+	h.receivers[0].Deaf(h.rule.UID) // takes posts from now on
+	return h
+}
+
+// post sends a body to the next process.
+func (h *hooked) post(body string, signed bool) (string, error) {
+	h.turn++
+	return h.receivers[h.turn%2].Receive(h.ctx, h.rule, posts.Raw{Body: []byte(body), Signed: signed})
+}
+
+// incidents are number, count, whether it is open, severity and title of each, in
+// the order of their making.
+func (h *hooked) incidents() string {
+	h.t.Helper()
+	var out []string
+	for _, n := range h.list() {
+		if s, ok := StateOf(&n); ok {
+			out = append(out, fmt.Sprintf("%d×%d open=%v %s %s", s.Number, s.Count, s.Open(), n.Spec.Severity, n.Spec.Title))
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+func (h *hooked) want(what, want string) {
+	h.t.Helper()
+	if got := h.incidents(); got != want {
+		h.t.Errorf("%s:\n%s\nwant\n%s", what, got, want)
+	}
+}
+
+// endQuiet has those ended that have been without news.
+func (h *hooked) endQuiet() time.Time {
+	h.t.Helper()
+	heard, err := h.receivers[0].EndQuiet(h.ctx, h.rule)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return heard.Next
+}
+
+func ends(spec *v1alpha1.SlackAlertSpec) {
+	spec.Source.Webhook.ResolvedWhen = "body.?ok.orValue(false)"
+}
+
+// Two processes that take the same posts make one incident, and count each once.
+func TestPostsOfTwoProcesses(t *testing.T) {
+	h := newHooked(t, v1alpha1.WebhookSource{}, ends)
+	for _, body := range []string{`{"title":"A","n":1}`, `{"title":"A","n":1}`, `{"title":"B","n":2}`, `{"title":"A","n":1}`} {
+		if _, err := h.post(body, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.want("two posts, told four times", "1×2 open=true Error B")
+	for range 2 {
+		if _, err := h.post(`{"ok":true}`, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.want("the end, told twice", "1×2 open=false Success Resolved: B")
+	if remark, err := h.post(`{"title":"A","n":1}`, true); err != nil || !strings.HasPrefix(remark, "stored before") {
+		t.Errorf("a repeated post is answered with %q: %v", remark, err)
+	}
+	h.want("a signed post that somebody repeats", "1×2 open=false Success Resolved: B")
+	if _, err := h.post(`{"title":"C","n":3}`, true); err != nil {
+		t.Fatal(err)
+	}
+	h.want("a later one", "1×2 open=false Success Resolved: B\n2×1 open=true Error C")
+}
+
+// Without news an incident ends, and says so; who repeats a post says that it goes
+// on.
+func TestPostsWithoutNews(t *testing.T) {
+	h := newHooked(t, v1alpha1.WebhookSource{}, func(spec *v1alpha1.SlackAlertSpec) {
+		spec.ResolveAfter, spec.OnResolve = &metav1.Duration{Duration: 10 * time.Minute}, v1alpha1.ResolveEditAndReply
+	})
+	send := func() {
+		t.Helper()
+		if _, err := h.post(`{"title":"A"}`, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send()
+	h.pass(9 * time.Minute)
+	send()
+	h.pass(9 * time.Minute)
+	if next := h.endQuiet(); !next.Equal(start.Add(19 * time.Minute)) {
+		t.Errorf("ends at %s, want 10 minutes after the last post", next)
+	}
+	h.want("a post that is repeated", "1×1 open=true Error A")
+	h.pass(time.Minute)
+	h.receivers[0].Deaf(h.rule.UID)
+	h.endQuiet()
+	h.want("posts could not be taken until now", "1×1 open=true Error A")
+	h.pass(10 * time.Minute)
+	h.endQuiet()
+	h.want("10 minutes after the last post", "1×1 open=false Success Resolved: A")
+	var said []string
+	for _, n := range h.list() {
+		if strings.Contains(n.Spec.Text, "_No post has told of it for 10m (resolveAfter), so it counts as resolved.") {
+			said = append(said, n.Spec.Title)
+		}
+	}
+	if len(said) != 2 {
+		t.Errorf("%q say that it is for want of news, want the message and its reply", said)
+	}
+	send()
+	h.want("the same later", "1×1 open=false Success Resolved: A\n2×1 open=true Error A")
+}
+
+// What is told alone is not over and not green; posts of a group are one message
+// while they go on.
+func TestPostsThatAreTold(t *testing.T) {
+	h := newHooked(t, v1alpha1.WebhookSource{}, func(spec *v1alpha1.SlackAlertSpec) {
+		spec.GroupBy, spec.RepeatInterval = []string{"body.title"}, &metav1.Duration{Duration: time.Minute}
+	})
+	send := func(body string) {
+		t.Helper()
+		if _, err := h.post(body, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(`{"title":"A","n":1}`)
+	send(`{"title":"A","n":2}`)
+	h.deliver()
+	h.pass(5 * time.Minute)
+	if _, err := h.receivers[0].Store.Tend(h.ctx, Quiet(h.rule), nil); err != nil {
+		t.Fatal(err)
+	}
+	h.pass(6 * time.Minute)
+	h.endQuiet()
+	h.want("two posts of a group", "1×2 open=false Info A")
+	if n := len(h.list()); n != 1 {
+		t.Errorf("%d messages, want one without reminder", n)
+	}
+	send(`{"title":"A","n":3}`)
+	h.want("a later one", "1×2 open=false Info A\n2×1 open=true Info A")
+}
+
+// A namespace whose expressions cost more than its share waits; others do not.
+func TestPostsAreCharged(t *testing.T) {
+	h := newHooked(t, v1alpha1.WebhookSource{When: `body.list.all(x, body.list.all(y, x == y))`}, ends)
+	body := `{"list":[` + strings.TrimSuffix(strings.Repeat("1,", 80), ",") + `]}`
+	for n := 0; ; n++ {
+		_, err := h.receivers[0].Receive(h.ctx, h.rule, posts.Raw{Body: []byte(body)})
+		if errors.Is(err, ErrOverspent) {
+			break
+		}
+		if err != nil || n > 2000 {
+			t.Fatalf("after %d posts: %v", n, err)
+		}
+	}
+	other := h.rule.DeepCopy()
+	other.Namespace = "other"
+	if _, err := h.receivers[0].Receive(h.ctx, other, posts.Raw{Body: []byte(body)}); err != nil {
+		t.Errorf("another namespace: %v", err)
+	}
+	h.pass(time.Minute)
+	if _, err := h.receivers[0].Receive(h.ctx, h.rule, posts.Raw{Body: []byte(body)}); err != nil {
+		t.Errorf("a minute later: %v", err)
+	}
+}
+
+// An expression that fails on a post is told, with its field, and changes nothing.
+func TestPostsThatFail(t *testing.T) {
+	h := newHooked(t, v1alpha1.WebhookSource{When: `body.n > 'a'`}, ends)
+	_, err := h.post(`{"n":1}`, false)
+	var failed *EvaluationError
+	if !errors.As(err, &failed) || !strings.HasPrefix(failed.Words, "spec.source.webhook.when: no such overload") {
+		t.Errorf("ends with %v", err)
+	}
+	h.rule.Spec.Source.Webhook.When, h.rule.Generation = `body.(`, 2
+	if _, err := h.post(`{"n":1}`, false); !errors.Is(err, ErrDoesNotCompile) {
+		t.Errorf("ends with %v", err)
+	}
+	h.want("nothing", "")
+}
