@@ -18,6 +18,7 @@ import (
 	"k8s.io/apiserver/pkg/cel/environment"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/safetext"
 )
 
 // Vars are the variables of an expression.
@@ -144,7 +145,7 @@ func (e *expression) eval(ctx context.Context, vars Vars) (ref.Val, error) {
 	}
 	// cel-go has no type for it.
 	missing := strings.HasPrefix(err.Error(), "no such key") || strings.HasPrefix(err.Error(), "no such attribute")
-	return nil, &EvalError{Place: e.place, Message: strings.Join(strings.Fields(err.Error()), " "), Missing: missing}
+	return nil, &EvalError{Place: e.place, Message: safetext.Line(err.Error()), Missing: missing}
 }
 
 // holds evaluates a condition.

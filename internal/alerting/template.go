@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/slack-notifier/slack-notifier/internal/message"
+	"github.com/slack-notifier/slack-notifier/internal/safetext"
 )
 
 // mode is what a template makes.
@@ -78,7 +79,7 @@ func (r *rendering) execute(t *template, data map[string]any) (string, error) {
 	if ended := r.ctx.Err(); ended != nil {
 		failed.Message = "takes too long"
 	}
-	failed.Message = shorten(failed.Message, maxError)
+	failed.Message = shorten(safetext.Line(failed.Message), maxError)
 	return strings.TrimSpace(out.String()), failed
 }
 
