@@ -100,6 +100,12 @@ type User struct {
 	Email   string
 	Deleted bool
 	Bot     bool
+	// Team is the workspace that the user is of; empty when Slack does not say.
+	Team string
+	// Stranger is true for somebody of another organisation who is no member but
+	// of channels that are shared
+	// (docs.slack.dev/reference/objects/user-object, is_stranger).
+	Stranger bool
 }
 
 // StoredMessage is a message read back from a conversation, with what is
