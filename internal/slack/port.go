@@ -69,6 +69,9 @@ type Identity struct {
 
 // Conversation is a channel or a direct message.
 type Conversation struct {
+	// Unseen is true when the app may not look at the conversation: only its ID is
+	// known, and the rest is guessed.
+	Unseen bool
 	ID, Name string
 	Private  bool
 	Archived bool
