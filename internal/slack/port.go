@@ -71,7 +71,7 @@ type Identity struct {
 type Conversation struct {
 	// Unseen is true when the app may not look at the conversation: only its ID is
 	// known, and the rest is guessed.
-	Unseen bool
+	Unseen   bool
 	ID, Name string
 	Private  bool
 	Archived bool
