@@ -96,6 +96,11 @@ func (r *Reconciler) verifyWebAPI(ctx context.Context, k *check) *outcome {
 		return r.noChannel(k, stop)
 	}
 	o := ready(v1alpha1.ReasonVerified, fmt.Sprintf("the token was accepted by workspace %s, and channel #%s was found", describe(k.identity), found.Name))
+	if found.Unseen {
+		o = ready(v1alpha1.ReasonVerified, fmt.Sprintf(
+			"the token was accepted by workspace %s; channel %s could not be verified, because the app has neither of the bot scopes channels:read and groups:read: messages are sent to it by its ID",
+			describe(k.identity), found.ID))
+	}
 	o.exactlyOnce, o.after = r.exactlyOnce(ctx, k, found)
 	r.hasChannel(k, o, found)
 	return o

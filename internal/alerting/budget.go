@@ -31,6 +31,9 @@ type budget struct {
 	left     int
 	steps    int
 	patterns map[string]bool
+	// strict is true where something is inserted: a function that is given
+	// nothing has nothing to insert. A condition takes nothing for none.
+	strict bool
 }
 
 func newBudget(ctx context.Context) *budget {

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apiserver/pkg/cel/environment"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/safetext"
 )
 
 // Vars are the variables of an expression.
@@ -143,8 +144,7 @@ func (e *expression) eval(ctx context.Context, vars Vars) (ref.Val, error) {
 	if err == nil {
 		return out, nil
 	}
-	missing := absent(err.Error())
-	return nil, &EvalError{Place: e.place, Message: strings.Join(strings.Fields(err.Error()), " "), Missing: missing}
+	return nil, &EvalError{Place: e.place, Message: safetext.Line(err.Error()), Missing: absent(err.Error())}
 }
 
 // absent reports whether an error of cel-go, which has no type for it, says that

@@ -51,13 +51,29 @@ func ObjectsContent(rule string, things []Thing, total int, state string) v1alph
 		c.Fields = facts("Alert", rule)
 		return c
 	}
+	wrong := troubles(first.Kind, first.Object)
 	failing := failingConditions(first.Object)
-	if len(failing) > 0 {
+	// What a container says is more than that the Pod is not ready; of all others
+	// the conditions give the reason.
+	if len(failing) > 0 && first.Kind != "Pod" {
+		c.Title += ": " + failing[0].headline()
+	} else if len(wrong) > 0 {
+		c.Title += ": " + oneLine(wrong[0].headline)
+	} else if len(failing) > 0 {
 		c.Title += ": " + failing[0].headline()
 	}
 	var lines []string
 	for _, f := range failing {
 		lines = append(lines, f.line())
+	}
+	var more []string
+	for _, t := range wrong {
+		more = append(more, t.line)
+	}
+	if first.Kind == "Pod" {
+		lines = append(more, lines...)
+	} else {
+		lines = append(lines, more...)
 	}
 	if len(lines) == 0 {
 		lines = append(lines, fmt.Sprintf("The condition of alert `%s` holds.", message.Escape(rule)))
@@ -102,10 +118,10 @@ func (c condition) line() string {
 
 // bad are the conditions that are bad news when they are True; of all others
 // it is bad news when they are not.
-var bad = []string{"Failed", "Failure", "Failing", "Degraded", "Stalled", "Pressure", "Unavailable", "Unhealthy", "Error", "Timeout", "Unschedulable"}
+var bad = []string{"Failed", "Failure", "Failing", "Degraded", "Stalled", "Pressure", "Unavailable", "Unhealthy", "Error", "Timeout", "Unschedulable", "FailureTarget", "DisruptionTarget", "NonStructuralSchema"}
 
 // good are those that are bad news when they are not True.
-var good = []string{"Ready", "Available", "Healthy", "Succeeded", "Complete", "Completed", "Progressing", "Scheduled", "Initialized", "Established", "Synced", "Reconciled", "Released", "Accepted", "Programmed", "Valid"}
+var good = []string{"Ready", "Available", "Healthy", "Succeeded", "Complete", "Completed", "Progressing", "Scheduled", "Initialized", "Established", "Synced", "Reconciled", "Released", "Accepted", "Programmed", "Valid", "AbleToScale", "ScalingActive"}
 
 // failingConditions are the conditions in the object's status that look bad.
 func failingConditions(o map[string]any) []condition {
@@ -130,6 +146,13 @@ func failingConditions(o map[string]any) []condition {
 }
 
 func (c condition) fails() bool {
+	switch {
+	case c.kind == "Progressing":
+		// False is the rule where nothing is rolled out.
+		return c.status == "False" && (strings.Contains(c.reason, "Deadline") || strings.Contains(c.reason, "Fail") || strings.Contains(c.reason, "Error"))
+	case c.reason == "PodCompleted":
+		return false // a Pod that has done its work is not ready
+	}
 	for _, word := range bad {
 		if strings.HasSuffix(c.kind, word) {
 			return c.status == "True"

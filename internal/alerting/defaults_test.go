@@ -13,18 +13,35 @@ func TestObjectsContent(t *testing.T) {
 	deployment := read(t, `{status: {conditions: [{type: Progressing, status: "True", reason: NewReplicaSetAvailable}, {type: Available, status: "False", reason: MinimumReplicasUnavailable, message: "does not have <minimum> availability"}]}}`)
 	node := read(t, `{status: {conditions: [{type: MemoryPressure, status: "False"}, {type: DiskPressure, status: "True", reason: KubeletHasDiskPressure}, {type: Ready, status: Unknown, reason: NodeStatusUnknown, message: "Kubelet stopped posting"}]}}`)
 	job := read(t, `{status: {conditions: [{type: Failed, status: "True", reason: BackoffLimitExceeded, message: "Job has reached the limit"}]}}`)
+	pod := read(t, `{status: {phase: Running, conditions: [{type: PodScheduled, status: "True"}, {type: Ready, status: "False", reason: ContainersNotReady}], containerStatuses: [
+		{name: proxy, ready: true, state: {running: {}}}, {name: app, ready: false, restartCount: 7, state: {waiting: {reason: CrashLoopBackOff, message: "back-off 5m0s"}}, lastState: {terminated: {exitCode: 137, reason: OOMKilled}}}]}}`)
+	done := read(t, `{status: {phase: Succeeded, conditions: [{type: Ready, status: "False", reason: PodCompleted}], containerStatuses: [{name: app, ready: false, state: {terminated: {exitCode: 0, reason: Completed}}}]}}`)
+	failed := read(t, `{status: {phase: Failed, containerStatuses: [{name: app, state: {terminated: {exitCode: 2, reason: Error}}}]}}`)
+	evicted := read(t, `{status: {phase: Failed, reason: Evicted, message: "The node was low on <memory>."}}`)
+	short := read(t, `{spec: {replicas: 3}, status: {replicas: 3, conditions: [{type: Progressing, status: "False", reason: ProgressDeadlineExceeded}]}}`)
+	daemons := read(t, `{status: {desiredNumberScheduled: 4, numberReady: 3}}`)
+	claim := read(t, `{status: {phase: Pending}}`)
+	operator := read(t, `{status: {conditions: [{type: Progressing, status: "False", reason: AsExpected}, {type: Degraded, status: "False"}, {type: Reconciling, status: "True"}, {type: Stalled, status: "True", reason: BadSpec}]}}`)
 	thing := func(kind string, o map[string]any) []Thing { return []Thing{{kind, "team-a", "web", o}} }
 	for name, c := range map[string]struct {
 		things      []Thing
 		state       string
 		title, text string
 	}{
-		"a Deployment": {thing("Deployment", deployment), Firing, "Deployment web: MinimumReplicasUnavailable", "*Available* is False (MinimumReplicasUnavailable): does not have &lt;minimum&gt; availability"},
-		"a Node":       {thing("Node", node), Firing, "Node web: NodeStatusUnknown", "*Ready* is Unknown (NodeStatusUnknown): Kubelet stopped posting\n*DiskPressure* is True (KubeletHasDiskPressure)"},
-		"a Job":        {thing("Job", job), Firing, "Job web: BackoffLimitExceeded", "*Failed* is True (BackoffLimitExceeded): Job has reached the limit"},
-		"no status":    {thing("ConfigMap", nil), Firing, "ConfigMap web", "The condition of alert `r` holds."},
-		"over":         {thing("Job", job), Resolved, "Job web", "*Job* `team-a/web` no longer meets the condition of alert `r`."},
-		"several":      {append(thing("Job", job), Thing{"Job", "team-b", "<db>", nil}), Firing, "2× Job: r", "• `team-a/web`\n• `team-b/&lt;db&gt;`"},
+		"a Deployment":           {thing("Deployment", deployment), Firing, "Deployment web: MinimumReplicasUnavailable", "*Available* is False (MinimumReplicasUnavailable): does not have &lt;minimum&gt; availability"},
+		"a Node":                 {thing("Node", node), Firing, "Node web: NodeStatusUnknown", "*Ready* is Unknown (NodeStatusUnknown): Kubelet stopped posting\n*DiskPressure* is True (KubeletHasDiskPressure)"},
+		"a Job":                  {thing("Job", job), Firing, "Job web: BackoffLimitExceeded", "*Failed* is True (BackoffLimitExceeded): Job has reached the limit"},
+		"a crashing Pod":         {thing("Pod", pod), Firing, "Pod web: CrashLoopBackOff", "Container `app` is waiting (CrashLoopBackOff): back-off 5m0s; the last time it ended with exit code 137 (OOMKilled); 7 restarts\n*Ready* is False (ContainersNotReady)"},
+		"a Pod that is done":     {thing("Pod", done), Firing, "Pod web", "The condition of alert `r` holds."},
+		"a Pod that failed":      {thing("Pod", failed), Firing, "Pod web: exit code 2", "Container `app` has ended with exit code 2 (Error)"},
+		"an evicted Pod":         {thing("Pod", evicted), Firing, "Pod web: Evicted", "The Pod has failed (Evicted): The node was low on &lt;memory&gt;."},
+		"missing replicas":       {thing("Deployment", short), Firing, "Deployment web: ProgressDeadlineExceeded", "*Progressing* is False (ProgressDeadlineExceeded)\n0 of 3 replicas are ready"},
+		"missing daemons":        {thing("DaemonSet", daemons), Firing, "DaemonSet web: 3 of 4 Pods ready", "3 of 4 Pods are ready"},
+		"a claim":                {thing("PersistentVolumeClaim", claim), Firing, "PersistentVolumeClaim web: Pending", "The phase is *Pending*"},
+		"an operator's own kind": {thing("Database", operator), Firing, "Database web: BadSpec", "*Stalled* is True (BadSpec)"},
+		"no status":              {thing("ConfigMap", nil), Firing, "ConfigMap web", "The condition of alert `r` holds."},
+		"over":                   {thing("Job", job), Resolved, "Job web", "*Job* `team-a/web` no longer meets the condition of alert `r`."},
+		"several":                {append(thing("Job", job), Thing{"Job", "team-b", "<db>", nil}), Firing, "2× Job: r", "• `team-a/web`\n• `team-b/&lt;db&gt;`"},
 	} {
 		got := ObjectsContent("r", c.things, len(c.things), c.state)
 		if got.Title != c.title || got.Text != c.text {

@@ -21,7 +21,13 @@ type safe string
 type function struct {
 	call  any
 	price price
+	// takesNothing is true if the function has an answer for what is missing.
+	takesNothing bool
 }
+
+// takeNothing are the functions with an answer for what is missing.
+const takeNothing = `default empty coalesce all any ternary hasKey dig deepEqual
+	list tuple dict append mustAppend push mustPush prepend mustPrepend has mustHas without mustWithout index raw safe`
 
 // functions are what templates may call, beside Go's own that neither read
 // through what they are given nor make anything (and, or, not, eq, len, index,
@@ -63,30 +69,39 @@ func allFunctions() map[string]function {
 	for _, group := range byPrice {
 		for _, name := range strings.Fields(group.names) {
 			if f, ok := all[name]; ok {
-				out[name] = function{f, group.price}
+				out[name] = function{call: f, price: group.price}
 			}
 		}
 	}
 	maps.Copy(out, map[string]function{
 		// Their order must not depend on chance.
-		"keys": {sortedKeys, shallow}, "values": {sortedValues, shallow},
+		"keys": {call: sortedKeys, price: shallow}, "values": {call: sortedValues, price: shallow},
 		// Go's own, but limited.
-		"print": {fmt.Sprint, texts(4)}, "println": {fmt.Sprintln, texts(4)}, "printf": {printf, formatted},
-		"html": {texttemplate.HTMLEscaper, texts(8)}, "js": {texttemplate.JSEscaper, texts(8)}, "urlquery": {texttemplate.URLQueryEscaper, texts(8)},
-		"date": {date, texts(4)},
-		"raw":  {asItIs, texts(8)}, "safe": {asItIs, texts(8)},
+		"print": {call: fmt.Sprint, price: texts(4)}, "println": {call: fmt.Sprintln, price: texts(4)}, "printf": {call: printf, price: formatted},
+		"html": {call: texttemplate.HTMLEscaper, price: texts(8)}, "js": {call: texttemplate.JSEscaper, price: texts(8)}, "urlquery": {call: texttemplate.URLQueryEscaper, price: texts(8)},
+		"date": {call: date, price: texts(4)},
+		"raw":  {call: asItIs, price: texts(8)}, "safe": {call: asItIs, price: texts(8)},
+		// Go's own, but that nothing is no error.
+		"index": {call: index, price: peek}, "len": {call: countOf, price: peek},
+		"lt": {call: less, price: peek}, "le": {call: atMost, price: peek}, "gt": {call: greater, price: peek}, "ge": {call: atLeast, price: peek},
 	})
 	maps.Copy(out, patternFunctions())
+	for _, name := range strings.Fields(takeNothing) {
+		if f, ok := out[name]; ok {
+			f.takesNothing = true
+			out[name] = f
+		}
+	}
 	return out
 }
 
 // patternFunctions are sprig's, by patterns that are bounded and kept.
 func patternFunctions() map[string]function {
 	out := map[string]function{
-		"regexMatch": {regexMatch, matching(0)}, "regexFind": {regexFind, matching(0)},
-		"regexFindAll": {regexFindAll, matching(pieceBytes)}, "regexSplit": {regexSplit, matching(pieceBytes)},
-		"regexReplaceAll": {regexReplaceAll, matching(replacing)}, "regexReplaceAllLiteral": {regexReplaceAllLiteral, matching(replacing)},
-		"regexQuoteMeta": {regexp.QuoteMeta, texts(4)},
+		"regexMatch": {call: regexMatch, price: matching(0)}, "regexFind": {call: regexFind, price: matching(0)},
+		"regexFindAll": {call: regexFindAll, price: matching(pieceBytes)}, "regexSplit": {call: regexSplit, price: matching(pieceBytes)},
+		"regexReplaceAll": {call: regexReplaceAll, price: matching(replacing)}, "regexReplaceAllLiteral": {call: regexReplaceAllLiteral, price: matching(replacing)},
+		"regexQuoteMeta": {call: regexp.QuoteMeta, price: texts(4)},
 	}
 	for _, name := range slices.Collect(maps.Keys(out)) {
 		if name != "regexQuoteMeta" {
@@ -189,6 +204,9 @@ func (f function) bind(b *budget) any {
 	fn := reflect.ValueOf(f.call)
 	return reflect.MakeFunc(fn.Type(), func(args []reflect.Value) []reflect.Value {
 		c := call{budget: b, variadic: fn.Type().IsVariadic(), args: flat(args, fn.Type().IsVariadic())}
+		if b.strict && !f.takesNothing && slices.ContainsFunc(c.args, isNothing) {
+			panic(errNothing)
+		}
 		if err := c.before(f.price); err != nil {
 			panic(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/message"
 )
 
 // States of an incident, as templates see them.
@@ -123,6 +124,7 @@ var webAddress = regexp.MustCompile(`^https?://\S+$`)
 
 // fit makes a content one that the API server takes.
 func fit(c v1alpha1.Content, title string) v1alpha1.Content {
+	c = message.Clean(c)
 	c.Title = shorten(oneLine(c.Title), maxTitle)
 	c.Text = shorten(strings.TrimSpace(c.Text), maxText)
 	var fields []v1alpha1.Field

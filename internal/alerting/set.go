@@ -21,8 +21,8 @@ const (
 
 // known are the names that templates may use, for the parser.
 var known = func() map[string]any {
-	out := map[string]any{showFunction: true, stepFunction: true}
-	for _, name := range []string{"and", "or", "not", "len", "index", "slice", "call", "eq", "ne", "lt", "le", "gt", "ge"} {
+	out := map[string]any{insertFunction: true, valueFunction: true, presentFunction: true, keepFunction: true, stepFunction: true}
+	for _, name := range []string{"and", "or", "not", "slice", "call", "eq", "ne"} {
 		out[name] = true
 	}
 	for name := range functions {
@@ -37,6 +37,10 @@ type set struct {
 	trees map[string]*parse.Tree
 	// used are the functions that they call.
 	used map[string]bool
+	// pieces are the expressions of all templates, by their numbers.
+	pieces []*piece
+	// sources are how parts of the expressions are written.
+	sources map[parse.Node]string
 	// parts of the trees, all together.
 	parts int
 }
@@ -51,7 +55,7 @@ func (s *set) compile(place, text string, m mode) (*template, error) {
 		return nil, &CompileError{v1alpha1.ReasonInvalidTemplate, describeTemplateError(place, err)}
 	}
 	if s.trees == nil {
-		s.trees, s.used = map[string]*parse.Tree{}, map[string]bool{}
+		s.trees, s.used, s.sources = map[string]*parse.Tree{}, map[string]bool{}, map[parse.Node]string{}
 	}
 	full := func(name string) string {
 		if name == place {
@@ -62,7 +66,7 @@ func (s *set) compile(place, text string, m mode) (*template, error) {
 	calls := map[string][]string{}
 	for _, name := range slices.Sorted(maps.Keys(trees)) {
 		tree := trees[name]
-		i := instrument{tree: tree, used: s.used, parts: &s.parts, call: func(n *parse.TemplateNode) {
+		i := instrument{tree: tree, set: s, used: s.used, parts: &s.parts, call: func(n *parse.TemplateNode) {
 			calls[name] = append(calls[name], n.Name)
 			n.Name = full(n.Name)
 		}}
@@ -105,16 +109,29 @@ func depthOf(name string, calls map[string][]string, seen map[string]int) int {
 // rendering runs the templates of a set for one message.
 type rendering struct {
 	*budget
-	root *texttemplate.Template
-	// current is the template that runs.
+	root    *texttemplate.Template
+	pieces  []*piece
+	sources map[parse.Node]string
+	// compiled are the expressions that have been evaluated.
+	compiled map[parse.Node]*texttemplate.Template
+	// current is the template that runs, out what it writes, and failed its first
+	// failure that it goes on after.
 	current *template
+	out     *limited
+	failed  error
+	// kept is what an expression has come to.
+	kept any
 }
 
 // begin makes what the templates run in: they are shared by all renderings, and
 // the functions are bound to the budget of this one.
 func (s *set) begin(ctx context.Context) *rendering {
-	r := &rendering{budget: newBudget(ctx), root: texttemplate.New("")}
-	bound := texttemplate.FuncMap{showFunction: r.show, stepFunction: func() (string, error) { return "", r.step() }}
+	r := &rendering{budget: newBudget(ctx), root: texttemplate.New(""), pieces: s.pieces, sources: s.sources, compiled: map[parse.Node]*texttemplate.Template{}}
+	bound := texttemplate.FuncMap{
+		insertFunction: r.insert, valueFunction: r.value, presentFunction: r.present,
+		keepFunction: func(v any) string { r.kept = v; return "" },
+		stepFunction: func() (string, error) { return "", r.step() },
+	}
 	for name := range s.used {
 		if f, ok := functions[name]; ok {
 			bound[name] = f.bind(r.budget)

@@ -45,6 +45,7 @@ func TestTemplates(t *testing.T) {
 		{`{{ index .labels "a<b" }}`, `(no such field: index .labels "a&lt;b")`, `(no such field: index .labels "a<b")`},
 		{`{{ .object.nothing | default "none" }}`, "none", ""},
 		{"{{ .object.nothing | raw }}", "(no such field: .object.nothing | raw)", ""},
+		{"{{ index .object.metadata.tags 7 }}", "(no such field: index .object.metadata.tags 7)", ""},
 		{"{{ with .object.status }}{{ .replicas }} {{ .ratio }} {{ .ok }}{{ end }}", "3 0.5 true", ""},
 		{"{{ range .object.metadata.tags }}{{ . }};{{ end }}", "a;&lt;b&gt;;", "a;<b>;"},
 		{"{{ .object.metadata.tags }}", `["a","\u003cb\u003e"]`, ""},
@@ -128,7 +129,49 @@ func TestFieldsDefineTheirOwn(t *testing.T) {
 	}
 }
 
-// A template that fails says where, and leaves a note in the message.
+// Nothing but its own place is lost where an expression fails.
+func TestExpressionsThatFail(t *testing.T) {
+	for text, want := range map[string]string{
+		`{{ fail "no" }}`: "no",
+		"{{ div 1 0 }}":   "divide by zero",
+		`{{ untilStep 0 9223372036854775807 4611686018427387904 }}`: "it counts to 1099511627776 at the most",
+		`{{ regexMatch "(" "a" }}`:                                  "is no regular expression",
+		`{{ regexMatch (repeat 501 "a") "a" }}`:                     "has 501 characters: at most 500 are taken",
+		`{{ regexMatch "a{1000}" "a" }}`:                            "takes more than 1000 steps",
+		`{{ semver (repeat 300 "1") }}`:                             "a version has at most 256 characters",
+		`{{ fail (repeat 3000 "x") }}`:                              "xxx…",
+		`{{ printf "%1000000d" 1 }}`:                                "printf takes no width over 999",
+		`{{ printf "%*d" 1000000 1 }}`:                              "printf takes no width over 999",
+		`{{ upper 1 2 }}`:                                           "wrong number of args",
+		`{{ gt .state 3 }}`:                                         "a string can't be compared with a int",
+		`{{ len 3 }}`:                                               "a int has no length",
+		`{{ index .object.metadata.name "x" }}`:                     "a list has numbers for keys",
+		`{{ call .state }}`:                                         "non-function",
+		`{{ slice .object.metadata.tags 7 }}`:                       "slice",
+		`{{ atoi .labels }}`:                                        "expected string",
+		`{{ if gt .state 3 }}x{{ end }}`:                            "can't be compared",
+		`{{ with upper 1 }}x{{ end }}`:                              "expected string",
+		`{{ range .state }}x{{ end }}`:                              "can be looped over",
+		`{{ range .object.metadata.tags }}{{ fail . }}{{ end }}`:    "fail",
+	} {
+		t.Run(text, func(t *testing.T) {
+			parsed, err := compileText("before "+text+" after {{ .cluster }}", plain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := execute(context.Background(), parsed)
+			var failed *EvalError
+			if !errors.As(err, &failed) || failed.Place != "spec.message.text" || !strings.Contains(failed.Message, want) {
+				t.Errorf("fails with %v, want %q", err, want)
+			}
+			if !strings.HasPrefix(got, "before (") || !strings.HasSuffix(got, " can't be shown) after prod") {
+				t.Errorf("leaves %.200q", got)
+			}
+		})
+	}
+}
+
+// A template that asks for too much says where, and leaves a note in the message.
 func TestTemplatesThatFail(t *testing.T) {
 	big := `{{ $s := "0123456789" }}`
 	for range 30 {
@@ -140,27 +183,15 @@ func TestTemplatesThatFail(t *testing.T) {
 	}
 	branching += `{{ define "f" }}{{ end }}`
 	for text, want := range map[string]string{
-		"so far {{ .object.nothing | upper }}":             "invalid value; expected string",
-		"{{ index .object.metadata.tags 7 }}":              "index out of range",
-		`{{ fail "no" }}`:                                  "no",
-		"{{ div 1 0 }}":                                    "divide by zero",
 		"{{ repeat 1000000000 \"x\" }}":                    "repeat: the templates of the message read and make more than 4 MiB together",
 		"{{ until 1000000000 }}":                           "until: the templates of the message read and make more than 4 MiB together",
 		"{{ untilStep 0 2000000000 1 }}":                   "untilStep: the templates of the message read and make more than 4 MiB together",
 		"{{ seq 1 1 2000000000 }}":                         "seq: the templates of the message read and make more than 4 MiB together",
 		"{{ range 100000 }}{{ end }}":                      "its loops take more than 10000 rounds",
 		"{{ range 200 }}{{ range 200 }}{{ end }}{{ end }}": "its loops take more than 10000 rounds",
-		branching: "its loops take more than 10000 rounds",
-		`{{ untilStep 0 9223372036854775807 4611686018427387904 }}`: "it counts to 1099511627776 at the most",
-		`{{ regexMatch "(" "a" }}`:                                  "is no regular expression",
-		`{{ regexMatch (repeat 501 "a") "a" }}`:                     "has 501 characters: at most 500 are taken",
-		`{{ regexMatch "a{1000}" "a" }}`:                            "takes more than 1000 steps",
-		`{{ semver (repeat 300 "1") }}`:                             "a version has at most 256 characters",
-		`{{ fail (repeat 3000 "x") }}`:                              "xxx…",
-		"{{ range 9000 }}0123456789{{ end }}":                       "the text is longer than 65536 bytes",
-		`{{ printf "%1000000d" 1 }}`:                                "printf takes no width over 999",
-		`{{ printf "%*d" 1000000 1 }}`:                              "printf takes no width over 999",
-		big:                                                         "print: the templates of the message read and make more than 4 MiB",
+		branching:                             "its loops take more than 10000 rounds",
+		"{{ range 9000 }}0123456789{{ end }}": "the text is longer than 65536 bytes",
+		big:                                   "print: the templates of the message read and make more than 4 MiB",
 		`{{ $l := list 1 2 3 4 }}` + strings.Repeat("{{ $l = concat $l $l }}", 30):                         "concat: the templates of the message read and make more than 4 MiB",
 		`{{ $d := dict "a" 1 }}` + strings.Repeat(`{{ $d = dict "a" $d "b" $d "c" $d }}`, 30) + "{{ $d }}": "the templates of the message read and make more than 4 MiB",
 		`{{ replace "a" (repeat 60000 "b") (repeat 60000 "a") }}`:                                          "replace: the templates of the message read and make more than 4 MiB together",
@@ -202,6 +233,8 @@ func FuzzTemplate(f *testing.F) {
 		"{{ .object.metadata.evil }}", "{{ range $i, $x := .object.metadata.tags }}{{ $i }}{{ $x }}{{ else }}none{{ end }}",
 		`{{ define "x" }}{{ . }}{{ end }}{{ template "x" .labels }}`, `{{ with $x := .object.status }}{{ $x.replicas | int | add 1 }}{{ end }}`,
 		`{{ block "y" . }}{{ .state | upper }}{{ end }}`, "{{ range until 3 }}{{ break }}{{ end }}", `{{ .labels | toJson | fromJson | raw }}`,
+		`{{ $x := index .labels "a" }}{{ upper $x }}{{ len .x.y }}`, `{{ if gt (len .x) 1 }}{{ end }}{{ (index .object "metadata").tags.z }}`, `{{ ($x := 1) }}{{ $x }}`,
+		`{{ printf "%v%d" .x (.y | upper) }}`, "{{ range .state }}{{ else }}{{ . }}{{ end }}",
 	} {
 		f.Add(text)
 	}

@@ -93,6 +93,8 @@ func (d *Directory) channelOfAnother(own slack.Workspace, id string) (channel, b
 // FindConversation finds a channel by "#name", name or ID (C…, G… or D…), or by
 // what is copied from Slack: <#C…|name>, or a link to it.
 //
+// An ID that the app may not look up, for want of a scope, is taken as it is.
+//
 // It returns *LoadingError, *WaitError, *NotFoundError, *ScopeError or
 // *slack.Error as FindUser does, and for an archived channel both the channel
 // and *ArchivedError.
@@ -105,6 +107,10 @@ func (d *Directory) FindConversation(ctx context.Context, ws Workspace, ref, own
 	}
 	if r.id != "" {
 		found, err = d.info(ctx, ws, r.id)
+		if isMissingScope(err) {
+			// To post takes no more than the ID.
+			return slack.Conversation{ID: r.id, Member: true, DM: strings.HasPrefix(r.id, "D"), Unseen: true}, nil
+		}
 	} else {
 		found, err = d.findChannelName(ctx, ws, trim(ref), r.name, owner)
 	}
@@ -112,6 +118,11 @@ func (d *Directory) FindConversation(ctx context.Context, ws Workspace, ref, own
 		return found, &ArchivedError{Conversation: found, In: place(ws)}
 	}
 	return found, err
+}
+
+// isMissingScope reports whether the app may not look at conversations.
+func isMissingScope(err error) bool {
+	return err != nil && slack.ClassOf(err) == slack.ClassMissingScope
 }
 
 // isChannelName reports whether what could be an ID is the name of a channel

@@ -16,11 +16,14 @@ type user struct {
 	text         string
 	ends         [4]uint16
 	deleted, bot bool
+	// stranger is somebody of another organisation whom the workspace meets in
+	// shared channels, and foreign whoever is of another workspace.
+	stranger, foreign bool
 }
 
 func compact(u slack.User) user {
 	fields := [...]*string{&u.ID, &u.Name, &u.DisplayName, &u.RealName, &u.Email}
-	out := user{text: pack(fields[:]...), deleted: u.Deleted, bot: u.Bot}
+	out := user{text: pack(fields[:]...), deleted: u.Deleted, bot: u.Bot, stranger: u.Stranger}
 	end := 0
 	for i := range out.ends {
 		end += len(*fields[i])
@@ -70,6 +73,7 @@ func fetchUsers(ctx context.Context, ws Workspace, p pageQuery) ([]user, string,
 	out := make([]user, len(page))
 	for i := range page {
 		out[i] = compact(page[i])
+		out[i].foreign = page[i].Team != "" && page[i].Team != ws.Key.Team()
 	}
 	return out, next, err
 }
@@ -88,7 +92,7 @@ func (d *Directory) FindUser(ctx context.Context, ws Workspace, q Query, owner s
 	found, l, err := d.findName(ws, q.User, owner)
 	var missing *NotFoundError
 	if errors.As(err, &missing) {
-		tell := func(u user) bool { return !u.deleted && !u.bot }
+		tell := func(u user) bool { return !u.deleted && !u.bot && !u.stranger }
 		missing.Near = l.like(parseUser(q.User).name, tell, byName, byDisplay, byReal)
 	}
 	return found, err
@@ -147,9 +151,10 @@ func (d *Directory) findHandle(l *list[user], ws Workspace, ref, want, owner str
 		}
 		return slack.User{}, err
 	}
-	// A handle is unique, so the first active user who has it is the one.
+	// A handle is unique among the workspace's own, so the first active one who
+	// has it is the one.
 	if r := l.reading; r != nil {
-		if at, ok := r.fresh[want]; ok && r.entries[at].live() {
+		if at, ok := r.fresh[want]; ok && r.entries[at].live() && !r.entries[at].foreign && !r.entries[at].stranger {
 			return judge(ws, ref, r.entries[at])
 		}
 	}
@@ -183,11 +188,13 @@ func decide(users *snapshot[user], ws Workspace, ref, want string) (slack.User, 
 			shown = append(shown, u)
 		}
 	}
-	for _, u := range named {
-		if !u.deleted {
-			out, err := judge(ws, ref, u)
-			return out, err, true
-		}
+	named, shown = nameable(named, shown)
+	switch live := slices.DeleteFunc(slices.Clone(named), func(u user) bool { return u.deleted }); {
+	case len(live) == 1:
+		out, err := judge(ws, ref, live[0])
+		return out, err, true
+	case len(live) > 1:
+		return slack.User{}, ambiguous(ws, ref, live), true
 	}
 	active := slices.DeleteFunc(slices.Clone(shown), func(u user) bool { return u.deleted })
 	// People go before bots of the same name.
@@ -208,6 +215,19 @@ func decide(users *snapshot[user], ws Workspace, ref, want string) (slack.User, 
 		return slack.User{}, err, false
 	}
 	return slack.User{}, &NotFoundError{What: "user", Ref: ref, In: place(ws)}, false
+}
+
+// nameable are those whom a name can mean: no strangers, whose names nobody here
+// gives out, and nobody of another workspace while one of this has the name.
+func nameable(named, shown []user) (byHandle, others []user) {
+	stranger := func(u user) bool { return u.stranger }
+	named, shown = slices.DeleteFunc(slices.Clone(named), stranger), slices.DeleteFunc(slices.Clone(shown), stranger)
+	native := func(u user) bool { return !u.foreign }
+	if slices.ContainsFunc(named, native) || slices.ContainsFunc(shown, native) {
+		foreign := func(u user) bool { return u.foreign }
+		named, shown = slices.DeleteFunc(named, foreign), slices.DeleteFunc(shown, foreign)
+	}
+	return named, shown
 }
 
 func ambiguous(ws Workspace, ref string, users []user) error {

@@ -17,6 +17,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/boundedjson"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 	"github.com/slack-notifier/slack-notifier/internal/message"
+	"github.com/slack-notifier/slack-notifier/internal/safetext"
 )
 
 // maxText of a SlackNotification, in characters.
@@ -75,10 +76,11 @@ func decodeMessage(data []byte) (string, *answer) {
 	if err := json.Unmarshal(raw, &text); err != nil || text == nil {
 		return "", refuse(http.StatusBadRequest, `"message" is no text`)
 	}
-	if strings.TrimSpace(*text) == "" {
+	clean := safetext.Clean(*text)
+	if strings.TrimSpace(clean) == "" {
 		return "", refuse(http.StatusBadRequest, `"message" is empty`)
 	}
-	return *text, nil
+	return clean, nil
 }
 
 // messages is POST /v1/…/messages: any content for any SlackChannel.
@@ -133,12 +135,12 @@ func decodeContent(data []byte) (v1alpha1.Content, *answer) {
 	case body.Message == nil:
 	case body.Text != "":
 		return body.Content, refuse(http.StatusBadRequest, `set "text" or "message", not both`)
-	case strings.TrimSpace(*body.Message) == "":
+	case strings.TrimSpace(safetext.Clean(*body.Message)) == "":
 		return body.Content, refuse(http.StatusBadRequest, `"message" is empty`)
 	default:
 		body.Text = *body.Message
 	}
-	return body.Content, nil
+	return message.Clean(body.Content), nil
 }
 
 // jsonReason says what is wrong without Go's own words for it.

@@ -12,7 +12,7 @@ import (
 func fallback(c v1alpha1.Content) string {
 	var parts []string
 	if c.Title != "" {
-		parts = append(parts, Escape(oneLine(c.Title)))
+		parts = append(parts, Escape(literal(oneLine(c.Title))))
 	}
 	switch {
 	case c.Text != "":

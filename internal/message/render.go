@@ -47,13 +47,19 @@ type Rendered struct {
 // Render makes the message of a content.
 func Render(c v1alpha1.Content, o Options) Rendered {
 	g := &guard{paging: o.Paging}
-	c = g.content(c)
+	c = g.content(Clean(c))
+	if strings.TrimSpace(c.Title) == "" {
+		c.Title = "" // Slack refuses an empty headline
+	}
 	r := &renderer{source: c, content: resolve(c, o), options: o}
 	m := slack.Message{Unfurl: c.UnfurlLinks}
 	m.Username, m.IconURL, m.IconEmoji = sender(c.Sender, o.DefaultSender)
 	switch {
 	case r.plain():
 		m.Text, m.Markdown = r.content.Text, r.shortenMarkdown(r.content.Markdown, maxMarkdown)
+		if strings.TrimSpace(m.Text+m.Markdown) == "" && len(c.Attachments) == 0 {
+			m.Text, m.Markdown = fallback(c), "" // nothing was left of it
+		}
 	case c.Severity != "" && r.content.Markdown == "" && len(c.Blocks) == 0:
 		r.coloured(&m)
 	default:
@@ -135,16 +141,18 @@ var looks = map[v1alpha1.Severity]look{
 }
 
 // coloured puts everything below the title into an attachment, because only
-// attachments have a coloured bar. Slack shows the text above it, so the text
-// is the title and nothing that stands in the attachment too; without a title
-// the attachment's fallback serves notifications and screen readers.
+// attachments have a coloured bar. The title is a headline above it, which is
+// plain text to Slack: in a text its marks would mean something. Without a
+// title the attachment's fallback serves notifications and screen readers:
+// Slack would show a text above it.
 func (r *renderer) coloured(m *slack.Message) {
 	c := r.content
 	seen := looks[c.Severity]
-	if c.Title != "" {
-		m.Text = seen.emoji + " *" + Escape(oneLine(c.Title)) + "*"
-	}
 	budget := maxBlocksText
+	if c.Title != "" {
+		m.Blocks = []json.RawMessage{r.headline(seen, &budget)}
+		m.Text = seen.emoji + " " + fallback(r.source)
+	}
 	tail := r.tail(&budget)
 	blocks := append(r.body(&budget, c.Text), tail...)
 	if len(blocks) == 0 {
@@ -155,6 +163,13 @@ func (r *renderer) coloured(m *slack.Message) {
 	}))
 }
 
+// headline is the block of the title.
+func (r *renderer) headline(seen look, budget *int) json.RawMessage {
+	title := r.header(seen)
+	*budget -= utf8.RuneCountInString(title)
+	return encode(header{Type: "header", Text: textObject{Type: "plain_text", Text: title, Emoji: ptr(true)}})
+}
+
 // blocks puts everything into blocks of the message itself.
 func (r *renderer) blocks(m *slack.Message) {
 	c := r.content
@@ -162,9 +177,7 @@ func (r *renderer) blocks(m *slack.Message) {
 	budget := maxBlocksText
 	var head []json.RawMessage
 	if c.Title != "" {
-		title := r.header(seen)
-		head = append(head, encode(header{Type: "header", Text: textObject{Type: "plain_text", Text: title, Emoji: ptr(true)}}))
-		budget -= utf8.RuneCountInString(title)
+		head = append(head, r.headline(seen, &budget))
 	}
 	tail := r.tail(&budget)
 	room := maxBlocks - len(head) - len(tail)
@@ -271,13 +284,21 @@ func (r *renderer) link() string {
 	return line
 }
 
+// bold is the line of a field's title; marks round blanks would be shown.
+func bold(title string) string {
+	if title = strings.TrimSpace(title); title == "" {
+		return ""
+	}
+	return "*" + title + "*\n"
+}
+
 // fields makes sections of the fields: short ones two in a row.
 func (r *renderer) fields(budget *int) []json.RawMessage {
 	lines := make([]string, len(r.content.Fields))
 	lengths := make([]int, len(lines))
 	for i, f := range r.content.Fields {
-		title, _ := cut(Escape(oneLine(f.Title)), maxFieldTitle)
-		lines[i] = "*" + title + "*\n" + f.Value
+		title, _ := cut(Escape(literal(oneLine(f.Title))), maxFieldTitle)
+		lines[i] = bold(title) + f.Value
 		lengths[i] = utf8.RuneCountInString(lines[i])
 	}
 	// The text leaves to the fields what it does not take, and at least a half.
@@ -292,6 +313,9 @@ func (r *renderer) fields(budget *int) []json.RawMessage {
 		}
 	}
 	for i, f := range r.content.Fields {
+		if strings.TrimSpace(lines[i]) == "" {
+			continue // Slack refuses an empty section
+		}
 		line := r.shorten(fmt.Sprintf("field %q", oneLine(f.Title)), lines[i], min(maxSection, most))
 		n := utf8.RuneCountInString(line)
 		*budget -= n

@@ -29,6 +29,27 @@ var liner = strings.NewReplacer("\r", "", "\n", " ")
 // oneLine is for what has no meaning across lines.
 func oneLine(s string) string { return liner.Replace(s) }
 
+// marks are the characters that mrkdwn gives a meaning to where they stand in
+// pairs at the edges of words.
+const marks = "*_~`"
+
+// literal parts the marks in plain text from what is beside them by a space
+// without width, so that they mean nothing where only mrkdwn is taken.
+func literal(s string) string {
+	if !strings.ContainsAny(s, marks) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if strings.ContainsRune(marks, r) {
+			b.WriteString("\u200b" + string(r) + "\u200b")
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
 // fence begins and ends a code block.
 const fence = "```"
 

@@ -69,6 +69,9 @@ type Identity struct {
 
 // Conversation is a channel or a direct message.
 type Conversation struct {
+	// Unseen is true when the app may not look at the conversation: only its ID is
+	// known, and the rest is guessed.
+	Unseen   bool
 	ID, Name string
 	Private  bool
 	Archived bool
@@ -100,6 +103,12 @@ type User struct {
 	Email   string
 	Deleted bool
 	Bot     bool
+	// Team is the workspace that the user is of; empty when Slack does not say.
+	Team string
+	// Stranger is true for somebody of another organisation who is no member but
+	// of channels that are shared
+	// (docs.slack.dev/reference/objects/user-object, is_stranger).
+	Stranger bool
 }
 
 // StoredMessage is a message read back from a conversation, with what is

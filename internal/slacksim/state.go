@@ -20,6 +20,10 @@ type User struct {
 	Bot         bool   `json:"is_bot"`
 	// Unreachable users take no direct messages (the app's Messages tab is off).
 	Unreachable bool `json:"unreachable,omitempty"`
+	// Team of a user who is of another workspace, met through Slack Connect.
+	Team string `json:"team_id,omitempty"`
+	// Stranger is true for somebody of another organisation.
+	Stranger bool `json:"is_stranger,omitempty"`
 }
 
 // Channel of a workspace, or a direct message.

@@ -58,8 +58,13 @@ func (c *call) userObject(u *User) answer {
 	if c.may("users:read.email") && u.Email != "" {
 		profile["email"] = u.Email
 	}
+	team := c.team.ID
+	if u.Team != "" {
+		team = u.Team
+		profile["team"] = team
+	}
 	return answer{
-		"id": u.ID, "team_id": c.team.ID, "name": u.Name, "deleted": u.Deleted, "real_name": u.RealName,
+		"id": u.ID, "team_id": team, "is_stranger": u.Stranger, "name": u.Name, "deleted": u.Deleted, "real_name": u.RealName,
 		"profile": profile, "is_bot": u.Bot, "is_app_user": false, "updated": 1700000000,
 	}
 }

@@ -197,7 +197,7 @@ func TestAlertRepliesAndExpiry(t *testing.T) {
 	w.Expect(replies).To(gomega.HaveLen(1))
 	w.Eventually(func() int { return len(w.messages(w.id("C", "ALERTS"))) }).Should(gomega.Equal(2))
 	said := w.messages(w.id("C", "ALERTS"))
-	w.Expect(said[0].Text).To(gomega.ContainSubstring(":white_check_mark: *Resolved: Deployment web"))
+	w.Expect(said[0].Text).To(gomega.ContainSubstring(":white_check_mark: Resolved: Deployment web"))
 	w.Expect(said[1].ThreadTS).To(gomega.Equal(said[0].TS))
 	for reply := range replies {
 		w.Expect(reply).To(gomega.HavePrefix("Resolved: Deployment web: MinimumReplicas in replies-"))

@@ -128,7 +128,7 @@ func TestErrorsTakeOverLittleOfAnAnswer(t *testing.T) {
 		strings.Repeat(`,"`+long+`"`, 50)+`]}}`))
 	_, err := client.Post(t.Context(), "C1", slack.Message{Text: "x"})
 	e := slack.AsError(err)
-	if len(e.Details) != slack.MaxDetails || e.Details[0] != "one  two" || e.Details[slack.MaxDetails-1] != "and more" {
+	if len(e.Details) != slack.MaxDetails || e.Details[0] != "one two" || e.Details[slack.MaxDetails-1] != "and more" {
 		t.Errorf("%.400v; want %d details, the first without control characters and the last saying that there are more", e.Details, slack.MaxDetails)
 	}
 	if n := len([]rune(e.Error())); n > slack.MaxDetails*(slack.MaxDetailRunes+2)+200 {

@@ -10,10 +10,10 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"unicode"
 
 	"github.com/slack-notifier/slack-notifier/internal/backoff"
 	"github.com/slack-notifier/slack-notifier/internal/boundedjson"
+	"github.com/slack-notifier/slack-notifier/internal/safetext"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 )
@@ -200,12 +200,7 @@ func details(meta json.RawMessage) []string {
 		if len(out) > slack.MaxDetails || json.Unmarshal(raw, &message) != nil {
 			return
 		}
-		message = strings.Map(func(r rune) rune {
-			if unicode.IsControl(r) {
-				return ' '
-			}
-			return r
-		}, strings.TrimPrefix(strings.TrimSpace(message), "[ERROR] "))
+		message = strings.TrimPrefix(safetext.Line(message), "[ERROR] ")
 		if runes := []rune(message); len(runes) > slack.MaxDetailRunes {
 			message = string(runes[:slack.MaxDetailRunes-1]) + "…"
 		}

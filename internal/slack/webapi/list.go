@@ -170,6 +170,8 @@ type listedUser struct {
 	RealName text            `json:"real_name"`
 	Deleted  flag            `json:"deleted"`
 	Bot      flag            `json:"is_bot"`
+	Team     text            `json:"team_id"`
+	Stranger flag            `json:"is_stranger"`
 	Profile  json.RawMessage `json:"profile"`
 }
 
@@ -193,6 +195,7 @@ func (c *Client) ListUsers(ctx context.Context, cursor string, limit int) ([]sla
 		out = append(out, slack.User{
 			ID: string(u.ID), Name: string(u.Name), DisplayName: string(profile.DisplayName), RealName: string(u.RealName),
 			Email: string(profile.Email), Deleted: bool(u.Deleted), Bot: bool(u.Bot) || u.ID == slackbot,
+			Team: matching(teamID, string(u.Team)), Stranger: bool(u.Stranger),
 		})
 	})
 	return out, next, err

@@ -170,3 +170,27 @@ func FuzzDecodePost(f *testing.F) {
 		}
 	})
 }
+
+// Slack takes many a message without the mention of a whole channel.
+func TestRestrictedActionNamesTheBroadcast(t *testing.T) {
+	for name, c := range map[string]struct {
+		message slack.Message
+		says    string
+	}{
+		"in the text":       {slack.Message{Text: "<!channel> db down"}, "take @channel out of the message"},
+		"with a label":      {slack.Message{Text: "<!here|here> db down"}, "take @here out of the message"},
+		"in a block":        {slack.Message{Text: "x", Blocks: []json.RawMessage{json.RawMessage(`{"text":"\u003c!everyone> x"}`)}}, "take @everyone out"},
+		"in an attachment":  {slack.Message{Attachments: []json.RawMessage{json.RawMessage(`{"text":"<!channel>"}`)}}, "take @channel out"},
+		"as an element":     {slack.Message{Blocks: []json.RawMessage{json.RawMessage(`{"type": "broadcast", "range": "here"}`)}}, "take a mention of everybody out"},
+		"without a mention": {slack.Message{Text: "db down"}, "ask an administrator of the workspace to allow it to the app"},
+		"escaped":           {slack.Message{Text: "&lt;!channel&gt; db down"}, "ask an administrator of the workspace to allow it to the app"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, _ := newClient(t, body(`{"ok":false,"error":"restricted_action"}`))
+			_, err := client.Post(t.Context(), "C1", c.message)
+			if e := slack.AsError(err); e.Class != slack.ClassPostingRestricted || !strings.Contains(e.Advice(), c.says) {
+				t.Errorf("%v; advice %q, want %q", e, e.Advice(), c.says)
+			}
+		})
+	}
+}

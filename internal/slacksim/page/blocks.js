@@ -1,7 +1,9 @@
 "use strict";
 // Block Kit and attachments (docs.slack.dev/reference/block-kit/blocks).
 
-const textObject = t => !t ? "" : t.type === "plain_text" ? `<p>${emoji(esc(t.text))}</p>` : mrkdwn(t.text);
+// Slack resolves its three entities in plain text too.
+const plainText = t => t.emoji === false ? esc(unesc(t.text || "")) : emoji(esc(unesc(t.text || "")));
+const textObject = t => !t ? "" : t.type === "plain_text" ? `<p>${plainText(t)}</p>` : mrkdwn(t.text);
 const image = (url, alt, cls = "pic") => `<img class="${cls}" src="${esc(safe(url || ""))}" alt="${esc(alt)}" title="${esc(alt)}">`;
 
 const STYLES = {bold: "b", italic: "i", strike: "s", code: "code"};
@@ -52,7 +54,7 @@ function contextElement(e) {
 
 function block(b) {
   switch (b.type) {
-    case "header": return `<h3 class="h">${emoji(esc(b.text.text))}</h3>`;
+    case "header": return `<h3 class="h">${plainText(b.text)}</h3>`;
     case "divider": return "<hr>";
     case "section": return section(b);
     case "context": return `<div class="ctx">${b.elements.map(contextElement).join("")}</div>`;
