@@ -39,7 +39,7 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*i
 	store := &incident.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: wall}
 	posts := &incident.Receiver{Store: store, Rules: rules, Clock: wall, ClusterName: o.clusterName}
 	r := &alert.Reconciler{
-		Posts: posts,
+		Posts:  posts,
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Wake: &wakeup.Source{}, Clock: wall,
 		Incidents: store, Rules: rules, Intake: o.intake.address != "",
 		Channels: reference.Channels{Reader: mgr.GetClient(), Watched: o.watchNamespaces},

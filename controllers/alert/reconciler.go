@@ -159,7 +159,7 @@ func (r *Reconciler) rest(ctx context.Context, alert *v1alpha1.SlackAlert) error
 		r.Posts.Deaf(alert.UID)
 	}
 	open, err := r.Incidents.Open(ctx, alert)
-	alert.Status.Firing = int32(min(len(open), 1<<30)) //nolint:gosec // bounded
+	alert.Status.Firing = int32(min(len(open), 1<<30))
 	return err
 }
 
