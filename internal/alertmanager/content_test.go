@@ -150,6 +150,25 @@ func TestWorstSeverity(t *testing.T) {
 	}
 }
 
+// The worst counts where its labels are no longer kept.
+func TestWorstOfMany(t *testing.T) {
+	var alerts []string
+	for i := range 150 {
+		severity := "info"
+		if i == 149 {
+			severity = "critical"
+		}
+		alerts = append(alerts, fmt.Sprintf(`{"labels":{"alertname":"A","severity":%q,"pod":"%03d"},"fingerprint":"%03d"}`, severity, i, i))
+	}
+	p, err := Decode([]byte(`{"groupKey":"g","alerts":[` + strings.Join(alerts, ",") + `]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, _ := Merge(State{}, p); s.Severity() != v1alpha1.SeverityCritical {
+		t.Errorf("it is %s, not Critical", s.Severity())
+	}
+}
+
 // docs/intake.md has the words that the code knows, and no others.
 func TestSeveritiesOfTheDocs(t *testing.T) {
 	data, err := os.ReadFile("../../docs/intake.md")

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/boundedjson"
 )
 
@@ -120,6 +121,8 @@ type Alert struct {
 	StartsAt time.Time `json:"startsAt,omitzero"`
 	// EndsAt is when it was over; zero while it fires.
 	EndsAt time.Time `json:"endsAt,omitzero"`
+	// Worst is the severity, which is known for longer than the labels.
+	Worst v1alpha1.Severity `json:"severity,omitempty"`
 	// Labels, and all that follows, are missing in a state that would be too
 	// large with them.
 	Labels      map[string]string `json:"labels,omitempty"`
@@ -137,7 +140,7 @@ type Alert struct {
 
 // strip leaves what tells an alert from others.
 func (a Alert) strip() Alert {
-	return Alert{Fingerprint: a.Fingerprint, Status: a.Status, StartsAt: a.StartsAt, EndsAt: a.EndsAt}
+	return Alert{Fingerprint: a.Fingerprint, Status: a.Status, StartsAt: a.StartsAt, EndsAt: a.EndsAt, Worst: a.Worst}
 }
 
 // Decode reads a post of version 4 of Alertmanager's webhook. Unknown fields

@@ -133,18 +133,8 @@ func (a Alert) size() int {
 }
 
 func (r *Reader) payload(size int64) (Payload, error) {
-	switch {
-	case r.parts.where == broken || r.parts.where == beforeObject || r.noList:
-		return Payload{}, noObject()
-	case r.odd:
-		return Payload{}, &PayloadError{`the body is no Alertmanager webhook: "alerts" holds something that is no object`}
-	case r.parts.deepest >= maxDepth:
-		return Payload{}, tooDeep()
-	}
-	// Grafana posts the same as version 1.
-	version := r.field("version")
-	if version != "" && version != "4" && version != "1" {
-		return Payload{}, &PayloadError{"the body is version " + clean(version, 20) + " of Alertmanager's webhook; version 4 is known here"}
+	if err := r.wrong(); err != nil {
+		return Payload{}, err
 	}
 	p := Payload{
 		Receiver:     clean(r.field("receiver"), maxLabel),
@@ -162,7 +152,7 @@ func (r *Reader) payload(size int64) (Payload, error) {
 	if len(p.Alerts) == 0 && p.Truncated == 0 && !p.Partial {
 		return Payload{}, &PayloadError{`the body has no alerts: "alerts" is missing or empty`}
 	}
-	p.Grafana = version == "1" || p.Organisation != "" || slices.ContainsFunc(p.Alerts, func(a Alert) bool { return a.SilenceURL != "" || a.DashboardURL != "" || a.PanelURL != "" })
+	p.Grafana = r.field("version") == "1" || p.Organisation != "" || slices.ContainsFunc(p.Alerts, Alert.ofGrafana)
 	if p.GroupKey == "" && !p.Partial {
 		p.GroupKey = p.ownGroupKey()
 	}
@@ -171,6 +161,27 @@ func (r *Reader) payload(size int64) (Payload, error) {
 	}
 	p.GroupKey = clean(p.GroupKey, maxGroupKey)
 	return p, nil
+}
+
+// wrong says why what was read is no post of an Alertmanager.
+func (r *Reader) wrong() error {
+	switch {
+	case r.parts.where == broken || r.parts.where == beforeObject || r.noList:
+		return noObject()
+	case r.odd:
+		return &PayloadError{`the body is no Alertmanager webhook: "alerts" holds something that is no object`}
+	case r.parts.deepest >= maxDepth:
+		return tooDeep()
+	}
+	// Grafana posts the same as version 1.
+	if version := r.field("version"); version != "" && version != "4" && version != "1" {
+		return &PayloadError{"the body is version " + oneLine(clean(version, 20)) + " of Alertmanager's webhook; version 4 is known here"}
+	}
+	return nil
+}
+
+func (a Alert) ofGrafana() bool {
+	return a.SilenceURL != "" || a.DashboardURL != "" || a.PanelURL != ""
 }
 
 // settle gives each alert its status, which may be the group's, and the group

@@ -41,20 +41,25 @@ func (s State) Severity() v1alpha1.Severity {
 	if s.Status() == Resolved {
 		return v1alpha1.SeveritySuccess
 	}
-	alerts := s.detailed(Firing)
-	if len(alerts) == 0 {
-		return v1alpha1.SeverityError
-	}
-	worst := v1alpha1.SeveritySuccess
-	for _, a := range alerts {
-		if one := a.severity(); rank(one) > rank(worst) {
+	worst := v1alpha1.Severity("")
+	for _, a := range s.Alerts {
+		if one := a.severity(); a.Status == Firing && rank(one) > rank(worst) {
 			worst = one
 		}
+	}
+	if worst == "" {
+		return v1alpha1.SeverityError
 	}
 	return worst
 }
 
-func (a Alert) severity() v1alpha1.Severity { return severity(first(a.Labels, severityLabels...)) }
+// severity is empty when nothing is known of the alert but that it fires.
+func (a Alert) severity() v1alpha1.Severity {
+	if a.Worst != "" || len(a.Labels) == 0 && len(a.Annotations) == 0 {
+		return a.Worst
+	}
+	return severity(first(a.Labels, severityLabels...))
+}
 
 // severity reads the words that people use for it; Error for others.
 func severity(label string) v1alpha1.Severity {

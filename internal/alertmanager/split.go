@@ -56,25 +56,41 @@ func (s *splitter) complete() bool { return s.where == afterObject }
 
 // between takes what stands between keys and values.
 func (s *splitter) between(c byte) {
+	switch s.where {
+	case beforeObject:
+		s.expect(c == '{', beforeKey)
+	case beforeKey:
+		s.next(c)
+	case beforeColon:
+		s.expect(c == ':', beforeValue)
+	case beforeValue:
+		if c == '[' && strings.EqualFold(s.key, "alerts") {
+			s.where, s.inAlerts = beforeKey, true
+			return
+		}
+		s.begin(c)
+	case inKey, inValue, afterObject, broken: // what follows is not looked at
+	}
+}
+
+func (s *splitter) expect(ok bool, then position) {
+	if s.where = then; !ok {
+		s.where = broken
+	}
+}
+
+// next takes what follows a value.
+func (s *splitter) next(c byte) {
 	switch {
-	case s.where == beforeObject && c == '{':
-		s.where = beforeKey
-	case s.where == beforeKey && c == ',':
-	case s.where == beforeKey && s.inAlerts && c == ']':
+	case c == ',':
+	case s.inAlerts && c == ']':
 		s.inAlerts = false
-	case s.where == beforeKey && s.inAlerts:
+	case s.inAlerts:
 		s.begin(c)
-	case s.where == beforeKey && c == '}':
+	case c == '}':
 		s.where = afterObject
-	case s.where == beforeKey && c == '"':
+	case c == '"':
 		s.where, s.kept, s.tooLarge = inKey, append(s.kept[:0], c), false
-	case s.where == beforeColon && c == ':':
-		s.where = beforeValue
-	case s.where == beforeValue && c == '[' && strings.EqualFold(s.key, "alerts"):
-		s.where, s.inAlerts = beforeKey, true
-	case s.where == beforeValue:
-		s.begin(c)
-	case s.where == afterObject: // what follows is not looked at
 	default:
 		s.where = broken
 	}
@@ -102,16 +118,7 @@ func (s *splitter) begin(c byte) {
 func (s *splitter) value(c byte) {
 	switch {
 	case s.inString:
-		s.keep(c)
-		switch {
-		case s.escaped:
-			s.escaped = false
-		case c == '\\':
-			s.escaped = true
-		case c == '"':
-			s.inString = false
-			s.end()
-		}
+		s.stringChar(c)
 	case c == '"':
 		s.inString = true
 		s.keep(c)
@@ -120,20 +127,37 @@ func (s *splitter) value(c byte) {
 		s.deepest = max(s.deepest, s.depth)
 		s.keep(c)
 	case s.depth == 0: // a number or a word
-		if c == ',' || c == '}' || c == ']' || c == ' ' || c == '\t' || c == '\n' || c == '\r' {
-			s.done()
-			if c == '}' || c == ']' {
-				s.between(c)
-			}
-			return
-		}
-		s.keep(c)
+		s.scalar(c)
 	case c == '}' || c == ']':
 		s.depth--
 		s.keep(c)
 		s.end()
 	default:
 		s.keep(c)
+	}
+}
+
+func (s *splitter) stringChar(c byte) {
+	s.keep(c)
+	switch {
+	case s.escaped:
+		s.escaped = false
+	case c == '\\':
+		s.escaped = true
+	case c == '"':
+		s.inString = false
+		s.end()
+	}
+}
+
+func (s *splitter) scalar(c byte) {
+	if !strings.ContainsRune(",}] \t\n\r", rune(c)) {
+		s.keep(c)
+		return
+	}
+	s.done()
+	if c == '}' || c == ']' {
+		s.between(c)
 	}
 }
 

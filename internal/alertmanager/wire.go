@@ -92,6 +92,7 @@ func decodeAlert(raw []byte) (a Alert, ok bool) {
 		a.Fingerprint = fingerprint(w.Labels)
 	}
 	a.Labels, a.Shortened = w.Labels.bounded(maxLabel)
+	a.Worst = severity(first(a.Labels, severityLabels...))
 	a.Annotations, _ = w.Annotations.bounded(maxAnnotation)
 	return a, true
 }

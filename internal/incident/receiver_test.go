@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -268,4 +269,25 @@ func TestLabelsThatARuleNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.expectOpen("the title", "blue ada")
+}
+
+// With groupBy an alert that was silenced is in an incident that no alert of the
+// resolved group belongs to; it is over all the same, and no stranger's is.
+func TestSilencedInAnotherIncident(t *testing.T) {
+	d := newDesk(t)
+	d.rule.Spec.GroupBy = []string{"labels.pod"}
+	d.take("g", "firing", "a", "b")
+	d.take("g", "firing", "stranger")
+	d.take("other", "firing", "c")
+	d.take("g", "resolved", "b")
+	var open []string
+	for _, n := range d.list() {
+		if s, ok := StateOf(&n); ok && s.Open() {
+			open = append(open, s.Text)
+		}
+	}
+	slices.Sort(open)
+	if got := strings.Join(open, " "); got != "c stranger" {
+		t.Errorf("%s are open, not those that the sender did not tell of together with b", got)
+	}
 }
