@@ -7,10 +7,12 @@ import (
 	"k8s.io/client-go/dynamic"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/slack-notifier/slack-notifier/controllers/alert"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/metrics"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
@@ -48,5 +50,6 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*i
 		MaxAlerts:   o.maxAlerts,
 		ClusterName: o.clusterName, ClusterScopeNamespaces: o.clusterScopeNamespaces,
 	}
+	r.Observe = metrics.NewAlerts(ctrlmetrics.Registry, r.OpenIncidents).Evaluated
 	return &incident.Receiver{Store: store, Rules: rules, Clock: wall, ClusterName: o.clusterName, Refused: r.Wake.Wake}, r.SetupWithManager(mgr, c.shard)
 }

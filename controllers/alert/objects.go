@@ -29,6 +29,8 @@ type objects struct {
 	// hold is spec.source.objects.for, and keep is spec.keepFiringFor.
 	hold, keep time.Duration
 	changes    *changes
+	// count is told the result of each evaluation.
+	count func(string)
 
 	mu      sync.Mutex
 	members map[types.UID]*member
@@ -94,7 +96,7 @@ type failure struct {
 
 func newObjects(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *changes, before *objects) *objects {
 	o := &objects{
-		rule: rule, ruleUID: string(alert.UID), scope: s, changes: c, when: alert.Spec.Source.Objects.When,
+		rule: rule, ruleUID: string(alert.UID), scope: s, changes: c, count: func(string) {}, when: alert.Spec.Source.Objects.When,
 		members: map[types.UID]*member{}, groups: map[string]*group{}, failing: map[types.UID]failure{},
 	}
 	if f := alert.Spec.Source.Objects.For; f != nil {
@@ -169,6 +171,7 @@ func (o *objects) see(obj, before any) {
 		return
 	}
 	seen := o.evaluate(c, old)
+	o.count(result(seen.holds, seen.err))
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if seen.err != nil {

@@ -263,6 +263,10 @@ func TestMissingFieldIsNoAllClear(t *testing.T) {
 		gomega.ContainSubstring("no such key: readyReplicas"), gomega.ContainSubstring("orValue(0)")))
 	w.Expect(w.see(rule)).To(gomega.Equal(watchingLook()))
 	w.Consistently(func() []told { return w.incidents(rule) }, "2s").Should(gomega.ConsistOf(gomega.HaveField("Open", true)))
+	measured := func() string { return string(fetch(w.t, o.Metrics)) }
+	w.Expect(measured()).To(gomega.And(gomega.ContainSubstring(`slack_notifier_alert_incidents_open{source="objects"} 1`+"\n"),
+		gomega.ContainSubstring(`slack_notifier_alert_incidents_open{source="events"} 0`+"\n"),
+		gomega.MatchRegexp(`slack_notifier_alert_evaluations_total{result="missing",source="objects"} [2-9]`)))
 	o.Kill()
 	o = w.operator("missing-2")
 	w.Consistently(func() []told { return w.incidents(rule) }, "3s").Should(gomega.ConsistOf(gomega.HaveField("Open", true)))
@@ -272,6 +276,7 @@ func TestMissingFieldIsNoAllClear(t *testing.T) {
 	w.put(strings.Replace(fmt.Sprintf(deploys, "{replicas: 3, readyReplicas: 3}"), "name: web}", "name: never}", 1))
 	w.Eventually(evaluating).Should(gomega.HavePrefix("True Evaluated"))
 	w.Expect(w.alerts()).To(gomega.HaveLen(1))
+	w.Expect(measured()).To(gomega.ContainSubstring(`slack_notifier_alert_incidents_open{source="objects"} 0` + "\n"))
 	o.Stop()
 	w.Expect(o.Autopsy(0)).To(gomega.Succeed())
 }
