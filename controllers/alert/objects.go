@@ -257,8 +257,8 @@ func (o *objects) fail(c *compact, err error) {
 		f.at = was.at
 	}
 	o.failing[c.UID] = f
-	if !f.undecided || !was.undecided && ok {
-		o.changes.wake()
+	if told := ok && !was.undecided; told == f.undecided || told && was.text != f.text {
+		o.changes.wake() // what the status says of it has changed
 	}
 	if m := o.members[c.UID]; m != nil && !f.grouped {
 		m.fired = m.fired || m.left.IsZero() && o.ripe(m)

@@ -53,6 +53,7 @@ const (
 	node    = "{apiVersion: v1, kind: Node, metadata: {name: NODE, labels: {life: LIFE}}, spec: {%s}, status: {conditions: [{type: Ready, status: %s, reason: R}]}}"
 	deploys = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {replicas: 3, selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: web}]}}}, status: %s}"
 	volume  = "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}, status: {phase: %s}}"
+	job     = "{apiVersion: batch/v1, kind: Job, metadata: {name: backup}, spec: {template: {spec: {restartPolicy: Never, containers: [{name: web, image: web}]}}}, status: {startTime: \"2026-11-24T08:00:00Z\"%s}}"
 	gone    = "gone"
 )
 
@@ -115,6 +116,10 @@ func TestLivesOfWhatSamplesLookAt(t *testing.T) {
 			{fmt.Sprintf(deploys, "{replicas: 3, unavailableReplicas: 3, conditions: [{type: Available, status: 'False', reason: R}]}"), open},
 			{fmt.Sprintf(deploys, "{replicas: 3, readyReplicas: 3, availableReplicas: 3, conditions: [{type: Available, status: 'True', reason: R}]}"), over},
 		}},
+		"Job that fails": {sample: "job_failed", rule: "job-failed", says: "Job backup failed", steps: []step{
+			{fmt.Sprintf(job, ", active: 1"), quiet}, {fmt.Sprintf(job, ", active: 1, failed: 1"), quiet},
+			{fmt.Sprintf(job, ", failed: 2, conditions: [{type: FailureTarget, status: 'True', reason: R}, {type: Failed, status: 'True', reason: R}]"), open}, {gone, over},
+		}},
 		"PersistentVolumeClaim": {sample: "pvc_pending", rule: "pvc-pending", says: "Resolved: PersistentVolumeClaim data is pending", steps: []step{
 			{fmt.Sprintf(volume, "Pending"), open}, {fmt.Sprintf(volume, "Bound"), over},
 		}},
@@ -151,7 +156,7 @@ func (w *world) lives(l life) {
 	for i, s := range l.steps {
 		switch s.object {
 		case gone:
-			w.Expect(env.client.Delete(w.ctx, last, client.GracePeriodSeconds(0))).To(gomega.Succeed())
+			w.Expect(env.client.Delete(w.ctx, last, client.GracePeriodSeconds(0), client.PropagationPolicy(metav1.DeletePropagationBackground))).To(gomega.Succeed())
 		case "keepFiringFor":
 			w.Expect(rule.Spec.KeepFiringFor.Duration).To(gomega.BeNumerically(">=", 5*time.Minute), "that of the sample")
 			w.update(rule, func() { rule.Spec.KeepFiringFor.Duration = time.Second })
@@ -221,7 +226,7 @@ func (w *world) put(text string) *unstructured.Unstructured {
 		case err != nil:
 			is = want.DeepCopy()
 			err = env.client.Create(w.ctx, is)
-		case !slices.Contains([]string{"Pod", "PersistentVolumeClaim"}, is.GetKind()):
+		case !slices.Contains([]string{"Pod", "PersistentVolumeClaim", "Job"}, is.GetKind()):
 			is.Object["spec"] = want.Object["spec"]
 			if is.GetKind() == "Application" { // it has no subresource
 				is.Object["status"] = want.Object["status"]
