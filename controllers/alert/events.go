@@ -33,6 +33,8 @@ type events struct {
 	scope   *scope
 	quiet   time.Duration
 	changes *changes
+	// count is told the result of each evaluation.
+	count func(string)
 
 	mu sync.Mutex
 	// base is up to where Events had been looked at before; since says so by
@@ -72,7 +74,7 @@ const defaultQuiet = 10 * time.Minute
 
 func newEvents(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *changes) *events {
 	e := &events{
-		rule: rule, ruleUID: string(alert.UID), source: *alert.Spec.Source.Events, scope: s, changes: c, quiet: defaultQuiet,
+		rule: rule, ruleUID: string(alert.UID), source: *alert.Spec.Source.Events, scope: s, changes: c, count: func(string) {}, quiet: defaultQuiet,
 		base: alert.Status.EventsSeenVersion, since: alert.CreationTimestamp.Time, groups: map[string]*eventGroup{},
 		waiting: map[types.UID]expected{},
 	}
@@ -192,6 +194,7 @@ func (e *events) match(event alerting.Event) (alerting.Key, bool, error) {
 	}
 	vars := alerting.EventVars(event.Fields)
 	holds, err := e.rule.Holds(context.Background(), vars)
+	e.count(result(holds, err))
 	var failed *alerting.EvalError
 	missing := errors.As(err, &failed) && failed.Missing
 	e.mu.Lock()

@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"context"
 	"errors"
 	"sync"
 	"time"
@@ -29,6 +28,8 @@ type objects struct {
 	// hold is spec.source.objects.for, and keep is spec.keepFiringFor.
 	hold, keep time.Duration
 	changes    *changes
+	// count is told the result of each evaluation.
+	count func(string)
 
 	mu      sync.Mutex
 	members map[types.UID]*member
@@ -94,7 +95,7 @@ type failure struct {
 
 func newObjects(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *changes, before *objects) *objects {
 	o := &objects{
-		rule: rule, ruleUID: string(alert.UID), scope: s, changes: c, when: alert.Spec.Source.Objects.When,
+		rule: rule, ruleUID: string(alert.UID), scope: s, changes: c, count: func(string) {}, when: alert.Spec.Source.Objects.When,
 		members: map[types.UID]*member{}, groups: map[string]*group{}, failing: map[types.UID]failure{},
 	}
 	if f := alert.Spec.Source.Objects.For; f != nil {
@@ -169,6 +170,7 @@ func (o *objects) see(obj, before any) {
 		return
 	}
 	seen := o.evaluate(c, old)
+	o.count(result(seen.holds, seen.err))
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if seen.err != nil {
@@ -184,52 +186,6 @@ func (o *objects) see(obj, before any) {
 	}
 	delete(o.earlySince, c.UID)
 }
-
-// sight is what a look at an object tells.
-type sight struct {
-	// holds is true when "when" does and the group is known, key then names the
-	// group. With an err beside it, the group is made of what is not there.
-	holds bool
-	key   alerting.Key
-	err   error
-}
-
-// evaluate tells whether "when" holds, and to which group the object belongs.
-func (o *objects) evaluate(c, old *compact) sight {
-	u := c.whole()
-	if u == nil {
-		return sight{err: errUnreadable}
-	}
-	vars := alerting.ObjectVars(u.Object, nil)
-	if old != nil && o.rule.UsesOld() {
-		if was := old.whole(); was != nil {
-			vars = alerting.ObjectVars(u.Object, was.Object)
-		}
-	}
-	holds, err := o.rule.Holds(context.Background(), vars)
-	var failed *alerting.EvalError
-	o.mu.Lock()
-	o.evaluated++
-	if errors.As(err, &failed) && failed.Missing {
-		o.missing++
-		o.missed = failed.Message
-	}
-	o.mu.Unlock()
-	if err != nil || !holds {
-		return sight{err: err}
-	}
-	values, missing, err := o.rule.Grouping(context.Background(), vars, c.label())
-	if err != nil {
-		return sight{err: err}
-	}
-	out := sight{holds: true, key: alerting.KeyOf(o.ruleUID, values)}
-	if missing != nil {
-		out.err = missing
-	}
-	return out
-}
-
-var errUnreadable = errors.New("the object can't be read")
 
 // ofRules reports whether an object is a message of a rule. To alert on those
 // could go on for ever: a message that fails would make another.
@@ -254,8 +210,8 @@ func (o *objects) fail(c *compact, err error) {
 		f.at = was.at
 	}
 	o.failing[c.UID] = f
-	if !f.undecided || !was.undecided && ok {
-		o.changes.wake()
+	if told := ok && !was.undecided; told == f.undecided || told && was.text != f.text {
+		o.changes.wake() // what the status says of it has changed
 	}
 	if m := o.members[c.UID]; m != nil && !f.grouped {
 		m.fired = m.fired || m.left.IsZero() && o.ripe(m)

@@ -65,6 +65,9 @@ type Reconciler struct {
 	Posts *incident.Receiver
 	// Pace is DefaultPace when 0.
 	Pace time.Duration
+	// Observe, if not nil, is told the source and the result of each evaluation of an
+	// expression.
+	Observe func(source, result string)
 	// MaxAlerts of a namespace are at work; DefaultMaxAlerts when 0.
 	MaxAlerts int
 
@@ -73,6 +76,8 @@ type Reconciler struct {
 
 	mu   sync.Mutex
 	runs map[types.NamespacedName]*running
+	// firing incidents of each rule, for the metrics.
+	firing map[types.NamespacedName]firing
 	// uids of the rules that were written, for when they are gone.
 	uids map[types.NamespacedName]types.UID
 }
@@ -114,6 +119,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	alert.Status.ObservedGeneration = alert.Generation
 	o.Apply(alert)
+	r.noteFiring(alert)
 	return r.record(ctx, before, alert, o)
 }
 

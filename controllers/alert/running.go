@@ -39,6 +39,7 @@ func (r *Reconciler) stop(key types.NamespacedName) {
 	r.mu.Lock()
 	uid := r.uids[key]
 	delete(r.uids, key)
+	delete(r.firing, key)
 	r.mu.Unlock()
 	r.writes.Forget(key)
 	r.Incidents.Forget(uid)
@@ -70,9 +71,13 @@ func (r *Reconciler) run(ctx context.Context, alert *v1alpha1.SlackAlert, rule *
 		if before != nil && before.alert.UID == alert.UID {
 			was, _ = before.follower.(*objects)
 		}
-		run.follower = newObjects(rule, alert, s, c, was)
+		o := newObjects(rule, alert, s, c, was)
+		o.count = r.evaluated(rule.Source)
+		run.follower = o
 	} else {
-		run.follower = newEvents(rule, r.eventsFrom(alert, before), s, c)
+		e := newEvents(rule, r.eventsFrom(alert, before), s, c)
+		e.count = r.evaluated(rule.Source)
+		run.follower = e
 	}
 	// The new part in the watch comes first, so that a watch that is still
 	// wanted goes on.

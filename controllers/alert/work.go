@@ -48,8 +48,7 @@ type running struct {
 	rollupAt time.Time
 	// seenAt is when the mark of Events was written last.
 	seenAt time.Time
-	// evaluating is what the condition Evaluating said last, and when.
-	evaluating   string
+	// evaluatingAt is when the condition Evaluating was changed last.
 	evaluatingAt time.Time
 	// refused are the groups whose messages the API server does not store, which
 	// are tried again from refusedUntil, after a pause that has grown.

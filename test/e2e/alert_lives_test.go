@@ -53,6 +53,7 @@ const (
 	node    = "{apiVersion: v1, kind: Node, metadata: {name: NODE, labels: {life: LIFE}}, spec: {%s}, status: {conditions: [{type: Ready, status: %s, reason: R}]}}"
 	deploys = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {replicas: 3, selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: web}]}}}, status: %s}"
 	volume  = "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}, status: {phase: %s}}"
+	job     = "{apiVersion: batch/v1, kind: Job, metadata: {name: backup}, spec: {template: {spec: {restartPolicy: Never, containers: [{name: web, image: web}]}}}, status: {startTime: \"2026-11-24T08:00:00Z\"%s}}"
 	gone    = "gone"
 )
 
@@ -115,6 +116,10 @@ func TestLivesOfWhatSamplesLookAt(t *testing.T) {
 			{fmt.Sprintf(deploys, "{replicas: 3, unavailableReplicas: 3, conditions: [{type: Available, status: 'False', reason: R}]}"), open},
 			{fmt.Sprintf(deploys, "{replicas: 3, readyReplicas: 3, availableReplicas: 3, conditions: [{type: Available, status: 'True', reason: R}]}"), over},
 		}},
+		"Job that fails": {sample: "job_failed", rule: "job-failed", says: "Job backup failed", steps: []step{
+			{fmt.Sprintf(job, ", active: 1"), quiet}, {fmt.Sprintf(job, ", active: 1, failed: 1"), quiet},
+			{fmt.Sprintf(job, ", failed: 2, conditions: [{type: FailureTarget, status: 'True', reason: R}, {type: Failed, status: 'True', reason: R}]"), open}, {gone, over},
+		}},
 		"PersistentVolumeClaim": {sample: "pvc_pending", rule: "pvc-pending", says: "Resolved: PersistentVolumeClaim data is pending", steps: []step{
 			{fmt.Sprintf(volume, "Pending"), open}, {fmt.Sprintf(volume, "Bound"), over},
 		}},
@@ -151,7 +156,7 @@ func (w *world) lives(l life) {
 	for i, s := range l.steps {
 		switch s.object {
 		case gone:
-			w.Expect(env.client.Delete(w.ctx, last, client.GracePeriodSeconds(0))).To(gomega.Succeed())
+			w.Expect(env.client.Delete(w.ctx, last, client.GracePeriodSeconds(0), client.PropagationPolicy(metav1.DeletePropagationBackground))).To(gomega.Succeed())
 		case "keepFiringFor":
 			w.Expect(rule.Spec.KeepFiringFor.Duration).To(gomega.BeNumerically(">=", 5*time.Minute), "that of the sample")
 			w.update(rule, func() { rule.Spec.KeepFiringFor.Duration = time.Second })
@@ -221,7 +226,7 @@ func (w *world) put(text string) *unstructured.Unstructured {
 		case err != nil:
 			is = want.DeepCopy()
 			err = env.client.Create(w.ctx, is)
-		case !slices.Contains([]string{"Pod", "PersistentVolumeClaim"}, is.GetKind()):
+		case !slices.Contains([]string{"Pod", "PersistentVolumeClaim", "Job"}, is.GetKind()):
 			is.Object["spec"] = want.Object["spec"]
 			if is.GetKind() == "Application" { // it has no subresource
 				is.Object["status"] = want.Object["status"]
@@ -263,6 +268,10 @@ func TestMissingFieldIsNoAllClear(t *testing.T) {
 		gomega.ContainSubstring("no such key: readyReplicas"), gomega.ContainSubstring("orValue(0)")))
 	w.Expect(w.see(rule)).To(gomega.Equal(watchingLook()))
 	w.Consistently(func() []told { return w.incidents(rule) }, "2s").Should(gomega.ConsistOf(gomega.HaveField("Open", true)))
+	measured := func() string { return string(fetch(w.t, o.Metrics)) }
+	w.Expect(measured()).To(gomega.And(gomega.ContainSubstring(`slack_notifier_alert_incidents_open{source="objects"} 1`+"\n"),
+		gomega.ContainSubstring(`slack_notifier_alert_incidents_open{source="events"} 0`+"\n"),
+		gomega.MatchRegexp(`slack_notifier_alert_evaluations_total{result="missing",source="objects"} [2-9]`)))
 	o.Kill()
 	o = w.operator("missing-2")
 	w.Consistently(func() []told { return w.incidents(rule) }, "3s").Should(gomega.ConsistOf(gomega.HaveField("Open", true)))
@@ -272,6 +281,7 @@ func TestMissingFieldIsNoAllClear(t *testing.T) {
 	w.put(strings.Replace(fmt.Sprintf(deploys, "{replicas: 3, readyReplicas: 3}"), "name: web}", "name: never}", 1))
 	w.Eventually(evaluating).Should(gomega.HavePrefix("True Evaluated"))
 	w.Expect(w.alerts()).To(gomega.HaveLen(1))
+	w.Expect(measured()).To(gomega.ContainSubstring(`slack_notifier_alert_incidents_open{source="objects"} 0` + "\n"))
 	o.Stop()
 	w.Expect(o.Autopsy(0)).To(gomega.Succeed())
 }

@@ -35,7 +35,7 @@ spec:
 	apply := func(manifests string) {
 		t.Helper()
 		w.Expect(os.WriteFile(manifest, []byte(manifests), 0o600)).To(gomega.Succeed())
-		cmd := exec.CommandContext(w.ctx, filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"), "--kubeconfig", kubeconfig, //nolint:gosec // our own
+		cmd := exec.CommandContext(w.ctx, filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"), "--kubeconfig", kubeconfig,
 			"-n", w.ns, "apply", "--prune", "--applyset=rules", "-f", manifest)
 		cmd.Env = append(os.Environ(), "KUBECTL_APPLYSET=true")
 		out, err := cmd.CombinedOutput()
