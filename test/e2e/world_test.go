@@ -36,6 +36,16 @@ type world struct {
 	team  string
 	token string
 	hook  string
+	// as is who writes objects; the cluster's administrator when nil.
+	as client.Client
+}
+
+// writer writes objects.
+func (w *world) writer() client.Client {
+	if w.as != nil {
+		return w.as
+	}
+	return env.client
 }
 
 func newWorld(t *testing.T) *world {
@@ -129,7 +139,7 @@ func (w *world) create(o client.Object) {
 			o.SetNamespace(w.ns)
 		}
 	}
-	w.Expect(env.client.Create(w.ctx, o)).To(gomega.Succeed())
+	w.Expect(w.writer().Create(w.ctx, o)).To(gomega.Succeed())
 }
 
 func (w *world) secret(name, key, value string) {
@@ -145,7 +155,7 @@ func (w *world) update(o client.Object, change func()) {
 			return err
 		}
 		change()
-		return env.client.Update(w.ctx, o)
+		return w.writer().Update(w.ctx, o)
 	}).Should(gomega.Succeed())
 }
 
