@@ -58,7 +58,7 @@ func (s *siege) bombard(value string) func() string {
 	for _, c := range again {
 		s.keepsOn(c)
 	}
-	s.Eventually(thrown.Load).Should(gomega.BeNumerically(">=", 20), "the attack is under way")
+	s.Eventually(thrown.Load).Should(gomega.BeNumerically(">=", 10), "the attack is under way")
 	return func() string {
 		auth := again[2]
 		s.Eventually(func() string { return s.evil.see(auth).Ready }).Should(gomega.Equal("False"))
@@ -103,7 +103,7 @@ func goesOnForEver(s *siege) func() string {
 		list = s.private(fmt.Sprint("list-", c), "#x", i)
 		s.tries(fmt.Sprint("n-", c), s.private(fmt.Sprint("bot-", c), "", i), to(user("nobody")))
 	}
-	s.reached(i, 20, "users.list", "conversations.list")
+	s.reached(i, 5, "users.list", "conversations.list")
 	return func() string { return fmt.Sprintf("%s (%d entries)", s.told(list), n.Load()) }
 }
 

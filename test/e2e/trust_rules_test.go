@@ -86,10 +86,10 @@ func (s *siege) rules(texts, whens []string) func() string {
 	for i := range 3 {
 		s.keepsOn(s.bomb(fmt.Sprintf("bomb-%d-%d", s.row, i)))
 	}
-	// Each has been looked at, or refused.
+	// Each is at work, waits for what its namespace's looks may cost, or is refused.
 	s.Eventually(func() (rest []string) {
 		for _, a := range all {
-			if got := s.evil.see(a); got.Ready == "" || got.Reconciling {
+			if got := s.evil.see(a); got.Ready == "" {
 				rest = append(rest, fmt.Sprint(a.Name, got))
 			}
 		}

@@ -308,6 +308,9 @@ func (s *siege) reached(i *impostor, times int, methods ...string) {
 func (s *siege) told(o conditioned) string {
 	got := s.evil.see(o)
 	text := s.evil.message(o)
+	if got.Reason == "" {
+		return "nothing yet"
+	}
 	if len(text) > 160 {
 		text = text[:160] + "…"
 	}
