@@ -45,7 +45,7 @@ func (s *siege) bombard(value string) func() string {
 	for method, key := range lists {
 		a[method] = bomb(key)
 	}
-	a["auth.test"], a["*"] = say(identity("T0EVIL000", "U0EVIL000")), bomb("message")
+	a["auth.test"], a["*"] = say(identity(fmt.Sprintf("T0EVIL%03d", s.row), "U0EVIL000")), bomb("message")
 	i, all := s.impostor(a), s.impostor(answers{"*": bomb("team")})
 	var again []*v1alpha1.SlackChannel
 	for n := range 6 {
