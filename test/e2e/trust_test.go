@@ -35,9 +35,9 @@ type siege struct {
 	tenant *world
 	// evil has the role edit in his namespaces, and may have a proxy and a CA of his
 	// own there. He goes from one to the next, as what he did in one is held against it.
-	evil   *world
-	evils  []*world
-	byEvil authority
+	evil     *world
+	evils    []*world
+	byEvil   authority
 	operator *harness.Operator
 
 	row     int
