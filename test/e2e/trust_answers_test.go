@@ -60,7 +60,7 @@ func claimsTheWorkspace(s *siege) func() string {
 			s.Expect(d.Timestamp).NotTo(gomega.Equal(ts), "what he sends by the shared SlackChannel is a message of his own")
 		}
 		s.Expect(s.evil.tells(edits, v1alpha1.ReasonChannelChanged)).To(gomega.BeTrue(), "that the old message stays: %+v", edits.Status)
-		return "`" + v1alpha1.ReasonChannelChanged + "`: " + s.evil.sentences(edits)
+		return "`" + v1alpha1.ReasonChannelChanged + "`: " + strings.ReplaceAll(s.evil.sentences(edits), "\n", "; ")
 	}
 }
 

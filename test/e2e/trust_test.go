@@ -222,7 +222,7 @@ func (s *siege) send(name string) (slowest time.Duration) {
 		}
 		waiting = still
 		return rest
-	}).Should(gomega.BeEmpty(), "messages of the others")
+	}, 2*time.Minute).Should(gomega.BeEmpty(), "messages of the others")
 	for _, l := range letters {
 		s.t.Logf("%s took %.1f s", l.n.Name, l.took.Seconds())
 		slowest = max(slowest, l.took)
