@@ -244,6 +244,7 @@ func (s *siege) arrived(l *letter) {
 		if strings.Contains(m.Text+string(m.Attachments)+string(m.Blocks), "text of "+l.n.Name) {
 			found = append(found, m.TS)
 			s.Expect(m.Edits).To(gomega.BeZero(), l.n.Name)
+			s.Expect(string(m.Metadata)).To(gomega.ContainSubstring(l.n.Status.Deliveries[0].ContentHash), l.n.Name)
 		}
 	}
 	s.Expect(found).To(gomega.Equal([]string{l.n.Status.Deliveries[0].Timestamp}), l.n.Name)
