@@ -55,7 +55,7 @@ func (r *Reconciler) noteFiring(alert *v1alpha1.SlackAlert) {
 // the rules.
 func (r *Reconciler) OpenIncidents() map[string]int {
 	out := map[string]int{}
-	for _, source := range []alerting.Source{alerting.Objects, alerting.Events, alerting.Alertmanager} {
+	for _, source := range []alerting.Source{alerting.Objects, alerting.Events, alerting.Alertmanager, alerting.Webhook} {
 		out[string(source)] = 0
 	}
 	r.mu.Lock()

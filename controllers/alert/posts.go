@@ -48,9 +48,9 @@ func ofSecret(alert *v1alpha1.SlackAlert, secret client.Object) bool {
 	return w != nil && w.Signature != nil && w.Signature.SecretRef.Name == secret.GetName() && alert.Namespace == secret.GetNamespace()
 }
 
-// firing is the number of open incidents, for the status. What is told alone does
+// countOf is the number of open incidents, for the status. What is told alone does
 // not fire.
-func firing(alert *v1alpha1.SlackAlert, open int) int32 {
+func countOf(alert *v1alpha1.SlackAlert, open int) int32 {
 	if posts.Told(&alert.Spec) {
 		return 0
 	}

@@ -164,7 +164,7 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 		return out, err
 	}
 	out.at(tended.Next)
-	alert.Status.Firing = firing(alert, tended.Firing)
+	alert.Status.Firing = countOf(alert, tended.Firing)
 	out.refused(r.Incidents.Refused(alert.UID), r.Clock.Now())
 	return r.withChannel(ctx, alert, out)
 }
@@ -186,7 +186,7 @@ func (r *Reconciler) rest(ctx context.Context, alert *v1alpha1.SlackAlert) error
 		r.Posts.Deaf(alert.UID)
 	}
 	open, err := r.Incidents.Open(ctx, alert)
-	alert.Status.Firing = firing(alert, len(open))
+	alert.Status.Firing = countOf(alert, len(open))
 	return err
 }
 

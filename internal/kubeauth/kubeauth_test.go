@@ -199,11 +199,11 @@ func TestProtect(t *testing.T) {
 	for i := range 5000 {
 		w := get(fmt.Sprint("Bearer bad", i))
 		codes[w.Code]++
-		if w.Code == 503 && w.Header().Get("Retry-After") == "" {
-			t.Fatal("503 without Retry-After")
+		if w.Code == 429 && w.Header().Get("Retry-After") == "" {
+			t.Fatal("429 without Retry-After")
 		}
 	}
-	if asked := s.asked - before; asked > DefaultUnknownBurst || codes[401] != asked || codes[503] != 5000-asked {
+	if asked := s.asked - before; asked > DefaultUnknownBurst || codes[401] != asked || codes[429] != 5000-asked {
 		t.Errorf("the API server was asked %d times, want at most %d; answers %v", asked, DefaultUnknownBurst, codes)
 	}
 	now.SetTime(now.Now().Add(time.Minute / 60 * 11)) // the answer about the good one is forgotten

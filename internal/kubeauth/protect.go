@@ -13,20 +13,20 @@ const maxReviews = 16
 
 // Protect lets those through to a handler who may get its path
 // (nonResourceURLs in RBAC). Tokens that are not known are held to
-// DefaultUnknown by address.
+// DefaultUnknown by address; those beyond get 429.
 func (r *Reviewer) Protect(next http.Handler) http.Handler {
 	guard := NewGuard(DefaultUnknown, DefaultUnknownBurst, r.Clock)
 	reviews := make(chan struct{}, maxReviews)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		token := Token(req)
 		if token != "" && !guard.Admit(token, Address(req)) {
-			busy(w, "too many tokens that are not known from this address")
+			refuse(w, http.StatusTooManyRequests, "too many tokens that are not known from this address")
 			return
 		}
 		select {
 		case reviews <- struct{}{}:
 		default:
-			busy(w, "too many requests at once")
+			refuse(w, http.StatusServiceUnavailable, "too many requests at once")
 			return
 		}
 		user, err := r.mayGet(req, token)
@@ -41,7 +41,7 @@ func (r *Reviewer) Protect(next http.Handler) http.Handler {
 		case errors.Is(err, ErrForbidden):
 			http.Error(w, fmt.Sprintf("Forbidden: user %q may not get %s; a ClusterRole with nonResourceURLs allows it", user.Username, req.URL.Path), http.StatusForbidden)
 		default:
-			busy(w, "the API server could not be asked who calls")
+			refuse(w, http.StatusServiceUnavailable, "the API server could not be asked who calls")
 		}
 	})
 }
@@ -56,7 +56,7 @@ func (r *Reviewer) mayGet(req *http.Request, token string) (User, error) {
 	})
 }
 
-func busy(w http.ResponseWriter, why string) {
+func refuse(w http.ResponseWriter, status int, why string) {
 	w.Header().Set("Retry-After", "5")
-	http.Error(w, why+"; come again", http.StatusServiceUnavailable)
+	http.Error(w, why+"; come again", status)
 }

@@ -12,6 +12,8 @@ import (
 
 var (
 	named   = regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`")
+	row     = regexp.MustCompile(`(?m)(?:^\s*|attack)\{"([^"]+)", `)
+	cost    = regexp.MustCompile(`(?m)^\| ([^|]+) \| [0-9.]+ s \| `)
 	defined = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Za-z0-9]+)\(`)
 )
 
@@ -52,5 +54,37 @@ func TestThreatModel(t *testing.T) {
 		if strings.HasPrefix(line, "| ") && strings.Count(line, " | ") == 2 && !strings.Contains(line, "held by") && !strings.HasPrefix(line, "| ---") && !named.MatchString(line) {
 			t.Errorf("docs/threat-model.md:%d: no test holds this line: %s", i+1, line)
 		}
+	}
+}
+
+// The table of what attacks cost has the rows of TestTrust, and no other.
+func TestFiguresOfAttacks(t *testing.T) {
+	data, err := os.ReadFile("../../docs/threat-model.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("../e2e/trust*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	played := map[string]bool{}
+	for _, file := range files {
+		code, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range row.FindAllSubmatch(code, -1) {
+			played[string(m[1])] = true
+		}
+	}
+	_, table, _ := strings.Cut(string(data), "| attack | ")
+	for _, m := range cost.FindAllStringSubmatch(table, -1) {
+		if !played[m[1]] {
+			t.Errorf("docs/threat-model.md says what %q costs, which TestTrust does not play", m[1])
+		}
+		delete(played, m[1])
+	}
+	for name := range played {
+		t.Errorf("docs/threat-model.md does not say what %q costs, which TestTrust plays", name)
 	}
 }

@@ -123,7 +123,7 @@ func (w *world) settles(n *v1alpha1.SlackNotification) {
 // vanish deletes an object, and waits until it is gone.
 func (w *world) vanish(n client.Object) {
 	w.t.Helper()
-	w.Expect(env.client.Delete(w.ctx, n)).To(gomega.Succeed())
+	w.Expect(w.writer().Delete(w.ctx, n)).To(gomega.Succeed())
 	w.Eventually(w.gone(n)).Should(gomega.BeTrue())
 }
 

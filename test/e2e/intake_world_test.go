@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rand"
@@ -282,13 +281,7 @@ func (l *link) set(cut bool) {
 
 // peak is the most memory that the operator has taken, in MiB.
 func (i *intakeWorld) peak() int {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", i.operator.Cmd.Process.Pid))
+	mib, err := i.operator.Peak()
 	i.Expect(err).NotTo(gomega.HaveOccurred())
-	var kib int
-	for line := range bytes.SplitSeq(data, []byte("\n")) {
-		if _, err := fmt.Sscanf(string(line), "VmHWM: %d kB", &kib); err == nil {
-			return kib >> 10
-		}
-	}
-	return 0
+	return mib
 }

@@ -83,6 +83,12 @@ func TestSecureMetrics(t *testing.T) {
 	}
 	w.Eventually(func() string { return get("Bearer " + reader) }, "20s").Should(gomega.HavePrefix("200"))
 	w.Expect(get("bearer " + reader)).To(gomega.HavePrefix("200"))
+	// HTTP/2 would let one connection make requests without end (as kubebuilder's
+	// projects turn it off).
+	conn, err := tls.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(o.Metrics, "http://"), "/metrics"), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})
+	w.Expect(err).NotTo(gomega.HaveOccurred())
+	w.Expect(conn.ConnectionState().NegotiatedProtocol).To(gomega.Equal("http/1.1"))
+	w.Expect(conn.Close()).To(gomega.Succeed())
 	w.Expect(get("")).To(gomega.HavePrefix("401 Unauthorized: show the token"))
 	w.Expect(get("Bearer nonsense")).To(gomega.HavePrefix("401"))
 	w.Expect(get("Basic " + reader)).To(gomega.HavePrefix("401"))

@@ -38,7 +38,7 @@ func (w *world) claim(n, of *v1alpha1.SlackNotification) {
 		}
 		n.Status = *of.Status.DeepCopy()
 		n.Status.ObservedGeneration = n.Generation
-		return env.client.Status().Update(w.ctx, n)
+		return w.writer().Status().Update(w.ctx, n)
 	}).Should(gomega.Succeed())
 }
 

@@ -30,13 +30,23 @@ const patience = 45 * time.Second
 // world is a namespace and a Slack workspace for one test alone.
 type world struct {
 	*gomega.WithT
+	history *history
 	t       *testing.T
 	ctx     context.Context
 	ns      string
 	team    string
 	token   string
 	hook    string
-	history *history
+	// as is who writes objects; the cluster's administrator when nil.
+	as client.Client
+}
+
+// writer writes objects.
+func (w *world) writer() client.Client {
+	if w.as != nil {
+		return w.as
+	}
+	return env.client
 }
 
 func newWorld(t *testing.T) *world {
@@ -142,7 +152,7 @@ func (w *world) create(o client.Object) {
 			o.SetNamespace(w.ns)
 		}
 	}
-	w.Expect(env.client.Create(w.ctx, o)).To(gomega.Succeed())
+	w.Expect(w.writer().Create(w.ctx, o)).To(gomega.Succeed())
 }
 
 func (w *world) secret(name, key, value string) {
@@ -158,7 +168,7 @@ func (w *world) update(o client.Object, change func()) {
 			return err
 		}
 		change()
-		return env.client.Update(w.ctx, o)
+		return w.writer().Update(w.ctx, o)
 	}).Should(gomega.Succeed())
 }
 

@@ -130,10 +130,15 @@ func (env *Env) build(names ...string) error { return compile(env.Dir+"/", nil, 
 // compile builds commands into a file or directory, with the race detector if
 // the tests have it.
 func compile(into string, flags []string, names ...string) error {
-	args := append([]string{"build"}, flags...)
 	if raceEnabled {
-		args = append(args, "-race")
+		flags = append([]string{"-race"}, flags...)
 	}
+	return build(into, flags, names...)
+}
+
+// build builds commands into a file or directory.
+func build(into string, flags []string, names ...string) error {
+	args := append([]string{"build"}, flags...)
 	args = append(args, "-o", into)
 	for _, name := range names {
 		args = append(args, "github.com/slack-notifier/slack-notifier/cmd/"+name)
@@ -210,6 +215,10 @@ func (env *Env) StartProgram(ctx context.Context, program Program, name string, 
 	if user == "" {
 		user = OperatorUser
 	}
+	custom := "*"
+	if program.CustomConnections != nil {
+		custom = strings.Join(program.CustomConnections, ",")
+	}
 	config, err := env.Cluster.UserConfig(user, "system:serviceaccounts", "system:serviceaccounts:"+OperatorNamespace)
 	if err != nil {
 		return nil, err
@@ -233,7 +242,7 @@ func (env *Env) StartProgram(ctx context.Context, program Program, name string, 
 		"--kubeconfig=" + kubeconfig, "--slack-api-url=" + env.Slack + "/api", // the slash at its end is missing on purpose
 		"--allowed-hosts=" + strings.TrimPrefix(env.Slack, "http://"), "--zap-log-level=debug",
 		// Tests have proxies and certificates of their own, on loopback.
-		"--custom-connections=*", "--allowed-proxies=127.0.0.1,localhost",
+		"--custom-connections=" + custom, "--allowed-proxies=127.0.0.1,localhost",
 		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[0]), "--metrics-secure=false",
 		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", ports[1]),
 	}, flags...)...)

@@ -14,6 +14,32 @@ type Program struct {
 	Environ []string
 	// User whose rights it has; the operator's own ServiceAccount when empty.
 	User string
+	// CustomConnections are the namespaces of --custom-connections; all when nil.
+	CustomConnections []string
+}
+
+// releases are built once for all who ask.
+var releases struct {
+	mu   sync.Mutex
+	path string
+}
+
+// Release is the operator without the race detector, which takes several times
+// the memory.
+func (env *Env) Release() (Program, error) {
+	if !raceEnabled {
+		return Program{Path: env.operatorPath()}, nil
+	}
+	releases.mu.Lock()
+	defer releases.mu.Unlock()
+	if releases.path == "" {
+		path := filepath.Join(env.Dir, "slack-notifier-release")
+		if err := build(path, nil, "slack-notifier"); err != nil {
+			return Program{}, err
+		}
+		releases.path = path
+	}
+	return Program{Path: releases.path}, nil
 }
 
 // wrongClocks are built once for all who ask.
