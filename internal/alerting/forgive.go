@@ -121,48 +121,69 @@ func (r *rendering) fail(p *piece, err error) {
 	r.failed = fmt.Errorf("template: %s:%d: %s: %s", r.current.place, p.line, p.source, why)
 }
 
+// reading is an expression that is looked through for what is missing in it.
+type reading struct {
+	*rendering
+	piece     *piece
+	dot       any
+	variables []any
+}
+
 // culprit is the first of what an expression reads that is missing.
 func (r *rendering) culprit(n *parse.PipeNode, p *piece, dot any, variables []any) (string, bool) {
-	gone := func(node parse.Node) bool {
-		value, err := r.evaluate(node, p, dot, variables)
-		return err != nil && !r.spent(err) || err == nil && (value == nil || isNil(value))
+	return (&reading{r, p, dot, variables}).pipe(n)
+}
+
+// comesToNothing reports whether a part of the expression is missing, or fails
+// where failed is true.
+func (r *reading) comesToNothing(node parse.Node, failed bool) bool {
+	value, err := r.evaluate(node, r.piece, r.dot, r.variables)
+	if err != nil {
+		return failed && !r.spent(err)
 	}
+	return value == nil || isNil(value)
+}
+
+func (r *reading) pipe(n *parse.PipeNode) (string, bool) {
 	for at, command := range n.Cmds {
 		called, _ := command.Args[0].(*parse.IdentifierNode)
 		if called != nil && functions[called.Ident].takesNothing && called.Ident != "index" {
 			continue
 		}
 		for _, arg := range command.Args {
-			switch a := arg.(type) {
-			case *parse.PipeNode:
-				if name, ok := r.culprit(a, p, dot, variables); ok {
-					return name, true
-				}
-				if value, err := r.evaluate(a, p, dot, variables); err == nil && (value == nil || isNil(value)) {
-					return r.sources[a], true
-				}
-			case *parse.ChainNode:
-				if inner, ok := a.Node.(*parse.PipeNode); ok {
-					if name, ok := r.culprit(inner, p, dot, variables); ok {
-						return name, true
-					}
-				}
-				if gone(a) {
-					return a.String(), true
-				}
-			case *parse.FieldNode, *parse.VariableNode, *parse.DotNode:
-				if gone(a) {
-					return a.String(), true
-				}
+			if name, ok := r.argument(arg); ok {
+				return name, true
 			}
 		}
-		if so := (&parse.PipeNode{NodeType: parse.NodePipe, Cmds: n.Cmds[:at+1]}); at < len(n.Cmds)-1 {
-			if value, err := r.evaluate(so, p, dot, variables); err == nil && (value == nil || isNil(value)) {
-				return r.sources[command], true
-			}
+		if at == len(n.Cmds)-1 {
+			break
+		}
+		if so := (&parse.PipeNode{NodeType: parse.NodePipe, Cmds: n.Cmds[:at+1]}); r.comesToNothing(so, false) {
+			return r.sources[command], true
 		}
 	}
 	return "", false
+}
+
+func (r *reading) argument(node parse.Node) (string, bool) {
+	switch a := node.(type) {
+	case *parse.PipeNode:
+		if name, ok := r.pipe(a); ok {
+			return name, true
+		}
+		return r.sources[a], r.comesToNothing(a, false)
+	case *parse.ChainNode:
+		if inner, ok := a.Node.(*parse.PipeNode); ok {
+			if name, ok := r.pipe(inner); ok {
+				return name, true
+			}
+		}
+		return a.String(), r.comesToNothing(a, true)
+	case *parse.FieldNode, *parse.VariableNode, *parse.DotNode:
+		return a.String(), r.comesToNothing(a, true)
+	default:
+		return "", false
+	}
 }
 
 // Names in the data of an evaluation.
@@ -241,12 +262,12 @@ func index(item any, keys ...any) (any, error) {
 				item = found.Interface()
 			}
 		case reflect.Slice, reflect.Array, reflect.String:
-			at := -1
+			var at int
 			switch {
 			case k.IsValid() && k.CanInt():
 				at = int(k.Int())
 			case k.IsValid() && k.CanUint():
-				at = int(min(k.Uint(), 1<<31)) //nolint:gosec // bounded
+				at = int(min(k.Uint(), 1<<31))
 			default:
 				return nil, errors.New("a list has numbers for keys")
 			}

@@ -67,7 +67,7 @@ func (r *rendering) execute(t *template, data map[string]any) (string, error) {
 	r.current, r.out, r.failed = t, &out, nil
 	err := r.root.ExecuteTemplate(&out, t.place, data)
 	if err != nil {
-		out.Builder.WriteString(" (" + t.place + " can't be shown)")
+		out.WriteString(" (" + t.place + " can't be shown)")
 	}
 	if r.failed != nil {
 		err = r.failed // it knows better what has failed

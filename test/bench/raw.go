@@ -58,6 +58,8 @@ func raw(kubeconfig, slackURL, namespace string) error {
 	work := make(chan *v1alpha1.SlackNotification, 100_000)
 	web := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: rawWorkers}, Timeout: 10 * time.Second}
 	var group sync.WaitGroup
+	defer group.Wait()
+	defer close(work)
 	for range rawWorkers {
 		group.Go(func() {
 			for n := range work {
@@ -68,24 +70,20 @@ func raw(kubeconfig, slackURL, namespace string) error {
 		})
 	}
 	for {
-		select {
-		case <-ctx.Done():
-			close(work)
-			group.Wait()
-			return nil
-		case e, ok := <-watching.ResultChan():
-			if !ok { // as the API server does when a CRD has just been made
-				if watching, err = follow(); err != nil {
-					return err
-				}
-				continue
-			}
+		for e := range watching.ResultChan() {
 			if n, isOne := e.Object.(*v1alpha1.SlackNotification); isOne {
 				version = n.ResourceVersion
-				if e.Type == "ADDED" {
+				if e.Type == watch.Added {
 					work <- n
 				}
 			}
+		}
+		// The API server ends the watches of a CRD that has just been made.
+		if watching, err = follow(); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
 		}
 	}
 }
