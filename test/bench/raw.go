@@ -79,12 +79,14 @@ func raw(kubeconfig, slackURL, namespace string) error {
 			}
 		}
 		// The API server ends the watches of a CRD that has just been made.
-		if watching, err = follow(); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		next, err := follow()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
 			return err
 		}
+		watching = next
 	}
 }
 
