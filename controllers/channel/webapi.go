@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -240,7 +239,7 @@ func (r *Reconciler) lookUp(ctx context.Context, k *check, ref string) (slack.Co
 		return found, err
 	}
 	known, askErr := r.Directory.FindConversation(ctx, k.ws, s.Channel.ID, k.owner)
-	if askErr == nil && known.Name == strings.ToLower(strings.TrimPrefix(ref, "#")) {
+	if askErr == nil && known.Name == directory.ChannelName(ref) {
 		return known, nil
 	}
 	if errors.As(askErr, new(*directory.WaitError)) {

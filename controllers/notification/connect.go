@@ -293,13 +293,15 @@ func (p *pass) notAllowed() delivery.Event {
 // namesOwn reports whether a recipient is the SlackChannel's own channel, by its
 // ID, by its name, or by what the SlackChannel calls it.
 func (p *pass) namesOwn(rcpt *recipient) bool {
-	name := strings.TrimPrefix(rcpt.Channel, "#")
+	if id, ok := directory.ConversationID(rcpt.Channel); ok && id == p.way.own {
+		return true
+	}
+	name := directory.ChannelName(rcpt.Channel)
 	if name == "" {
 		return false
 	}
 	spec := p.way.channel.Spec.WebAPI
-	return rcpt.Channel == p.way.own || strings.EqualFold(name, strings.TrimPrefix(p.way.ownName, "#")) ||
-		spec != nil && strings.EqualFold(name, strings.TrimPrefix(spec.Channel, "#"))
+	return name == directory.ChannelName(p.way.ownName) || spec != nil && name == directory.ChannelName(spec.Channel)
 }
 
 // paging is whom the message may page.

@@ -236,6 +236,23 @@ func TestRefusedTokenIsNotHeldAgainstAnother(t *testing.T) {
 	b.Expect(err).NotTo(gomega.HaveOccurred())
 }
 
+// What people type and paste for e-mail addresses.
+func TestEmailForms(t *testing.T) {
+	for _, ref := range []string{
+		"new@example.com", " New@Example.com\n", "mailto:new@example.com", "MAILTO:New@example.com", "<mailto:new@example.com>",
+		"<mailto:new@example.com|new@example.com>", "<new@example.com>", "new\uff20example.com", "\u200bnew@example.com",
+	} {
+		t.Run(ref, func(t *testing.T) {
+			api := newFake(nil)
+			api.byEmail["new@example.com"] = slack.User{ID: "U0000100", Name: "new"}
+			b := newBench(t, api)
+			if u, err := b.email(ref); err != nil || u.ID != "U0000100" {
+				t.Errorf("%v, %v, want U0000100", u, err)
+			}
+		})
+	}
+}
+
 func TestEmail(t *testing.T) {
 	api := newFake(acme)
 	api.byEmail["new@example.com"] = slack.User{ID: "U0000100", Name: "new"}
