@@ -356,6 +356,7 @@ func permalink(w *way, conversation, timestamp, thread string) string {
 // notPosted notes a failed attempt.
 func (r *Reconciler) notPosted(ctx context.Context, p *pass, rcpt *recipient, e *slack.Error) {
 	now := r.Clock.Now()
+	e = p.content.rendered.Name(e)
 	if e.Class == slack.ClassRateLimited {
 		lane := p.lane(rcpt)
 		if !p.way.webhook() {
