@@ -87,7 +87,7 @@ var explanations = map[string]string{
 	"not_authed":                          "the token is empty",
 	"account_inactive":                    "the bot or its app was removed from the workspace",
 	"token_revoked":                       "the token was revoked",
-	"token_expired":                       "the token has expired; token rotation must be off",
+	"token_expired":                       "the token has expired, as tokens do when token rotation is on",
 	"not_allowed_token_type":              "this kind of token is not accepted; use the bot token, xoxb-…",
 	"messages_tab_disabled":               "the app's Messages tab is off; turn it on under App Home",
 	"restricted_action_read_only_channel": "the channel is read-only",
@@ -117,7 +117,7 @@ var remedies = map[string]string{
 	"no_permission":           "invite the bot to the conversation, or ask an administrator of the workspace to let the app in",
 	"accesslimited":           "ask an administrator of the workspace to allow the network that the operator calls from",
 	"messages_tab_disabled":   "turn the Messages tab on under App Home of the Slack app, or name a channel",
-	"token_expired":           "turn token rotation off in the Slack app, and put its bot token (xoxb-…) in the Secret of the SlackChannel",
+	"token_expired":           "have what rotates the token write each new one into the Secret of the SlackChannel, or use an app without token rotation (once on, it can't be turned off) and put its bot token (xoxb-…) there",
 	"invalid_thread_ts":       "correct spec.thread of the SlackNotification",
 }
 
