@@ -111,6 +111,9 @@ func (d *Directory) FindConversation(ctx context.Context, ws Workspace, ref, own
 			// To post takes no more than the ID.
 			return slack.Conversation{ID: r.id, Member: true, DM: strings.HasPrefix(r.id, "D"), Unseen: true}, nil
 		}
+		if hidden, ok := d.hidden(ws, r.id); ok && err != nil && slack.ClassOf(err) == slack.ClassChannelNotFound {
+			return hidden, nil
+		}
 	} else {
 		found, err = d.findChannelName(ctx, ws, trim(ref), r.name, owner)
 	}
@@ -118,6 +121,24 @@ func (d *Directory) FindConversation(ctx context.Context, ws Workspace, ref, own
 		return found, &ArchivedError{Conversation: found, In: place(ws)}
 	}
 	return found, err
+}
+
+// hidden is a private channel that the list has shown. Slack calls one not found
+// when the bot is no member of it any more.
+func (d *Directory) hidden(ws Workspace, id string) (slack.Conversation, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.convs[ws.Key]
+	if l == nil {
+		return slack.Conversation{}, false
+	}
+	e, ok := l.whole.get(id)
+	if !ok || !e.is(flagPrivate) || e.is(flagDM) || !e.live() {
+		return slack.Conversation{}, false
+	}
+	found := e.slack()
+	found.Member = false
+	return found, true
 }
 
 // isMissingScope reports whether the app may not look at conversations.

@@ -77,7 +77,7 @@ type NotFoundError struct {
 func (e *NotFoundError) Error() string {
 	switch e.What {
 	case "channel":
-		return fmt.Sprintf("no channel %q is visible to the bot in workspace %s%s check the name, and invite the bot with /invite when the channel is private%s",
+		return fmt.Sprintf("no channel %q is visible to the bot in workspace %s%s check the name and, when the channel is private, invite the bot with /invite (its ID is of no help without that)%s",
 			e.Ref, e.In, e.meant(), e.again("it is looked for again every "))
 	case "e-mail address":
 		return fmt.Sprintf("no active user with the e-mail address %q in workspace %s: check the address, or give the handle or the ID", e.Ref, e.In)

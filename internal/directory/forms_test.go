@@ -17,6 +17,7 @@ func TestForms(t *testing.T) {
 	for _, c := range api.convs[2] {
 		api.info[c.ID] = c
 	}
+	api.info["C123"] = slack.Conversation{ID: "C123", Name: "short"}
 	api.groups = acmeGroups
 	b := newBench(t, api)
 	_, _ = b.channel("#general")
@@ -203,7 +204,7 @@ func TestNearNames(t *testing.T) {
 		{"user", "yueh@example.co", `is given in the field email`}, // neither from the profile
 		{"user", "a", `: give the handle`},                         // anything is like it
 		{"user", strings.Repeat("x", 255), `: give the h`},         // nothing is
-		{"channel", "#genral", `did you mean "general"? Else check the name, and invite the bot with /invite when the channel is private; it is looked for again every 10 minutes`},
+		{"channel", "#genral", `did you mean "general"? Else check the name and, when the channel is private, invite the bot with /invite (its ID is of no help without that); it is looked for again every 10 minutes`},
 		{"channel", "alert", `did you mean "alerts"?`},
 		{"channel", "olt", `: check the name`},          // it is archived
 		{"channel", "secret-plans", `: check the name`}, // it is private

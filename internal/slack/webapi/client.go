@@ -113,7 +113,7 @@ func (c *Client) AuthTest(ctx context.Context) (slack.Identity, error) {
 		}
 		out = slack.Identity{
 			TeamID: r.TeamID, TeamName: bounded(r.Team), URL: bounded(r.URL),
-			BotUserID: r.UserID, BotID: matching(botID, r.BotID), Scopes: scopes(r.Header),
+			BotUserID: r.UserID, BotID: matching(botID, r.BotID), BotName: bounded(r.User), Scopes: scopes(r.Header),
 		}
 		return nil
 	})
