@@ -72,7 +72,7 @@ func (r *Reconciler) outcomeOf(k *check, e *slack.Error) *outcome {
 		return stalled(v1alpha1.ReasonMissingScope, r.missingScope(k, e))
 	case slack.ClassChannelNotFound:
 		return stalled(v1alpha1.ReasonChannelNotFound, fmt.Sprintf(
-			"Slack answered %s: no channel %q is visible to the bot: correct spec.webAPI.channel (a name, or the ID of a public channel) or, if the channel is private, where its ID is of no help either, have a member %s; %s",
+			"Slack answered %s: no channel %q is visible to the bot: correct spec.webAPI.channel (a name, or the ID of a public channel) or, if the channel is private, where its ID is of no help either, invite the bot: have a member %s; %s",
 			e.Code, name, k.invite(), r.again()))
 	case slack.ClassNotInChannel:
 		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf("%v: the bot is not a member of channel %q: have a member %s; %s", e, name, k.invite(), r.again()))
@@ -161,7 +161,7 @@ func (r *Reconciler) lookupOutcome(k *check, err error) *outcome {
 		return k.waiting(wait.Error(), max(wait.At.Sub(r.Clock.Now()), 0)+1)
 	case errors.As(err, &missing):
 		return stalled(v1alpha1.ReasonChannelNotFound, fmt.Sprintf(
-			"no channel %q is visible to the bot in workspace %s: correct spec.webAPI.channel (a name, or the ID of a public channel) or, if the channel is private, where its ID is of no help either, have a member %s; %s",
+			"no channel %q is visible to the bot in workspace %s: correct spec.webAPI.channel (a name, or the ID of a public channel) or, if the channel is private, where its ID is of no help either, invite the bot: have a member %s; %s",
 			missing.Ref, describe(k.identity), k.invite(), r.again()))
 	case errors.As(err, &archived):
 		return stalled(v1alpha1.ReasonChannelArchived, fmt.Sprintf(

@@ -38,7 +38,7 @@ var codes = byClass(map[slack.Class][]string{
 		"slack_connect_file_link_sharing_blocked", "slack_connect_file_upload_sharing_blocked", "slack_connect_lists_sharing_blocked",
 		"too_many_members", "ura_max_channels", "not_authorized", "not_supported", "cant_invite", "app_cannot_join_channel",
 		"invitee_cant_see_channel", "no_external_invite_permission", "cannot_create_channel", "canvas_disabled_user_team",
-		"cant_archive_general", "cant_archive_required", "cant_kick_from_general", "user_is_restricted", "compliance_exports_prevent_deletion",
+		"not_allowed", "cant_archive_general", "cant_archive_required", "cant_kick_from_general", "user_is_restricted", "compliance_exports_prevent_deletion",
 	},
 	slack.ClassMessageNotFound: {"message_not_found", "thread_not_found"},
 	slack.ClassMessageClosed: {
@@ -50,10 +50,15 @@ var codes = byClass(map[slack.Class][]string{
 		"invalid_name", "invalid_name_maxlength", "invalid_name_punctuation", "invalid_name_required", "invalid_name_specials",
 		"no_channel",
 	},
-	slack.ClassAlreadyDone:        {"already_archived", "not_archived", "already_in_channel", "cant_invite_self", "cant_kick_self"},
-	slack.ClassUserNotFound:       {"user_not_found", "users_not_found", "user_not_visible", "org_user_not_in_team"},
-	slack.ClassUserDeactivated:    {"user_disabled"},
-	slack.ClassUserNotMessageable: {"messages_tab_disabled", "cannot_dm_bot", "invalid_user_combination"},
+	slack.ClassAlreadyDone:     {"already_archived", "not_archived", "already_in_channel", "cant_invite_self", "cant_kick_self"},
+	slack.ClassUserNotFound:    {"user_not_found", "users_not_found", "user_not_visible", "org_user_not_in_team"},
+	slack.ClassUserDeactivated: {"user_disabled"},
+	slack.ClassUserNotMessageable: {
+		"messages_tab_disabled", "cannot_dm_bot", "invalid_user_combination",
+		// Seen, not documented, of strangers in shared channels and of people who
+		// take no messages from apps.
+		"cannot_dm_user", "cannot_message_user", "user_is_bot", "user_is_ultra_restricted",
+	},
 	slack.ClassMessageRejected: {
 		"no_text", "msg_too_long", "msg_blocks_too_long", "invalid_blocks", "invalid_blocks_format", "invalid_attachments",
 		"too_many_attachments", "attachment_payload_limit_exceeded", "markdown_text_conflict", "metadata_too_large",
