@@ -383,7 +383,7 @@ func (t *target) explain(e *slack.Error) *slack.Error {
 	}
 	out := *e
 	out.Class = slack.ClassNotInChannel
-	out.Reason = fmt.Sprintf("the bot is not a member of the private channel %q", t.hidden)
+	out.Reason = fmt.Sprintf("the bot is not a member of the private channel %q any more, or the channel was deleted", t.hidden)
 	out.Remedy = "have a member of it type /invite, @ and the name of the app's bot there"
 	return &out
 }

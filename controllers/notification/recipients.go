@@ -31,8 +31,8 @@ type target struct {
 	conversation string
 	// user is the ID of a person; empty for a channel.
 	user string
-	// hidden is the name of a private channel that the bot is not a member of, as
-	// far as is known, and that Slack would call not found; else empty.
+	// hidden is the name of a private channel, which Slack calls not found when the
+	// bot is not a member of it any more; else empty.
 	hidden string
 	// thread is the ts to reply to; empty when it is no reply.
 	thread string
@@ -116,7 +116,7 @@ func (r *Reconciler) resolve(ctx context.Context, p *pass, rcpt *recipient) (*ta
 			p.apply(r, rcpt, delivery.NotMember{})
 		}
 		t := &target{conversation: found.ID}
-		if found.Private && !found.Member && !found.DM {
+		if found.Private && !found.DM && !found.Unseen {
 			t.hidden = found.Name
 		}
 		return t, nil

@@ -106,19 +106,27 @@ func (d *Directory) FindConversation(ctx context.Context, ws Workspace, ref, own
 		r.id = r.maybe
 	}
 	if r.id != "" {
-		found, err = d.info(ctx, ws, r.id)
+		found, err = d.look(ctx, ws, r.id)
 		if isMissingScope(err) {
 			// To post takes no more than the ID.
 			return slack.Conversation{ID: r.id, Member: true, DM: strings.HasPrefix(r.id, "D"), Unseen: true}, nil
-		}
-		if hidden, ok := d.hidden(ws, r.id); ok && err != nil && slack.ClassOf(err) == slack.ClassChannelNotFound {
-			return hidden, nil
 		}
 	} else {
 		found, err = d.findChannelName(ctx, ws, trim(ref), r.name, owner)
 	}
 	if err == nil && found.Archived {
 		return found, &ArchivedError{Conversation: found, In: place(ws)}
+	}
+	return found, err
+}
+
+// look is info, and knows a private channel that Slack calls not found.
+func (d *Directory) look(ctx context.Context, ws Workspace, id string) (slack.Conversation, error) {
+	found, err := d.info(ctx, ws, id)
+	if err != nil && slack.ClassOf(err) == slack.ClassChannelNotFound {
+		if hidden, ok := d.hidden(ws, id); ok {
+			return hidden, nil
+		}
 	}
 	return found, err
 }
@@ -176,7 +184,7 @@ func (d *Directory) findChannelName(ctx context.Context, ws Workspace, ref, want
 		if err != nil || !doubted {
 			return found.slack(), err
 		}
-		info, err := d.info(ctx, ws, found.id())
+		info, err := d.look(ctx, ws, found.id())
 		if err != nil || strings.EqualFold(info.Name, want) {
 			return info, err
 		}

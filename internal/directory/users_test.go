@@ -236,6 +236,23 @@ func TestRefusedTokenIsNotHeldAgainstAnother(t *testing.T) {
 	b.Expect(err).NotTo(gomega.HaveOccurred())
 }
 
+// A page without anybody, but with a cursor, ends no list.
+func TestEmptyPagesEndNoList(t *testing.T) {
+	api := channels()
+	api.users = [][]slack.User{{}, acme[:1], {}, {}, acme[1:], {}}
+	api.convs = append([][]slack.Conversation{{}}, append(api.convs, nil, []slack.Conversation{{ID: "C0000077", Name: "late"}})...)
+	b := newBench(t, api)
+	_, _ = b.find("nobody")
+	_, _ = b.channel("#nowhere")
+	b.loaded()
+	if u, err := b.find("ada"); err != nil || u.ID != "U0000002" {
+		t.Errorf("%v, %v, want U0000002", u, err)
+	}
+	if c, err := b.channel("#late"); err != nil || c.ID != "C0000077" {
+		t.Errorf("%v, %v, want C0000077", c, err)
+	}
+}
+
 // What people type and paste for e-mail addresses.
 func TestEmailForms(t *testing.T) {
 	for _, ref := range []string{

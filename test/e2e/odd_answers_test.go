@@ -56,3 +56,21 @@ func TestNamesAsTheyAreTyped(t *testing.T) {
 		}
 	}
 }
+
+// Slack calls a private channel that the bot was removed from not found; the list
+// has shown it before, so the way out is an invitation.
+func TestPrivateChannelThatTheBotHasLeft(t *testing.T) {
+	w := newWorld(t)
+	id := w.id("C", "PRIV")
+	private := slacksim.Channel{ID: id, Name: "board", Private: true, Members: []string{w.id("U", "BOT"), w.id("U", "ADA")}}
+	w.channel(private)
+	w.ready(w.webAPI("c", "#alerts"))
+	w.becomes(w.notify("before", "c", to(room("board"))), delivered())
+	private.Members = private.Members[1:]
+	w.channel(private)
+	for name, ref := range map[string]string{"by-name": "#board", "by-id": id} {
+		n := w.notify(name, "c", to(room(ref)))
+		w.becomes(n, stalled("Failed", v1alpha1.ReasonNotInChannel))
+		w.Expect(w.message(n)).To(gomega.And(gomega.ContainSubstring(`not a member of the private channel "board"`), gomega.ContainSubstring("type /invite")))
+	}
+}
