@@ -197,8 +197,9 @@ type SlackAlertStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// address is the path to post to, below the address of the operator's intake;
-	// for source.alertmanager and source.webhook only.
+	// address is the path to post to, below the address of the Service of the
+	// operator's intake; for source.alertmanager and source.webhook only, and empty
+	// while the operator runs without --intake-bind-address.
 	// +optional
 	Address string `json:"address,omitempty"`
 

@@ -49,12 +49,13 @@ type WebAPI struct {
 	// +required
 	TokenSecretRef SecretKeyReference `json:"tokenSecretRef"`
 
-	// channel is "#name", "name" or an ID (C… or G…). It may be left out when
+	// channel is "#name", "name", an ID (C… or G…) or the link to the channel.
+	// It may be left out when
 	// every notification names its recipients.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=81
-	// +kubebuilder:validation:Pattern=`^#?[^\s#@,<>"]+$`
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^\s*(<#[^\s#@,<>"|]+(\|[^<>]*)?>|<https://[^\s<>|]+(\|[^<>]*)?>|[#＃]?\s*[^\s#＃@＠,<>"]+)\s*$')`,message="give a channel as \"#name\", \"name\", its ID or the link to it"
 	Channel string `json:"channel,omitempty"`
 
 	// join lets the bot join a public channel that it is not a member of.
@@ -162,7 +163,7 @@ type Member struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=254
-	// +kubebuilder:validation:Pattern=`^[^@\s]+@[^@\s]+$`
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^\s*(<(mailto:)?)?[^@＠\s<>|]+[@＠][^@＠\s<>|]+(\|[^<>]*)?>?\s*$')`,message="give one e-mail address, as in ada@example.com"
 	Email string `json:"email,omitempty"`
 }
 
@@ -315,7 +316,7 @@ type ChannelInfo struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=slc,categories=slack
-// +kubebuilder:printcolumn:name="Channel",type=string,JSONPath=`.status.channel.name`
+// +kubebuilder:printcolumn:name="Slack-Channel",type=string,JSONPath=`.status.channel.name`
 // +kubebuilder:printcolumn:name="Workspace",type=string,JSONPath=`.status.workspace.name`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`

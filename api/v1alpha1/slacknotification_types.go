@@ -235,14 +235,15 @@ type Recipient struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=254
-	// +kubebuilder:validation:Pattern=`^[^@\s]+@[^@\s]+$`
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^\s*(<(mailto:)?)?[^@＠\s<>|]+[@＠][^@＠\s<>|]+(\|[^<>]*)?>?\s*$')`,message="give one e-mail address, as in ada@example.com"
 	Email string `json:"email,omitempty"`
 
-	// channel is "#name", "name" or an ID of the same workspace.
+	// channel is "#name", "name", an ID or the link of a channel of the same
+	// workspace.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=81
-	// +kubebuilder:validation:Pattern=`^#?[^\s#@,<>"]+$`
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^\s*(<#[^\s#@,<>"|]+(\|[^<>]*)?>|<https://[^\s<>|]+(\|[^<>]*)?>|[#＃]?\s*[^\s#＃@＠,<>"]+)\s*$')`,message="give a channel as \"#name\", \"name\", its ID or the link to it"
 	Channel string `json:"channel,omitempty"`
 }
 

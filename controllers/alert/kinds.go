@@ -204,7 +204,7 @@ func (k *Kinds) ask(ctx context.Context, gvk schema.GroupVersionKind) (kind, err
 	}
 	list, err := k.Discovery.ServerResourcesForGroupVersion(gvk.GroupVersion().String())
 	if apierrors.IsNotFound(err) {
-		return kind{}, notFound(gvk)
+		return kind{}, notFound(gvk, "")
 	}
 	if err != nil {
 		return kind{}, fmt.Errorf("asking the API server for %s: %w", gvk.GroupVersion(), err)
@@ -220,12 +220,12 @@ func (k *Kinds) ask(ctx context.Context, gvk schema.GroupVersionKind) (kind, err
 		}
 		return found, k.allowed(ctx, found)
 	}
-	return kind{}, notFound(gvk)
+	return kind{}, notFound(gvk, meant(gvk.Kind, list.APIResources))
 }
 
-func notFound(gvk schema.GroupVersionKind) error {
+func notFound(gvk schema.GroupVersionKind, meant string) error {
 	return &problem{reason: v1alpha1.ReasonKindNotFound, again: lookAgain, message: fmt.Sprintf(
-		"the API server has no kind %s in %s: correct spec.source.objects, or install it; it is picked up when it appears", gvk.Kind, gvk.GroupVersion())}
+		"the API server has no kind %s in %s%s: correct spec.source.objects.apiVersion or kind, or install it; it is picked up when it appears", gvk.Kind, gvk.GroupVersion(), meant)}
 }
 
 // allowed asks whether the operator may watch a kind, before it tries.

@@ -20,26 +20,35 @@ func takesPosts(alert *v1alpha1.SlackAlert) bool {
 	return alert.Spec.Source.Alertmanager != nil || alert.Spec.Source.Webhook != nil
 }
 
+// address is the path that is posted to for a rule; empty where nothing listens.
+func (r *Reconciler) address(alert *v1alpha1.SlackAlert) string {
+	if !r.Intake || !takesPosts(alert) {
+		return ""
+	}
+	return "/v1/namespaces/" + alert.Namespace + "/alerts/" + alert.Name
+}
+
+// atService leads from the address, which is a path, to the whole URL.
+const atService = ", at the Service of the operator's --intake-bind-address"
+
 // listening is how a rule is that waits for posts.
 func (r *Reconciler) listening(ctx context.Context, alert *v1alpha1.SlackAlert) (outcome, error) {
 	webhook := alert.Spec.Source.Webhook
 	switch {
-	case webhook == nil && !r.Intake:
-		return stalled(v1alpha1.ReasonIntakeDisabled,
-			"the operator takes nothing from an Alertmanager: have it run with --intake-bind-address"), nil
 	case !r.Intake:
-		return stalled(v1alpha1.ReasonIntakeDisabled, "the operator takes no posts: have it run with --intake-bind-address"), nil
+		return stalled(v1alpha1.ReasonIntakeDisabled, "nothing can be posted to this rule, since the operator listens on no port: start it with --intake-bind-address=:8082 "+
+			"(in the args of its Deployment), and give that port a Service; the rule then shows its address in status.address"), nil
 	case webhook == nil:
-		return working(v1alpha1.ReasonListening, "takes what an Alertmanager posts to "+alert.Status.Address), nil
+		return working(v1alpha1.ReasonListening, "takes what an Alertmanager posts to "+alert.Status.Address+atService), nil
 	case webhook.Signature == nil:
-		return working(v1alpha1.ReasonListening, "takes what is posted to "+alert.Status.Address), nil
+		return working(v1alpha1.ReasonListening, "takes what is posted to "+alert.Status.Address+atService), nil
 	}
 	_, err := r.Keys.Get(ctx, alert)
 	var missing *webhookkey.Problem
 	if errors.As(err, &missing) {
 		return stalled(missing.Reason, missing.Message), nil
 	}
-	return working(v1alpha1.ReasonListening, "takes what is posted to "+alert.Status.Address+", signed in the header "+posts.HeaderOf(webhook)), err
+	return working(v1alpha1.ReasonListening, "takes what is posted to "+alert.Status.Address+", signed in the header "+posts.HeaderOf(webhook)+atService), err
 }
 
 // ofSecret are the rules whose posts are signed with what is in a Secret.

@@ -118,8 +118,8 @@ func (r *Reconciler) leave(key types.NamespacedName) {
 
 func (r *Reconciler) tooManyAlerts(alert *v1alpha1.SlackAlert) outcome {
 	return stalled(v1alpha1.ReasonTooManyAlerts, fmt.Sprintf(
-		"namespace %q has more than %d SlackAlerts, and this is not one of the oldest %[2]d: delete others, or have the operator run with a larger --max-alerts-per-namespace; it begins when there is room",
-		alert.Namespace, r.maxAlerts()))
+		"namespace %q has more than %d SlackAlerts, and this is not one of the oldest %[2]d: delete others, or start the operator with --max-alerts-per-namespace=%d or more (in the args of its Deployment); it begins when there is room",
+		alert.Namespace, r.maxAlerts(), 2*r.maxAlerts()))
 }
 
 // ofAlert counts the SlackAlerts of each namespace. All that there are at first

@@ -68,7 +68,7 @@ func TestTooManyAlerts(t *testing.T) {
 		}
 	}
 	o := r.tooManyAlerts(alertAt("ns", "r2", 2))
-	want := `namespace "ns" has more than 2 SlackAlerts, and this is not one of the oldest 2: delete others, or have the operator run with a larger --max-alerts-per-namespace; it begins when there is room`
+	want := `namespace "ns" has more than 2 SlackAlerts, and this is not one of the oldest 2: delete others, or start the operator with --max-alerts-per-namespace=4 or more (in the args of its Deployment); it begins when there is room`
 	if o.Reason != v1alpha1.ReasonTooManyAlerts || o.Message != want {
 		t.Errorf("%s: %s", o.Reason, o.Message)
 	}

@@ -125,10 +125,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 
 // advance does what there is to do now, and says how the rule is doing.
 func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (outcome, error) {
-	alert.Status.Address = ""
-	if takesPosts(alert) {
-		alert.Status.Address = "/v1/namespaces/" + alert.Namespace + "/alerts/" + alert.Name
-	}
+	alert.Status.Address = r.address(alert)
 	if alert.Status.ObservedGeneration != alert.Generation {
 		alert.Status.Pending = nil // they waited for what another spec said
 	}

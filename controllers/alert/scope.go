@@ -63,7 +63,7 @@ func (r *Reconciler) scope(ctx context.Context, rule *v1alpha1.SlackAlert) (*sco
 	}
 	central := slices.Contains(r.ClusterScopeNamespaces, rule.Namespace)
 	if everywhere != nil && !central {
-		return nil, forGood(v1alpha1.ReasonScopeNotAllowed, "rules of namespace %q may watch their own namespace only: remove namespaceSelector, or have the operator name the namespace in --cluster-scope-namespaces", rule.Namespace)
+		return nil, forGood(v1alpha1.ReasonScopeNotAllowed, "rules of namespace %q may watch their own namespace only: remove %s, or %s", rule.Namespace, selectorField(rule), centralFlag(rule.Namespace))
 	}
 	var err error
 	if selector != nil {
@@ -76,17 +76,30 @@ func (r *Reconciler) scope(ctx context.Context, rule *v1alpha1.SlackAlert) (*sco
 	}
 	if !out.kind.namespaced {
 		if !central {
-			return nil, forGood(v1alpha1.ReasonScopeNotAllowed, "%s is a kind of the whole cluster, which rules of namespace %q may not watch: have the operator name the namespace in --cluster-scope-namespaces", gvk.Kind, rule.Namespace)
+			return nil, forGood(v1alpha1.ReasonScopeNotAllowed, "%s is a kind of the whole cluster, which rules of namespace %q may not watch: name another in spec.source.objects.kind, or %s", gvk.Kind, rule.Namespace, centralFlag(rule.Namespace))
 		}
 		out.where = "the cluster"
 		return out, nil
 	}
 	out.namespaces, out.where = map[string]bool{rule.Namespace: true}, fmt.Sprintf("namespace %q", rule.Namespace)
 	if everywhere != nil {
-		out.where = "the namespaces of namespaceSelector"
-		out.namespaces, err = r.namespaces(ctx, everywhere)
+		out.where = "the namespaces of " + selectorField(rule)
+		out.namespaces, err = r.namespaces(ctx, everywhere, selectorField(rule))
 	}
 	return out, err
+}
+
+// selectorField is the path of the field by which a rule looks at other namespaces.
+func selectorField(rule *v1alpha1.SlackAlert) string {
+	if rule.Spec.Source.Objects != nil {
+		return "spec.source.objects.namespaceSelector"
+	}
+	return "spec.source.events.namespaceSelector"
+}
+
+// centralFlag says how rules of a namespace get to watch the whole cluster.
+func centralFlag(namespace string) string {
+	return fmt.Sprintf("start the operator with --cluster-scope-namespaces=%s (beside the namespaces that it names already, in the args of its Deployment)", namespace)
 }
 
 // kind returns the kind that a rule looks at, which is only asked for when it is
@@ -104,10 +117,10 @@ func (r *Reconciler) kind(ctx context.Context, rule *v1alpha1.SlackAlert, gvk sc
 }
 
 // namespaces returns those with the labels.
-func (r *Reconciler) namespaces(ctx context.Context, selector *metav1.LabelSelector) (map[string]bool, error) {
+func (r *Reconciler) namespaces(ctx context.Context, selector *metav1.LabelSelector, field string) (map[string]bool, error) {
 	matching, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil {
-		return nil, forGood(v1alpha1.ReasonInvalidExpression, "namespaceSelector can't be used: %v", err)
+		return nil, forGood(v1alpha1.ReasonInvalidExpression, "%s can't be used: %v", field, err)
 	}
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NamespaceList"))

@@ -157,8 +157,8 @@ func (w *Watches) overfull(k kind) error {
 
 func (w *Watches) tooMany(k kind, n int) *problem {
 	return &problem{reason: v1alpha1.ReasonTooManyObjects, stalled: true, again: tooManyAgain, message: fmt.Sprintf(
-		"there are about %d %s to watch, and the operator keeps %d objects of a kind in memory at the most: have rules of fewer namespaces watch them, or the operator run with more memory and a larger --max-objects-per-kind; it is looked at again every minute",
-		about(n), plural(k.gvk.Kind), w.maxObjects())}
+		"there are about %d %s to watch, and the operator keeps %d objects of a kind in memory at the most: have rules of fewer namespaces watch them, or give the operator more memory (some 5 KiB for each object) and start it with --max-objects-per-kind=%d or more (in the args of its Deployment); it is looked at again every minute",
+		about(n), plural(k.gvk.Kind), w.maxObjects(), max(2*w.maxObjects(), 2*about(n)))}
 }
 
 // about is a number to two digits, so that a message does not change with each

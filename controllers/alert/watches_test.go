@@ -161,7 +161,7 @@ func TestTooManyObjects(t *testing.T) {
 	if !errors.As(err, &p) || p.reason != v1alpha1.ReasonTooManyObjects || !p.stalled || p.again == 0 {
 		t.Fatalf("ends with %v", err)
 	}
-	want := "there are about 120 Pods to watch, and the operator keeps 110 objects of a kind in memory at the most: have rules of fewer namespaces watch them, or the operator run with more memory and a larger --max-objects-per-kind; it is looked at again every minute"
+	want := "there are about 120 Pods to watch, and the operator keeps 110 objects of a kind in memory at the most: have rules of fewer namespaces watch them, or give the operator more memory (some 5 KiB for each object) and start it with --max-objects-per-kind=240 or more (in the args of its Deployment); it is looked at again every minute"
 	if p.message != want || len(w.watched()) != 0 {
 		t.Errorf("says %q, and watches %q", p.message, w.watched())
 	}

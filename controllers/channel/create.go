@@ -142,5 +142,5 @@ func (r *Reconciler) nameTaken(k *check, archived *slack.Conversation) *outcome 
 	}
 	return stalled(v1alpha1.ReasonNameTaken, fmt.Sprintf(
 		"Slack answered name_taken: a channel that the bot can't see has the name %q in workspace %s: invite the bot to it (have a member %s) and set spec.manage.adopt to true, or name another channel in spec.webAPI.channel",
-		name, workspace, invite))
+		name, workspace, k.invite()))
 }

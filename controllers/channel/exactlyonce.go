@@ -29,7 +29,7 @@ func historyScope(found slack.Conversation) string {
 func (r *Reconciler) exactlyOnce(ctx context.Context, k *check, found slack.Conversation) (*metav1.Condition, time.Duration) {
 	if !found.Member && !found.DM {
 		return &metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotInChannel,
-			Message: "the bot may post to the channel without being a member, but reads back only what it is a member of; to rule out duplicates, have a member " + invite}, 0
+			Message: "the bot may post to the channel without being a member, but reads back only what it is a member of; to rule out duplicates, have a member " + k.invite()}, 0
 	}
 	scope := historyScope(found)
 	if slices.Contains(k.identity.Scopes, scope) {
@@ -52,7 +52,7 @@ func (r *Reconciler) exactlyOnce(ctx context.Context, k *check, found slack.Conv
 			scopes(firstOf(e.Needed, scope)), k.tokenPlace())}, 0
 	case slack.ClassNotInChannel:
 		return &metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotInChannel,
-			Message: "the bot reads back only what it is a member of; to rule out duplicates, have a member " + invite}, 0
+			Message: "the bot reads back only what it is a member of; to rule out duplicates, have a member " + k.invite()}, 0
 	case slack.ClassRateLimited:
 		r.Limiter.Penalize(now, k.ws.Key, slack.MethodHistory, e.RetryAfter)
 	}

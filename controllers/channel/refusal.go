@@ -3,6 +3,7 @@ package channel
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -14,11 +15,20 @@ import (
 
 // What the messages of a SlackChannel say of the way out, and of what follows.
 const (
-	// invite says how a bot becomes a member: Slack's own command.
-	invite = "of it invite the app's bot there by typing /invite and the bot's name"
 	// seenAtOnce says what follows a change of the Secret, which is watched.
 	seenAtOnce = "the SlackChannel is verified again as soon as the Secret changes"
 )
+
+// handle is what is taken for the handle of a bot.
+var handle = regexp.MustCompile(`^[\pL\pN._-]{1,80}$`)
+
+// invite says how a bot becomes a member of a channel: Slack's own command.
+func (k *check) invite() string {
+	if name := k.identity.BotName; handle.MatchString(name) {
+		return "of it type /invite @" + name + " there"
+	}
+	return "of it type /invite, @ and the name of the app's bot there"
+}
 
 // again says what follows a change in Slack, which is not told to the operator.
 func (r *Reconciler) again() string {
@@ -30,6 +40,14 @@ func (r *Reconciler) again() string {
 func (k *check) tokenPlace() string {
 	ref := k.c.Spec.WebAPI.TokenSecretRef
 	return fmt.Sprintf("key %q of Secret %s/%s", firstOf(ref.Key, "token"), k.c.Namespace, ref.Name)
+}
+
+// remedy says what to do about a refused token.
+func (k *check) remedy(e *slack.Error) string {
+	if e.Remedy == "" {
+		return fmt.Sprintf("put a valid bot token (xoxb-…) into %s", k.tokenPlace())
+	}
+	return strings.ReplaceAll(e.Remedy, "the Secret of the SlackChannel", k.tokenPlace())
 }
 
 // tolerated failures in a row don't make a SlackChannel unreachable that was
@@ -46,7 +64,7 @@ func (r *Reconciler) outcomeOf(k *check, e *slack.Error) *outcome {
 		}
 		return k.waiting("Slack asked to wait (rate limit) while this SlackChannel was being checked; the check goes on by itself", max(e.RetryAfter, pauseAfter(0)))
 	case slack.ClassInvalidCredentials:
-		return stalled(v1alpha1.ReasonInvalidToken, fmt.Sprintf("%v: put a valid bot token (xoxb-…) into %s; %s", e, k.tokenPlace(), seenAtOnce))
+		return stalled(v1alpha1.ReasonInvalidToken, fmt.Sprintf("%v: %s; %s", e, k.remedy(e), seenAtOnce))
 	case slack.ClassAccessDenied:
 		return stalled(v1alpha1.ReasonInvalidToken, fmt.Sprintf(
 			"%v: ask an administrator of the workspace to let the app in, or put another token into %s; %s", e, k.tokenPlace(), r.again()))
@@ -54,10 +72,10 @@ func (r *Reconciler) outcomeOf(k *check, e *slack.Error) *outcome {
 		return stalled(v1alpha1.ReasonMissingScope, r.missingScope(k, e))
 	case slack.ClassChannelNotFound:
 		return stalled(v1alpha1.ReasonChannelNotFound, fmt.Sprintf(
-			"Slack answered %s: no channel %q is visible to the bot: correct spec.webAPI.channel (a name, or the ID of the channel) or, if the channel is private, have a member %s; %s",
-			e.Code, name, invite, r.again()))
+			"Slack answered %s: no channel %q is visible to the bot: correct spec.webAPI.channel (a name, or the ID of a public channel) or, if the channel is private, where its ID is of no help either, invite the bot: have a member %s; %s",
+			e.Code, name, k.invite(), r.again()))
 	case slack.ClassNotInChannel:
-		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf("%v: the bot is not a member of channel %q: have a member %s; %s", e, name, invite, r.again()))
+		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf("%v: the bot is not a member of channel %q: have a member %s; %s", e, name, k.invite(), r.again()))
 	case slack.ClassChannelArchived:
 		return stalled(v1alpha1.ReasonChannelArchived, fmt.Sprintf("%v: unarchive channel %q in Slack, or name another one in spec.webAPI.channel; %s", e, name, r.again()))
 	}
@@ -143,8 +161,8 @@ func (r *Reconciler) lookupOutcome(k *check, err error) *outcome {
 		return k.waiting(wait.Error(), max(wait.At.Sub(r.Clock.Now()), 0)+1)
 	case errors.As(err, &missing):
 		return stalled(v1alpha1.ReasonChannelNotFound, fmt.Sprintf(
-			"no channel %q is visible to the bot in workspace %s: correct spec.webAPI.channel (a name, or the ID of a public channel) or, if the channel is private, invite the bot: have a member %s; %s",
-			missing.Ref, describe(k.identity), invite, r.again()))
+			"no channel %q is visible to the bot in workspace %s: correct spec.webAPI.channel (a name, or the ID of a public channel) or, if the channel is private, where its ID is of no help either, invite the bot: have a member %s; %s",
+			missing.Ref, describe(k.identity), k.invite(), r.again()))
 	case errors.As(err, &archived):
 		return stalled(v1alpha1.ReasonChannelArchived, fmt.Sprintf(
 			"channel %q (%s) is archived in workspace %s: unarchive it in Slack, or name another one in spec.webAPI.channel; %s",

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -240,7 +239,7 @@ func (r *Reconciler) lookUp(ctx context.Context, k *check, ref string) (slack.Co
 		return found, err
 	}
 	known, askErr := r.Directory.FindConversation(ctx, k.ws, s.Channel.ID, k.owner)
-	if askErr == nil && known.Name == strings.ToLower(strings.TrimPrefix(ref, "#")) {
+	if askErr == nil && known.Name == directory.ChannelName(ref) {
 		return known, nil
 	}
 	if errors.As(askErr, new(*directory.WaitError)) {
@@ -262,13 +261,13 @@ func (r *Reconciler) join(ctx context.Context, k *check, found *slack.Conversati
 	switch {
 	case found.Private:
 		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf(
-			"the bot is not a member of the private channel %q, which it can't join by itself: have a member %s; %s", found.Name, invite, r.again()))
+			"the bot is not a member of the private channel %q, which it can't join by itself: have a member %s; %s", found.Name, k.invite(), r.again()))
 	case !join && public:
 		return nil
 	case !join:
 		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf(
 			"the bot is not a member of channel %q, and spec.webAPI.join is false: have a member %s, set spec.webAPI.join to true, or give the app the bot scope chat:write.public; %s",
-			found.Name, invite, r.again()))
+			found.Name, k.invite(), r.again()))
 	}
 	now := r.Clock.Now()
 	if at, ok := r.Limiter.Reserve(now, k.ws.Key, slack.MethodConversationsJoin, holder(k.c, "")); !ok {
@@ -294,10 +293,10 @@ func (r *Reconciler) joinRefused(k *check, name string, e *slack.Error) *outcome
 	switch {
 	case e.Class == slack.ClassMissingScope:
 		return stalled(v1alpha1.ReasonMissingScope, fmt.Sprintf(
-			"the bot is not a member of channel %q and may not join it (Slack answered missing_scope to %s): have a member %s, or %s", name, e.Method, invite, r.addScope(k, e)))
+			"the bot is not a member of channel %q and may not join it (Slack answered missing_scope to %s): have a member %s, or %s", name, e.Method, k.invite(), r.addScope(k, e)))
 	case !e.Class.Transient() && e.Class != slack.ClassInvalidCredentials && e.Class != slack.ClassChannelArchived:
 		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf(
-			"the bot is not a member of channel %q and could not join it: %v; have a member %s; %s", name, e, invite, r.again()))
+			"the bot is not a member of channel %q and could not join it: %v; have a member %s; %s", name, e, k.invite(), r.again()))
 	}
 	return r.outcomeOf(k, e)
 }

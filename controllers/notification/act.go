@@ -356,6 +356,7 @@ func permalink(w *way, conversation, timestamp, thread string) string {
 // notPosted notes a failed attempt.
 func (r *Reconciler) notPosted(ctx context.Context, p *pass, rcpt *recipient, e *slack.Error) {
 	now := r.Clock.Now()
+	e = rcpt.target.explain(p.content.rendered.Name(e))
 	if e.Class == slack.ClassRateLimited {
 		lane := p.lane(rcpt)
 		if !p.way.webhook() {
@@ -372,6 +373,19 @@ func (r *Reconciler) notPosted(ctx context.Context, p *pass, rcpt *recipient, e 
 		r.Lanes.Answered(p.way.workspace.Key)
 	}
 	r.afterFailure(ctx, p, rcpt)
+}
+
+// explain tells what Slack hides: that a private channel is there, and the bot no
+// member of it.
+func (t *target) explain(e *slack.Error) *slack.Error {
+	if t.hidden == "" || e.Class != slack.ClassChannelNotFound {
+		return e
+	}
+	out := *e
+	out.Class = slack.ClassNotInChannel
+	out.Reason = fmt.Sprintf("the bot is not a member of the private channel %q any more, or the channel was deleted", t.hidden)
+	out.Remedy = "have a member of it type /invite, @ and the name of the app's bot there"
+	return &out
 }
 
 // afterFailure sets when to look again, and tells of what was given up.

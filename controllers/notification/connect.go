@@ -154,7 +154,8 @@ func (r *Reconciler) can(w *way, rcpt *recipient) delivery.Can {
 		return c
 	}
 	spec := w.channel.Spec.WebAPI
-	c.Join = spec != nil && (spec.Join == nil || *spec.Join)
+	hidden := rcpt.target != nil && rcpt.target.hidden != "" // nobody joins a private channel by himself
+	c.Join = spec != nil && (spec.Join == nil || *spec.Join) && !hidden
 	c.PostUnseen = slices.Contains(w.facts.Identity.Scopes, "chat:write.public")
 	c.Proven = rcpt.key == defaultKey && apimeta.IsStatusConditionTrue(w.channel.Status.Conditions, v1alpha1.ConditionExactlyOnce)
 	return c
@@ -287,19 +288,21 @@ func (p *pass) mayReach(rcpt *recipient) bool {
 
 func (p *pass) notAllowed() delivery.Event {
 	return delivery.NeedsPerson{Reason: v1alpha1.ReasonNotAllowed, Message: fmt.Sprintf(
-		"SlackChannel %s lets other namespaces reach its own channel alone: leave out spec.recipients (for a reply, name a message of that channel), or ask its owner for spec.allowedNamespaces.recipients: Any%s", p.way.key, thenSent)}
+		"SlackChannel %s lets other namespaces reach its own channel alone: leave out spec.recipients, and the message goes to that channel, for all in it to see (for a reply, name a message of that channel), or ask its owner for spec.allowedNamespaces.recipients: Any%s", p.way.key, thenSent)}
 }
 
 // namesOwn reports whether a recipient is the SlackChannel's own channel, by its
 // ID, by its name, or by what the SlackChannel calls it.
 func (p *pass) namesOwn(rcpt *recipient) bool {
-	name := strings.TrimPrefix(rcpt.Channel, "#")
+	if id, ok := directory.ConversationID(rcpt.Channel); ok && id == p.way.own {
+		return true
+	}
+	name := directory.ChannelName(rcpt.Channel)
 	if name == "" {
 		return false
 	}
 	spec := p.way.channel.Spec.WebAPI
-	return rcpt.Channel == p.way.own || strings.EqualFold(name, strings.TrimPrefix(p.way.ownName, "#")) ||
-		spec != nil && strings.EqualFold(name, strings.TrimPrefix(spec.Channel, "#"))
+	return name == directory.ChannelName(p.way.ownName) || spec != nil && name == directory.ChannelName(spec.Channel)
 }
 
 // paging is whom the message may page.

@@ -58,7 +58,7 @@ func (r *Reconciler) mentions(ctx context.Context, p *pass, c *content, due []*r
 	}
 	if p.way.webhook() {
 		c.unmentioned = names
-		c.notes = []string{"an incoming webhook can't look people up: give their IDs (<@U…>), or use a SlackChannel with webAPI"}
+		c.notes = []string{"an incoming webhook can't look people up: give their IDs (<@U…>), or use a SlackChannel that has spec.webAPI"}
 		return nil, true
 	}
 	tokens = map[string]string{}
@@ -212,7 +212,7 @@ func (p *pass) annotate() {
 }
 
 var staleTexts = map[string]string{
-	v1alpha1.ReasonEditNotSupported: "the content has changed since it was sent by an incoming webhook, which can't edit: the first message stays; set spec.updatePolicy to Repost to send the new content, or use a SlackChannel with webAPI",
+	v1alpha1.ReasonEditNotSupported: "the content has changed since it was sent by an incoming webhook, which can't edit: the first message stays; set spec.updatePolicy to Repost to send the new content, or use a SlackChannel that has spec.webAPI",
 	v1alpha1.ReasonUpdateIgnored:    "the content has changed since it was sent, and spec.updatePolicy is Ignore: the first message stays",
 	v1alpha1.ReasonChannelChanged:   "spec.channelRef has changed since it was sent, and spec.updatePolicy is Ignore: the first message stays where it is",
 }

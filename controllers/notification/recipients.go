@@ -31,6 +31,9 @@ type target struct {
 	conversation string
 	// user is the ID of a person; empty for a channel.
 	user string
+	// hidden is the name of a private channel, which Slack calls not found when the
+	// bot is not a member of it any more; else empty.
+	hidden string
 	// thread is the ts to reply to; empty when it is no reply.
 	thread string
 }
@@ -93,7 +96,7 @@ func (r *Reconciler) resolve(ctx context.Context, p *pass, rcpt *recipient) (*ta
 		return nil, delivery.Held{Note: delivery.Note{Reason: p.block.Reason, Message: p.block.Message}}
 	case p.way.webhook():
 		p.blocked(conditions.Summary{Kind: conditions.KindStalled, Reason: v1alpha1.ReasonRecipientsNotSupported, Message: fmt.Sprintf(
-			"SlackChannel %s uses an incoming webhook, which posts to its own channel alone: refer to a SlackChannel with webAPI, or remove spec.recipients (the message then goes to that channel, for all in it to see)"+thenSent, p.way.key)})
+			"SlackChannel %s uses an incoming webhook, which posts to its own channel alone: refer to a SlackChannel that has spec.webAPI, or remove spec.recipients (the message then goes to that channel, for all in it to see)"+thenSent, p.way.key)})
 		return nil, delivery.Held{Note: delivery.Note{Reason: p.block.Reason, Message: p.block.Message}}
 	case !p.mayReach(rcpt):
 		return nil, p.notAllowed()
@@ -112,7 +115,11 @@ func (r *Reconciler) resolve(ctx context.Context, p *pass, rcpt *recipient) (*ta
 		if !found.Member && !found.DM && !found.Private {
 			p.apply(r, rcpt, delivery.NotMember{})
 		}
-		return &target{conversation: found.ID}, nil
+		t := &target{conversation: found.ID}
+		if found.Private && !found.DM && !found.Unseen {
+			t.hidden = found.Name
+		}
+		return t, nil
 	}
 	user, err := r.Directory.FindUser(ctx, p.way.workspace, directory.Query{User: rcpt.User, Email: rcpt.Email}, owner)
 	if err != nil {
@@ -216,6 +223,9 @@ func (r *Reconciler) unresolved(p *pass, rcpt *recipient, err error) delivery.Ev
 		e := slack.AsError(err)
 		r.learn(p.way, rcpt, e)
 		return delivery.Refused{Do: delivery.Nothing, Err: e}
+	}
+	if rcpt.isPerson() {
+		message += delivery.Public
 	}
 	return delivery.NeedsPerson{Reason: reason, Message: message + "; it is tried again when this SlackNotification changes, and else every 10 minutes"}
 }
@@ -377,7 +387,7 @@ func (p *pass) threadOf(t *target) delivery.Event {
 func (p *pass) noThreadReason(up *v1alpha1.SlackNotification) string {
 	switch {
 	case p.way != nil && p.way.webhook() || up.Status.Phase == v1alpha1.PhaseDelivered && up.Status.Deliveries[0].Timestamp == "":
-		return fmt.Sprintf("SlackNotification %q, which this one replies to, was sent by an incoming webhook, or this one would be, and a webhook tells no message to reply to: use SlackChannels with webAPI", up.Name)
+		return fmt.Sprintf("SlackNotification %q, which this one replies to, was sent by an incoming webhook, or this one would be, and a webhook tells no message to reply to: use SlackChannels that have spec.webAPI", up.Name)
 	case up.Status.Phase == v1alpha1.PhaseDelivered:
 		return fmt.Sprintf("SlackNotification %q, which this one replies to, did not go to this conversation: name recipients that it went to", up.Name)
 	default:

@@ -328,6 +328,9 @@ func (r *Reconciler) remove(ctx context.Context, p *pass, w *way, rcpt *recipien
 
 // refused tells a delivery of a failed call, and everybody else whom it concerns.
 func (p *pass) refused(r *Reconciler, w *way, rcpt *recipient, do delivery.Do, e *slack.Error) {
+	if do == delivery.Edit && p.content != nil {
+		e = p.content.rendered.Name(e)
+	}
 	rcpt.Apply(delivery.Refused{Do: do, Err: e}, p.want, r.can(w, rcpt), r.Clock.Now())
 	r.learn(w, rcpt, e)
 	p.requeueBy(rcpt.Retry.At)

@@ -99,14 +99,14 @@ func compileExpression(source Source, place, text string, condition bool, left *
 	}
 	parsed, issues := env.Parse(text)
 	if issues.Err() != nil {
-		return nil, &CompileError{v1alpha1.ReasonInvalidExpression, place + describeIssues(issues)}
+		return nil, &CompileError{v1alpha1.ReasonInvalidExpression, place + writing{source, condition}.describe(issues)}
 	}
 	if err := checkParsed(parsed, left); err != nil {
 		return nil, refuse(err)
 	}
 	checked, issues := env.Check(parsed)
 	if issues.Err() != nil {
-		return nil, &CompileError{v1alpha1.ReasonInvalidExpression, place + describeIssues(issues)}
+		return nil, &CompileError{v1alpha1.ReasonInvalidExpression, place + writing{source, condition}.describe(issues)}
 	}
 	if out := checked.OutputType(); condition && out != cel.BoolType && out != cel.DynType {
 		return nil, refuse(fmt.Errorf("the expression gives a %s, and must give a bool", cel.FormatCELType(out)))
@@ -120,19 +120,6 @@ func compileExpression(source Source, place, text string, condition bool, left *
 		return nil, refuse(err)
 	}
 	return &expression{place: place, program: program}, nil
-}
-
-// describeIssues says where the first error is, and what it is.
-func describeIssues(issues *cel.Issues) string {
-	if len(issues.Errors()) == 0 {
-		return ": " + issues.Err().Error()
-	}
-	e := issues.Errors()[0]
-	what := strings.TrimSuffix(strings.Join(strings.Fields(e.Message), " "), " (in container '')")
-	if e.Location.Line() < 1 {
-		return ": " + what
-	}
-	return fmt.Sprintf(", line %d, column %d: %s", e.Location.Line(), e.Location.Column()+1, what)
 }
 
 // eval evaluates the expression.

@@ -92,3 +92,20 @@ func TestFingerprintOfAllLabels(t *testing.T) {
 		t.Error("two alerts have one fingerprint")
 	}
 }
+
+// What would colour or turn a reader's text is no part of a label.
+func TestLabelsAreText(t *testing.T) {
+	for _, c := range []struct{ name, in, want string }{
+		{"a terminal's colour", "\x1b[31mred\x1b[0m", "red"},
+		{"a turned text", "a\u202eb", "ab"},
+		{"a line end", "a\r\nb\tc", "a\nb\tc"},
+		{"no UTF-8", "a\xffb", "a\ufffdb"},
+		{"too long", "abcdefghij", "abcde…"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := clean(c.in, 8); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}

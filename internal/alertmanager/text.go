@@ -6,18 +6,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/slack-notifier/slack-notifier/internal/safetext"
 )
 
-// clean drops what is no text, and cuts what is longer than limit bytes.
+// clean takes out what is no text, and cuts what is longer than limit bytes.
 func clean(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
+	s = safetext.Clean(s)
 	if len(s) <= limit {
 		return s
 	}

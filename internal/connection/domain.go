@@ -32,8 +32,8 @@ func (r *Resolver) notAllowed(c *v1alpha1.SlackChannel) *Problem {
 		set, them = "are", "them"
 	}
 	return &Problem{v1alpha1.ReasonConnectionNotAllowed, fmt.Sprintf(
-		"%s %s set, and namespace %q may not have a connection of its own: have the operator started with --custom-connections=%s "+
-			"(beside the namespaces that it names already, in the args of the operator's Deployment), or leave %s out, and requests go the operator's own way to Slack; "+
+		"%s %s set, and namespace %q may not have a connection of its own: start the operator with --custom-connections=%s "+
+			"(beside the namespaces that it names already, in the args of its Deployment), or leave %s out, and requests go the operator's own way to Slack; "+
 			"no request is made until then, and the SlackChannel is verified as soon as either is done",
 		strings.Join(fields, " and "), set, c.Namespace, c.Namespace, them)}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/secretkeys"
 )
 
 // Keys of the Secrets that a SlackChannel names.
@@ -102,28 +102,13 @@ func (u secretUse) empty(namespace string) *Problem {
 		"key %q of Secret %s/%s, which %s names, is empty: put %s there; %s", u.key, namespace, u.name, u.field, u.holds, seenAtOnce)}
 }
 
-// keysNamed is how many keys of a Secret a message names.
-const keysNamed = 10
-
 func (u secretUse) keyNotFound(s *corev1.Secret) *Problem {
-	keys := make([]string, 0, len(s.Data))
-	for key := range s.Data {
-		keys = append(keys, fmt.Sprintf("%q", key))
-	}
-	slices.Sort(keys)
-	has := "it has none"
-	if len(keys) > 0 {
-		has = "it has " + strings.Join(keys[:min(len(keys), keysNamed)], ", ")
-		if more := len(keys) - keysNamed; more > 0 {
-			has += fmt.Sprintf(" and %d more", more)
-		}
-	}
 	advice := ""
 	if u.field == "spec.webAPI.tokenSecretRef" || u.field == "spec.webhook.urlSecretRef" {
 		advice = ", or name the right key in " + u.field + ".key"
 	}
 	return &Problem{v1alpha1.ReasonSecretKeyNotFound, fmt.Sprintf(
-		"Secret %s/%s, which %s names, has no key %q (%s): put %s there%s; %s", s.Namespace, s.Name, u.field, u.key, has, u.holds, advice, seenAtOnce)}
+		"Secret %s/%s, which %s names, has no key %q (%s): put %s there%s; %s", s.Namespace, s.Name, u.field, u.key, secretkeys.Has(s), u.holds, advice, seenAtOnce)}
 }
 
 // read reads the Secret, and the value that it must have.

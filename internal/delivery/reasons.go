@@ -20,7 +20,9 @@ type verdict struct {
 const (
 	afterSecret  = "; it is sent as soon as the Secret has changed"
 	afterRecheck = "; it is tried again when the annotation slack.notify.dev/requestedAt changes, and else within the hour"
-	afterEdit    = "; it is sent as soon as this SlackNotification has changed"
+	// Public warns who would mend a message to a person by taking the person out.
+	Public    = " (a message without spec.recipients goes to the SlackChannel's own channel, for all in it to see)"
+	afterEdit = "; it is sent as soon as this SlackNotification has changed"
 )
 
 var verdicts = map[slack.Class]verdict{
@@ -38,9 +40,9 @@ var verdicts = map[slack.Class]verdict{
 	slack.ClassNotInChannel:       {reason: v1alpha1.ReasonNotInChannel, then: afterRecheck, halt: true},
 	slack.ClassChannelArchived:    {reason: v1alpha1.ReasonChannelArchived, then: afterRecheck, halt: true},
 	slack.ClassPostingRestricted:  {reason: v1alpha1.ReasonPostingRestricted, then: afterRecheck, halt: true},
-	slack.ClassUserNotFound:       {reason: v1alpha1.ReasonUserNotFound, then: afterEdit, halt: true},
-	slack.ClassUserDeactivated:    {reason: v1alpha1.ReasonUserDeactivated, then: afterEdit, halt: true},
-	slack.ClassUserNotMessageable: {reason: v1alpha1.ReasonUserNotMessageable, then: afterEdit, halt: true},
+	slack.ClassUserNotFound:       {reason: v1alpha1.ReasonUserNotFound, then: Public + afterEdit, halt: true},
+	slack.ClassUserDeactivated:    {reason: v1alpha1.ReasonUserDeactivated, then: Public + afterEdit, halt: true},
+	slack.ClassUserNotMessageable: {reason: v1alpha1.ReasonUserNotMessageable, then: Public + afterEdit, halt: true},
 	slack.ClassQuotaExceeded:      {reason: v1alpha1.ReasonQuotaExceeded, then: afterRecheck, halt: true},
 	slack.ClassMessageRejected:    {reason: v1alpha1.ReasonMessageRejected, then: afterEdit, halt: true, final: true},
 	slack.ClassMessageNotFound:    {reason: v1alpha1.ReasonThreadNotFound, then: afterEdit, halt: true},

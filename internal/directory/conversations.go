@@ -106,7 +106,7 @@ func (d *Directory) FindConversation(ctx context.Context, ws Workspace, ref, own
 		r.id = r.maybe
 	}
 	if r.id != "" {
-		found, err = d.info(ctx, ws, r.id)
+		found, err = d.look(ctx, ws, r.id)
 		if isMissingScope(err) {
 			// To post takes no more than the ID.
 			return slack.Conversation{ID: r.id, Member: true, DM: strings.HasPrefix(r.id, "D"), Unseen: true}, nil
@@ -118,6 +118,35 @@ func (d *Directory) FindConversation(ctx context.Context, ws Workspace, ref, own
 		return found, &ArchivedError{Conversation: found, In: place(ws)}
 	}
 	return found, err
+}
+
+// look is info, and knows a private channel that Slack calls not found.
+func (d *Directory) look(ctx context.Context, ws Workspace, id string) (slack.Conversation, error) {
+	found, err := d.info(ctx, ws, id)
+	if err != nil && slack.ClassOf(err) == slack.ClassChannelNotFound {
+		if hidden, ok := d.hidden(ws, id); ok {
+			return hidden, nil
+		}
+	}
+	return found, err
+}
+
+// hidden is a private channel that the list has shown. Slack calls one not found
+// when the bot is no member of it any more.
+func (d *Directory) hidden(ws Workspace, id string) (slack.Conversation, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.convs[ws.Key]
+	if l == nil {
+		return slack.Conversation{}, false
+	}
+	e, ok := l.whole.get(id)
+	if !ok || !e.is(flagPrivate) || e.is(flagDM) || !e.live() {
+		return slack.Conversation{}, false
+	}
+	found := e.slack()
+	found.Member = false
+	return found, true
 }
 
 // isMissingScope reports whether the app may not look at conversations.
@@ -155,7 +184,7 @@ func (d *Directory) findChannelName(ctx context.Context, ws Workspace, ref, want
 		if err != nil || !doubted {
 			return found.slack(), err
 		}
-		info, err := d.info(ctx, ws, found.id())
+		info, err := d.look(ctx, ws, found.id())
 		if err != nil || strings.EqualFold(info.Name, want) {
 			return info, err
 		}

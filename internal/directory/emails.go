@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"strings"
 
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
@@ -10,7 +9,7 @@ import (
 // findEmail finds a user by e-mail address: in the list when there is one, and
 // else by a call for this one.
 func (d *Directory) findEmail(ctx context.Context, ws Workspace, email, owner string) (slack.User, error) {
-	want := strings.ToLower(trim(email))
+	want := parseEmail(email)
 	listed := d.listedEmail(ws, want)
 	for _, u := range listed {
 		if !u.deleted {

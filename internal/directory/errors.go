@@ -77,12 +77,17 @@ type NotFoundError struct {
 func (e *NotFoundError) Error() string {
 	switch e.What {
 	case "channel":
-		return fmt.Sprintf("no channel %q is visible to the bot in workspace %s%s check the name, and invite the bot with /invite when the channel is private%s",
+		return fmt.Sprintf("no channel %q is visible to the bot in workspace %s%s check the name and, when the channel is private, invite the bot with /invite (its ID is of no help without that)%s",
 			e.Ref, e.In, e.meant(), e.again("it is looked for again every "))
 	case "e-mail address":
 		return fmt.Sprintf("no active user with the e-mail address %q in workspace %s: check the address, or give the handle or the ID", e.Ref, e.In)
 	case "user group":
 		return fmt.Sprintf("no user group %q in workspace %s%s check the handle, and that the group is not disabled", e.Ref, e.In, e.meant())
+	case "user":
+		if strings.ContainsAny(strings.Trim(e.Ref, "<@\uff20 "), "@\uff20") {
+			return fmt.Sprintf("no user is called %q in workspace %s: an e-mail address is given in the field email, in place of user", e.Ref, e.In)
+		}
+		fallthrough
 	default:
 		return fmt.Sprintf("no user %q in workspace %s%s give the handle, the e-mail address, or the ID (in Slack: the profile, then \"Copy member ID\")%s",
 			e.Ref, e.In, e.meant(), e.again("the list of users is read again every "))

@@ -159,6 +159,19 @@ func (n *nearest) names() []string {
 	return out
 }
 
+// Near returns up to two of the names that are like one that is not among them.
+func Near(want string, names []string) []string {
+	n := newNearest(want)
+	if !n.possible() {
+		return nil
+	}
+	for _, name := range names[:min(len(names), maxLooked)] {
+		n.depth, n.dead = 0, false // they are in no order
+		n.look(name, name)
+	}
+	return n.names()
+}
+
 // maxLooked is how many names are looked at before the search is given up.
 // Each costs some hundred nanoseconds where memory is slow.
 const maxLooked = 20_000

@@ -236,6 +236,40 @@ func TestRefusedTokenIsNotHeldAgainstAnother(t *testing.T) {
 	b.Expect(err).NotTo(gomega.HaveOccurred())
 }
 
+// A page without anybody, but with a cursor, ends no list.
+func TestEmptyPagesEndNoList(t *testing.T) {
+	api := channels()
+	api.users = [][]slack.User{{}, acme[:1], {}, {}, acme[1:], {}}
+	api.convs = append([][]slack.Conversation{{}}, append(api.convs, nil, []slack.Conversation{{ID: "C0000077", Name: "late"}})...)
+	b := newBench(t, api)
+	_, _ = b.find("nobody")
+	_, _ = b.channel("#nowhere")
+	b.loaded()
+	if u, err := b.find("ada"); err != nil || u.ID != "U0000002" {
+		t.Errorf("%v, %v, want U0000002", u, err)
+	}
+	if c, err := b.channel("#late"); err != nil || c.ID != "C0000077" {
+		t.Errorf("%v, %v, want C0000077", c, err)
+	}
+}
+
+// What people type and paste for e-mail addresses.
+func TestEmailForms(t *testing.T) {
+	for _, ref := range []string{
+		"new@example.com", " New@Example.com\n", "mailto:new@example.com", "MAILTO:New@example.com", "<mailto:new@example.com>",
+		"<mailto:new@example.com|new@example.com>", "<new@example.com>", "new\uff20example.com", "\u200bnew@example.com",
+	} {
+		t.Run(ref, func(t *testing.T) {
+			api := newFake(nil)
+			api.byEmail["new@example.com"] = slack.User{ID: "U0000100", Name: "new"}
+			b := newBench(t, api)
+			if u, err := b.email(ref); err != nil || u.ID != "U0000100" {
+				t.Errorf("%v, %v, want U0000100", u, err)
+			}
+		})
+	}
+}
+
 func TestEmail(t *testing.T) {
 	api := newFake(acme)
 	api.byEmail["new@example.com"] = slack.User{ID: "U0000100", Name: "new"}

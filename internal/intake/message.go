@@ -26,7 +26,7 @@ const maxText = 40000
 // message is POST /message: a text for the default channel.
 func (s *Server) message(r *http.Request) *answer {
 	if s.DefaultChannel.Name == "" {
-		return refuse(http.StatusNotFound, "there is no default channel; the operator's flag --intake-default-channel names one")
+		return refuse(http.StatusNotFound, "there is no default channel: post to /v1/namespaces/NAMESPACE/channels/SLACKCHANNEL/messages, or start the operator with --intake-default-channel=NAMESPACE/SLACKCHANNEL")
 	}
 	caller := anonymous
 	if s.Anonymous {

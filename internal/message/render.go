@@ -42,6 +42,8 @@ type Rendered struct {
 	// LeftOut are the mentions that Options.Paging has made plain text of, as they
 	// read now: each once, at most 10.
 	LeftOut []string
+	// places of the blocks and attachments.
+	places places
 }
 
 // Render makes the message of a content.
@@ -67,7 +69,7 @@ func Render(c v1alpha1.Content, o Options) Rendered {
 	}
 	r.attach(&m)
 	g.message(&m)
-	return Rendered{Message: m, Notes: r.notes, LeftOut: g.left}
+	return Rendered{Message: m, Notes: r.notes, LeftOut: g.left, places: r.places}
 }
 
 // resolve replaces the mentions, and for a webhook the Markdown, which it does
@@ -96,6 +98,7 @@ func (r *renderer) attach(m *slack.Message) {
 			return
 		}
 		m.Attachments = append(m.Attachments, json.RawMessage(r.content.Attachments[i].Raw))
+		r.places.attachments = append(r.places.attachments, place{field: fmt.Sprintf("spec.attachments[%d]", i), raw: true})
 	}
 }
 
@@ -120,6 +123,9 @@ type renderer struct {
 	source, content v1alpha1.Content
 	options         Options
 	notes           []string
+	// places of what was made, and below those of tail's link and footer.
+	places places
+	below  []place
 }
 
 // plain reports whether text or Markdown can be sent as it is.
@@ -151,10 +157,12 @@ func (r *renderer) coloured(m *slack.Message) {
 	budget := maxBlocksText
 	if c.Title != "" {
 		m.Blocks = []json.RawMessage{r.headline(seen, &budget)}
+		r.places.blocks = of("spec.title", 1)
 		m.Text = seen.emoji + " " + fallback(r.source)
 	}
 	tail := r.tail(&budget)
 	blocks := append(r.body(&budget, c.Text), tail...)
+	r.places.attachments = []place{{blocks: append(of(r.bodyField(), len(blocks)-len(tail)), r.tailPlaces(len(tail))...)}}
 	if len(blocks) == 0 {
 		blocks = append(blocks, contextBlock(string(c.Severity)))
 	}
@@ -178,6 +186,7 @@ func (r *renderer) blocks(m *slack.Message) {
 	var head []json.RawMessage
 	if c.Title != "" {
 		head = append(head, r.headline(seen, &budget))
+		r.places.blocks = of("spec.title", 1)
 	}
 	tail := r.tail(&budget)
 	room := maxBlocks - len(head) - len(tail)
@@ -188,6 +197,7 @@ func (r *renderer) blocks(m *slack.Message) {
 				r.note("the message has more than %d blocks with its title, fields and footer; the last %d were left out", maxBlocks, len(c.Blocks)-i)
 				break
 			}
+			r.places.blocks = append(r.places.blocks, place{field: fmt.Sprintf("spec.blocks[%d]", i), raw: true})
 			head = append(head, json.RawMessage(c.Blocks[i].Raw))
 		}
 	case c.Markdown != "":
@@ -195,9 +205,12 @@ func (r *renderer) blocks(m *slack.Message) {
 	default:
 		head = append(head, r.body(&budget, c.Text)...)
 	}
+	r.places.blocks = append(r.places.blocks, of(r.bodyField(), len(head)-len(r.places.blocks))...)
+	r.places.blocks = append(r.places.blocks, r.tailPlaces(len(tail))...)
 	m.Blocks = append(head, tail...)
 	m.Text = fallback(r.source)
 	if c.Severity != "" {
+		r.places.attachments = of("spec.severity", 1)
 		m.Attachments = append(m.Attachments, encode(attachment{
 			Color: seen.colour, Fallback: string(c.Severity), Blocks: []json.RawMessage{contextBlock(string(c.Severity))},
 		}))
@@ -249,7 +262,8 @@ func (r *renderer) note(format string, args ...any) {
 // tail makes what stands below the body: fields, link and footer.
 func (r *renderer) tail(budget *int) []json.RawMessage {
 	var out []json.RawMessage
-	add := func(block json.RawMessage, text string) {
+	add := func(field string, block json.RawMessage, text string) {
+		r.below = append(r.below, of(field, 1)...)
 		out = append(out, block)
 		*budget -= utf8.RuneCountInString(text)
 	}
@@ -259,10 +273,10 @@ func (r *renderer) tail(budget *int) []json.RawMessage {
 		footer = "cluster " + footer
 	}
 	if link != "" {
-		add(sectionBlock(link), link)
+		add("spec.link", sectionBlock(link), link)
 	}
 	if footer != "" {
-		add(contextBlock(footer), footer)
+		add("", contextBlock(footer), footer)
 	}
 	return append(r.fields(budget), out...)
 }

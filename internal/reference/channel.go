@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,7 +35,7 @@ func (f Channels) Get(ctx context.Context, ref v1alpha1.ChannelReference, namesp
 	key := Channel(ref, namespace)
 	if !f.Sees(key.Namespace) {
 		return nil, stalled(v1alpha1.ReasonSlackChannelNotFound, fmt.Sprintf(
-			"this operator does not watch namespace %q, and so can't see SlackChannel %q there: name a SlackChannel of another namespace in spec.channelRef, or add the namespace to the operator's flag --watch-namespaces", key.Namespace, key.Name)), nil
+			"this operator does not watch namespace %q, and so can't see SlackChannel %q there: name a SlackChannel of another namespace in spec.channelRef, or start the operator with --watch-namespaces=%s (in the args of its Deployment)", key.Namespace, key.Name, strings.Join(append(slices.Clone(f.Watched), key.Namespace), ","))), nil
 	}
 	c := &v1alpha1.SlackChannel{}
 	if err := f.Reader.Get(ctx, key, c); client.IgnoreNotFound(err) != nil {

@@ -62,6 +62,8 @@ type Identity struct {
 	TeamID, TeamName, URL string
 	// BotUserID (U…) and BotID (B…) name the bot as a user and as an author.
 	BotUserID, BotID string
+	// BotName is the bot's handle, without "@"; empty when Slack does not tell it.
+	BotName string
 	// Scopes of the token; nil when Slack did not report them, which makes
 	// them unknown, not missing.
 	Scopes []string

@@ -231,7 +231,9 @@ func (s *Server) conversationsInvite(c *call) (answer, *refusal) {
 	for _, id := range invited {
 		s.join(c, ch, id)
 	}
-	return answer{"channel": c.channelObject(ch)}, nil
+	// An empty object, where the documents have a list (seen:
+	// github.com/slack-go/slack/issues/1466).
+	return answer{"channel": c.channelObject(ch), "errors": answer{}}, nil
 }
 
 // uninvitable gives the reason why a user can't be invited. That deactivated

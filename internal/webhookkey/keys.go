@@ -20,6 +20,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/posts"
+	"github.com/slack-notifier/slack-notifier/internal/secretkeys"
 )
 
 // Problem is why a rule has no key. Its text stands in the status.
@@ -98,7 +99,7 @@ func (k *Keys) Fresh(ctx context.Context, rule *v1alpha1.SlackAlert) ([]byte, er
 	data, ok := secret.Data[at.key]
 	if !ok {
 		return nil, &Problem{v1alpha1.ReasonSecretKeyNotFound, fmt.Sprintf(
-			"Secret %s, which spec.source.webhook.signature.secretRef names, has no key %q: put the key there that the sender signs with, or name another in secretRef.key; until then all posts are refused", at.secret, at.key)}
+			"Secret %s, which spec.source.webhook.signature.secretRef names, has no key %q (%s): put the key there that the sender signs with, or name the right one in spec.source.webhook.signature.secretRef.key; until then all posts are refused", at.secret, at.key, secretkeys.Has(secret))}
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, &Problem{v1alpha1.ReasonSecretKeyNotFound, fmt.Sprintf(

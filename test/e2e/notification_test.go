@@ -232,7 +232,7 @@ func TestWakesWhenMended(t *testing.T) {
 			n.Spec.Blocks = []v1alpha1.Block{block(`{"type":"section","text":{"type":"mrkdwn","text":""}}`)}
 		})
 		w.becomes(n, stalled("Failed", v1alpha1.ReasonMessageRejected))
-		w.Expect(w.message(n)).To(gomega.ContainSubstring("/blocks/0/text"))
+		w.Expect(w.message(n)).To(gomega.ContainSubstring("(spec.blocks[0].text"))
 		w.update(n, func() { n.Spec.Blocks[0] = block(`{"type":"divider"}`) })
 		w.becomes(n, delivered())
 	})

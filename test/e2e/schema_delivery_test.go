@@ -51,6 +51,11 @@ func TestDeliverySchema(t *testing.T) {
 		{"nothing to say", "severity: Error, idempotencyKey: k", "a message needs at least one of title, text, markdown, blocks and attachments"},
 		{"markdown beside blocks", "markdown: x, blocks: [{type: divider}]", "markdown can't be combined with text or blocks"},
 		{"recipient twice", "text: x, recipients: [{email: a@b.c}, {email: a@b.c}]", "a recipient is named twice"},
+		{"mail address of a mail program", "text: x, recipients: [{email: 'mailto:a@b.c'}, {email: '<mailto:a@b.c|a@b.c>'}, {email: ' a＠b.c '}]", accepted},
+		{"mail address that is none", "text: x, recipients: [{email: ada.example.com}]", "give one e-mail address, as in ada@example.com"},
+		{"two mail addresses", "text: x, recipients: [{email: 'a@b.c, d@e.f'}]", "give one e-mail address, as in ada@example.com"},
+		{"channel as it is copied", "text: x, recipients: [{channel: ' #Alerts '}, {channel: '<#C0123456|alerts>'}, {channel: '＃alerts'}]", accepted},
+		{"channel that is a person", "text: x, recipients: [{channel: '@ada'}]", `give a channel as "#name"`},
 		{"recipient by three names", "text: x, recipients: [{user: a, email: a@b.c, channel: d}]", "set exactly one of user, email and channel"},
 		{"no thread", "text: x, thread: {broadcast: true}", "set exactly one of notificationRef and timestamp"},
 	} {

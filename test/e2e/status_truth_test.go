@@ -95,6 +95,15 @@ var whatIsBefore = []truth{
 		secret := secretOf(w.ns, "c-token", nil)
 		w.update(secret, func() { secret.Data["token"] = []byte(w.token + "2") })
 	}},
+	{"token expired, and rotated", v1alpha1.ReasonInvalidToken, untried, func(w *world) *v1alpha1.SlackNotification {
+		w.grant(slacksim.Token{Token: w.token, Error: "token_expired"})
+		return through("#alerts")(w)
+	}, func(w *world, n *v1alpha1.SlackNotification) {
+		w.Expect(w.message(n)).To(gomega.ContainSubstring(`have what rotates the token write each new one into key "token" of Secret ` + w.ns + "/c-token"))
+		w.grant(slacksim.Token{Token: w.token + "2"})
+		secret := secretOf(w.ns, "c-token", nil)
+		w.update(secret, func() { secret.Data["token"] = []byte(w.token + "2") })
+	}},
 	{"channel of the SlackChannel unknown", v1alpha1.ReasonChannelNotFound, untried, through("nowhere"),
 		channelChanged(func(c *v1alpha1.SlackChannel) { c.Spec.WebAPI.Channel = "#alerts" })},
 	{"channel of the SlackChannel archived", v1alpha1.ReasonChannelArchived, untried, through("old"),

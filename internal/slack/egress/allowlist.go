@@ -107,8 +107,12 @@ func (a AllowList) Check(u *url.URL) error {
 		return nil
 	}
 	if !listed {
-		return fmt.Errorf("the host %s is not Slack's: only %s, their subdomains and the hosts named in --allowed-hosts may receive a token or a webhook URL",
-			host, strings.Join(slackDomains, ", "))
+		named := host
+		if port != "" {
+			named = net.JoinHostPort(host, port)
+		}
+		return fmt.Errorf("the host %s is not Slack's: only %s, their subdomains and hosts that the operator is told of may receive a token or a webhook URL; correct the URL or, if the host can be trusted with it, start the operator with --allowed-hosts=%s (beside the hosts that it names already, in the args of its Deployment)",
+			host, strings.Join(slackDomains, ", "), named)
 	}
 	return nil
 }

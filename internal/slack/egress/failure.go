@@ -91,7 +91,7 @@ func newFailure(err error, sent bool) *Failure {
 // Slack. Anything more would make a port scanner of it, in the operator's place in
 // the network.
 const noTunnel = "the proxy that spec.connection.proxySecretRef names opened no way to Slack: check its address, user name and password; " +
-	"one on a loopback or link-local address, or on the cluster's API server, must be named in the operator's flag --allowed-proxies"
+	"one on a loopback or link-local address, or on the cluster's API server, must be named in --allowed-proxies=host:port (in the args of the operator's Deployment)"
 
 // hideWay leaves of a failure at a tenant's proxy no more than noTunnel. That a
 // certificate is not Slack's is told: it came through the tunnel.

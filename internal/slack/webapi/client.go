@@ -84,6 +84,15 @@ func (c *Client) sdk(method string) (*slackgo.Client, *exchange) {
 	), x
 }
 
+// order makes one call by slack-go of whose answer nothing but the success is
+// needed. What else Slack writes there is not always as its documents say.
+func (c *Client) order(method string, do func(*slackgo.Client) error) error {
+	return c.call(method, func(api *slackgo.Client) error {
+		_ = do(api) // the exchange has seen what Slack said
+		return nil
+	})
+}
+
 // call makes one call by slack-go and classifies its error.
 func (c *Client) call(method string, do func(*slackgo.Client) error) error {
 	api, x := c.sdk(method)
@@ -113,7 +122,7 @@ func (c *Client) AuthTest(ctx context.Context) (slack.Identity, error) {
 		}
 		out = slack.Identity{
 			TeamID: r.TeamID, TeamName: bounded(r.Team), URL: bounded(r.URL),
-			BotUserID: r.UserID, BotID: matching(botID, r.BotID), Scopes: scopes(r.Header),
+			BotUserID: r.UserID, BotID: matching(botID, r.BotID), BotName: bounded(r.User), Scopes: scopes(r.Header),
 		}
 		return nil
 	})
@@ -171,7 +180,7 @@ func conversation(ch *slackgo.Channel) slack.Conversation {
 
 // JoinConversation implements slack.API.
 func (c *Client) JoinConversation(ctx context.Context, id string) error {
-	return c.call(slack.MethodConversationsJoin, func(api *slackgo.Client) error {
+	return c.order(slack.MethodConversationsJoin, func(api *slackgo.Client) error {
 		_, _, _, err := api.JoinConversationContext(ctx, id)
 		return err
 	})

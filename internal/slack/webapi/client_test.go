@@ -408,3 +408,33 @@ func asJSON(t testing.TB, r *http.Request) map[string]any {
 	}
 	return out
 }
+
+// Slack writes an empty object where its documents have a list of errors.
+func TestMembersWithOddErrors(t *testing.T) {
+	for _, c := range []struct {
+		name, body string
+		class      slack.Class
+		fine       bool
+	}{
+		{"an object", `{"ok":true,"errors":{},"channel":{"id":"C1"}}`, 0, true},
+		{"an empty list", `{"ok":true,"errors":[]}`, 0, true},
+		{"null", `{"ok":true,"errors":null}`, 0, true},
+		{"a text", `{"ok":true,"errors":"none","channel":5}`, 0, true},
+		{"a refusal with an object", `{"ok":false,"error":"not_in_channel","errors":{}}`, slack.ClassNotInChannel, false},
+		{"a refusal with a list", `{"ok":false,"error":"user_not_found","errors":[{"user":"U1","ok":false,"error":"user_not_found"}]}`, slack.ClassUserNotFound, false},
+		{"a refusal with texts", `{"ok":false,"error":"already_in_channel","errors":["x"]}`, slack.ClassAlreadyDone, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			client, _ := newClient(t, body(c.body))
+			for method, err := range map[string]error{
+				"invite": client.InviteToConversation(t.Context(), "C1", []string{"U1", "U2"}),
+				"kick":   client.RemoveFromConversation(t.Context(), "C1", "U1"),
+				"join":   client.JoinConversation(t.Context(), "C1"),
+			} {
+				if c.fine != (err == nil) || !c.fine && slack.ClassOf(err) != c.class {
+					t.Errorf("%s: %v, want class %d", method, err, c.class)
+				}
+			}
+		})
+	}
+}

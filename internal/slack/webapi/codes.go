@@ -38,7 +38,7 @@ var codes = byClass(map[slack.Class][]string{
 		"slack_connect_file_link_sharing_blocked", "slack_connect_file_upload_sharing_blocked", "slack_connect_lists_sharing_blocked",
 		"too_many_members", "ura_max_channels", "not_authorized", "not_supported", "cant_invite", "app_cannot_join_channel",
 		"invitee_cant_see_channel", "no_external_invite_permission", "cannot_create_channel", "canvas_disabled_user_team",
-		"cant_archive_general", "cant_archive_required", "cant_kick_from_general", "user_is_restricted", "compliance_exports_prevent_deletion",
+		"not_allowed", "cant_archive_general", "cant_archive_required", "cant_kick_from_general", "user_is_restricted", "compliance_exports_prevent_deletion",
 	},
 	slack.ClassMessageNotFound: {"message_not_found", "thread_not_found"},
 	slack.ClassMessageClosed: {
@@ -50,10 +50,15 @@ var codes = byClass(map[slack.Class][]string{
 		"invalid_name", "invalid_name_maxlength", "invalid_name_punctuation", "invalid_name_required", "invalid_name_specials",
 		"no_channel",
 	},
-	slack.ClassAlreadyDone:        {"already_archived", "not_archived", "already_in_channel", "cant_invite_self", "cant_kick_self"},
-	slack.ClassUserNotFound:       {"user_not_found", "users_not_found", "user_not_visible", "org_user_not_in_team"},
-	slack.ClassUserDeactivated:    {"user_disabled"},
-	slack.ClassUserNotMessageable: {"messages_tab_disabled", "cannot_dm_bot", "invalid_user_combination"},
+	slack.ClassAlreadyDone:     {"already_archived", "not_archived", "already_in_channel", "cant_invite_self", "cant_kick_self"},
+	slack.ClassUserNotFound:    {"user_not_found", "users_not_found", "user_not_visible", "org_user_not_in_team"},
+	slack.ClassUserDeactivated: {"user_disabled"},
+	slack.ClassUserNotMessageable: {
+		"messages_tab_disabled", "cannot_dm_bot", "invalid_user_combination",
+		// Seen, not documented, of strangers in shared channels and of people who
+		// take no messages from apps.
+		"cannot_dm_user", "cannot_message_user", "user_is_bot", "user_is_ultra_restricted",
+	},
 	slack.ClassMessageRejected: {
 		"no_text", "msg_too_long", "msg_blocks_too_long", "invalid_blocks", "invalid_blocks_format", "invalid_attachments",
 		"too_many_attachments", "attachment_payload_limit_exceeded", "markdown_text_conflict", "metadata_too_large",
@@ -87,7 +92,7 @@ var explanations = map[string]string{
 	"not_authed":                          "the token is empty",
 	"account_inactive":                    "the bot or its app was removed from the workspace",
 	"token_revoked":                       "the token was revoked",
-	"token_expired":                       "the token has expired; token rotation must be off",
+	"token_expired":                       "the token has expired, as tokens do when token rotation is on",
 	"not_allowed_token_type":              "this kind of token is not accepted; use the bot token, xoxb-…",
 	"messages_tab_disabled":               "the app's Messages tab is off; turn it on under App Home",
 	"restricted_action_read_only_channel": "the channel is read-only",
@@ -117,7 +122,7 @@ var remedies = map[string]string{
 	"no_permission":           "invite the bot to the conversation, or ask an administrator of the workspace to let the app in",
 	"accesslimited":           "ask an administrator of the workspace to allow the network that the operator calls from",
 	"messages_tab_disabled":   "turn the Messages tab on under App Home of the Slack app, or name a channel",
-	"token_expired":           "turn token rotation off in the Slack app, and put its bot token (xoxb-…) in the Secret of the SlackChannel",
+	"token_expired":           "have what rotates the token write each new one into the Secret of the SlackChannel, or use an app without token rotation (once on, it can't be turned off) and put its bot token (xoxb-…) there",
 	"invalid_thread_ts":       "correct spec.thread of the SlackNotification",
 }
 

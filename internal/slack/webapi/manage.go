@@ -41,14 +41,14 @@ func (c *Client) changed(method string, do func(*slackgo.Client) (*slackgo.Chann
 
 // ArchiveConversation implements slack.API.
 func (c *Client) ArchiveConversation(ctx context.Context, id string) error {
-	return c.call(slack.MethodConversationsArchive, func(api *slackgo.Client) error {
+	return c.order(slack.MethodConversationsArchive, func(api *slackgo.Client) error {
 		return api.ArchiveConversationContext(ctx, id)
 	})
 }
 
 // SetTopic implements slack.API.
 func (c *Client) SetTopic(ctx context.Context, id, topic string) error {
-	return c.call(slack.MethodConversationsSetTopic, func(api *slackgo.Client) error {
+	return c.order(slack.MethodConversationsSetTopic, func(api *slackgo.Client) error {
 		_, err := api.SetTopicOfConversationContext(ctx, id, topic)
 		return err
 	})
@@ -56,7 +56,7 @@ func (c *Client) SetTopic(ctx context.Context, id, topic string) error {
 
 // SetPurpose implements slack.API.
 func (c *Client) SetPurpose(ctx context.Context, id, purpose string) error {
-	return c.call(slack.MethodConversationsSetPurpose, func(api *slackgo.Client) error {
+	return c.order(slack.MethodConversationsSetPurpose, func(api *slackgo.Client) error {
 		_, err := api.SetPurposeOfConversationContext(ctx, id, purpose)
 		return err
 	})
@@ -64,7 +64,7 @@ func (c *Client) SetPurpose(ctx context.Context, id, purpose string) error {
 
 // InviteToConversation implements slack.API.
 func (c *Client) InviteToConversation(ctx context.Context, id string, users []string) error {
-	return c.call(slack.MethodConversationsInvite, func(api *slackgo.Client) error {
+	return c.order(slack.MethodConversationsInvite, func(api *slackgo.Client) error {
 		_, err := api.InviteUsersToConversationContext(ctx, id, users...)
 		return err
 	})
@@ -72,7 +72,7 @@ func (c *Client) InviteToConversation(ctx context.Context, id string, users []st
 
 // RemoveFromConversation implements slack.API.
 func (c *Client) RemoveFromConversation(ctx context.Context, id, user string) error {
-	return c.call(slack.MethodConversationsKick, func(api *slackgo.Client) error {
+	return c.order(slack.MethodConversationsKick, func(api *slackgo.Client) error {
 		return api.KickUserFromConversationContext(ctx, id, user)
 	})
 }

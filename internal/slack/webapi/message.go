@@ -3,9 +3,6 @@ package webapi
 import (
 	"context"
 	"encoding/json"
-	"regexp"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/slack-notifier/slack-notifier/internal/slack"
@@ -62,7 +59,7 @@ func (c *Client) Post(ctx context.Context, conversation string, m slack.Message)
 	if e == nil {
 		e = answer.ofPost(conversation)
 	} else if e.Code == "restricted_action" {
-		blameBroadcast(e, m)
+		e.BlameBroadcast(m)
 	}
 	c.observe(slack.MethodPostMessage, label(e), time.Since(begin))
 	if e != nil {
@@ -79,29 +76,6 @@ func (c *Client) Post(ctx context.Context, conversation string, m slack.Message)
 		posted.ThreadTS = stored.ThreadTS
 	}
 	return posted, nil
-}
-
-// broadcast is a mention of a whole channel.
-var broadcast = regexp.MustCompile(`<!(channel|here|everyone)\b|"type":\s*"broadcast"`)
-
-// blameBroadcast tells of the mention that may be why Slack refuses a message:
-// workspaces can keep @channel and the like to some (seen, not documented:
-// github.com/slackhq/slack-api-docs/issues/85).
-func blameBroadcast(e *slack.Error, m slack.Message) {
-	texts := []string{m.Text, m.Markdown}
-	for _, raw := range slices.Concat(m.Blocks, m.Attachments) {
-		texts = append(texts, strings.NewReplacer(`\u003c`, "<", `\u003C`, "<").Replace(string(raw)))
-	}
-	found := broadcast.FindStringSubmatch(strings.Join(texts, "\n"))
-	if found == nil {
-		return
-	}
-	mention := "a mention of everybody"
-	if found[1] != "" {
-		mention = "@" + found[1]
-	}
-	e.Reason = "the message has " + mention + ", which the workspace may allow to some alone"
-	e.Remedy = "take " + mention + " out of the message, or ask an administrator of the workspace to let the app use it and post in the channel"
 }
 
 // ofPost checks that the receipt is for what was asked. Whatever else it

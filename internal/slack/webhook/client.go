@@ -118,7 +118,11 @@ func (c *Client) post(ctx context.Context, m slack.Message) *slack.Error {
 		return transportError(failure)
 	}
 	defer answer.Release()
-	return classify(answer)
+	e := classify(answer)
+	if e != nil && mayBeBroadcast[e.Code] {
+		e.BlameBroadcast(m)
+	}
+	return e
 }
 
 func transportError(f *egress.Failure) *slack.Error {
@@ -147,6 +151,7 @@ var codes = map[string]slack.Class{
 	"msg_blocks_too_long":               slack.ClassMessageRejected,
 	"user_not_found":                    slack.ClassUserNotFound,
 	"action_prohibited":                 slack.ClassPostingRestricted,
+	"restricted_action":                 slack.ClassPostingRestricted, // seen, not documented
 	"posting_to_general_channel_denied": slack.ClassPostingRestricted,
 	"channel_not_found":                 slack.ClassChannelNotFound,
 	"channel_is_archived":               slack.ClassChannelArchived,
@@ -160,6 +165,9 @@ var codes = map[string]slack.Class{
 	"rate_limited":                      slack.ClassRateLimited,
 	"ratelimited":                       slack.ClassRateLimited,
 }
+
+// mayBeBroadcast are the refusals that a mention of a whole channel can bring.
+var mayBeBroadcast = map[string]bool{"action_prohibited": true, "restricted_action": true}
 
 var plainCode = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 

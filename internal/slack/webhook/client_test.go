@@ -244,3 +244,23 @@ func FuzzParseURL(f *testing.F) {
 		}
 	})
 }
+
+// Slack takes many a message without the mention of a whole channel.
+func TestRefusalNamesTheBroadcast(t *testing.T) {
+	for _, c := range []struct {
+		name, code, text, says string
+	}{
+		{"restricted_action", "restricted_action", "<!channel> db down", "take @channel out of the message"},
+		{"action_prohibited", "action_prohibited", "<!here> db down", "take @here out of the message"},
+		{"without a mention", "restricted_action", "db down", "ask an administrator of the workspace to allow it to the app"},
+		{"of another cause", "channel_is_archived", "<!channel> db down", "unarchive the channel"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			client := serve(t, answering(http.StatusForbidden, c.code))
+			_, err := client.Post(t.Context(), "", slack.Message{Text: c.text})
+			if e := slack.AsError(err); e == nil || e.Class.Transient() || !strings.Contains(e.Advice(), c.says) {
+				t.Errorf("%v; advice %q, want %q", e, e.Advice(), c.says)
+			}
+		})
+	}
+}
