@@ -12,6 +12,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/controllers/alert"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 	"github.com/slack-notifier/slack-notifier/internal/metrics"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
@@ -46,10 +47,10 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked, key
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Wake: &wakeup.Source{}, Clock: wall,
 		Incidents: store, Rules: rules, Intake: o.intake.address != "", Keys: keys,
 		Channels: reference.Channels{Reader: mgr.GetClient(), Watched: o.watchNamespaces},
-		Kinds: &alert.Kinds{
+		Kinds: &kindwatch.Kinds{
 			Discovery: kinds, Access: access.SelfSubjectAccessReviews(), Namespaces: o.watchNamespaces, Clock: wall,
 		},
-		Watches:     &alert.Watches{Client: watching, Namespaces: o.watchNamespaces, MaxObjects: o.maxObjects},
+		Watches:     &kindwatch.Watches{Client: watching, Namespaces: o.watchNamespaces, MaxObjects: o.maxObjects},
 		MaxAlerts:   o.maxAlerts,
 		ClusterName: o.clusterName, ClusterScopeNamespaces: o.clusterScopeNamespaces,
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // The states of an object: "lacking" has not the field that "when" is about.
@@ -38,7 +39,7 @@ type actor struct {
 	plan    func(a *actor) (string, time.Duration)
 	history []shift
 	next    time.Time
-	shown   *compact
+	shown   *kindwatch.Object
 	round   int
 	// open while there is an incident about it.
 	open bool
@@ -184,11 +185,11 @@ func (o *dayOfObjects) show(a *actor) {
 	if a.state() == lacking {
 		delete(object, "state")
 	}
-	made, err := shrink(&unstructured.Unstructured{Object: object})
+	made, err := kindwatch.Pack(&unstructured.Unstructured{Object: object})
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	a.shown = made.(*compact)
+	a.shown = made
 	switch {
 	case o.run == nil:
 	case was != nil:
@@ -206,8 +207,8 @@ func (o *dayOfObjects) begin() {
 	o.r = &Reconciler{Client: o.client, Clock: o.clock, Incidents: o.incidents()}
 	rule := o.compiled(o.alert)
 	c := newChanges(o.clock, DefaultPace, func() {})
-	in := &scope{namespaces: map[string]bool{"ns": true}, selector: labels.Everything()}
-	o.run = &running{uid: o.alert.UID, alert: o.alert, rule: rule, scope: in, changes: c, since: o.now(), unrendered: map[string]string{}, sub: &subscription{}}
+	in := &scope{Scope: kindwatch.Scope{Namespaces: map[string]bool{"ns": true}}, selector: labels.Everything()}
+	o.run = &running{uid: o.alert.UID, alert: o.alert, rule: rule, scope: in, changes: c, since: o.now(), unrendered: map[string]string{}, sub: &kindwatch.Subscription{}}
 	follower := newObjects(rule, o.alert, in, c, nil)
 	o.run.follower = follower
 	for _, a := range o.actors {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // trouble tells of expressions of a rule that can't be evaluated.
@@ -67,9 +68,9 @@ func (r *Reconciler) noteEvaluating(alert *v1alpha1.SlackAlert, run *running, t 
 // share tells how many of how many.
 func (run *running) share(failing int) string {
 	if _, ok := run.follower.(*events); ok {
-		return fmt.Sprintf("%d Events", about(failing))
+		return fmt.Sprintf("%d Events", kindwatch.About(failing))
 	}
-	return fmt.Sprintf("%d of %d %s", about(failing), about(max(failing, run.sub.count(run.scope))), plural(run.scope.kind.gvk.Kind))
+	return fmt.Sprintf("%d of %d %s", kindwatch.About(failing), kindwatch.About(max(failing, run.sub.Count(run.scope.watches))), run.scope.Kind.Plural())
 }
 
 // trouble implements follower.

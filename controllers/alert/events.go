@@ -17,6 +17,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // events follows the Kubernetes Events of one rule. An Event that recurs is one
@@ -88,33 +89,22 @@ func newEvents(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *cha
 	return e
 }
 
-// spent implements follower.
-func (e *events) spent() uint64 { return lookCost + e.rule.Spent() }
+// Spent implements kindwatch.Handler.
+func (e *events) Spent() uint64 { return e.rule.Spent() }
 
-// OnAdd implements cache.ResourceEventHandler.
-func (e *events) OnAdd(obj any, initial bool) { e.see(obj, initial) }
+// OnAdd implements kindwatch.Handler.
+func (e *events) OnAdd(c *kindwatch.Object, initial bool) { e.see(c, initial) }
 
-// OnUpdate implements cache.ResourceEventHandler.
-func (e *events) OnUpdate(before, obj any) {
-	old, ok1 := before.(*compact)
-	is, ok2 := obj.(*compact)
-	if ok1 && ok2 && old.GetResourceVersion() == is.GetResourceVersion() {
-		return // the watch has begun anew
-	}
-	e.see(obj, false)
-}
+// OnUpdate implements kindwatch.Handler.
+func (e *events) OnUpdate(_, c *kindwatch.Object) { e.see(c, false) }
 
-// OnDelete implements cache.ResourceEventHandler. Events are deleted by age,
-// which says nothing.
-func (e *events) OnDelete(any) {}
+// OnDelete implements kindwatch.Handler. Events are deleted by age, which says
+// nothing.
+func (e *events) OnDelete(*kindwatch.Object) {}
 
 // see looks at an Event. One that was there before may have been looked at by an
 // earlier process.
-func (e *events) see(obj any, initial bool) {
-	c, ok := obj.(*compact)
-	if !ok {
-		return
-	}
+func (e *events) see(c *kindwatch.Object, initial bool) {
 	// Whatever comes of it, it waits no more when that is noted.
 	defer func() {
 		e.mu.Lock()
@@ -127,7 +117,7 @@ func (e *events) see(obj any, initial bool) {
 		e.look(c.ResourceVersion, time.Time{})
 		return
 	}
-	u := c.whole()
+	u := c.Unpack()
 	if u == nil {
 		return
 	}

@@ -2,14 +2,16 @@ package alert
 
 import (
 	"time"
+
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // expected are versions of an Event that are yet to be looked at.
 type expected struct{ next, last string }
 
-// matters implements follower. Events are deleted by age, which says nothing: one
+// Matters implements kindwatch.Handler. Events are deleted by age, which says nothing: one
 // that is yet to be looked at is looked at all the same.
-func (e *events) matters(c *compact, gone, _ bool) bool {
+func (e *events) Matters(c *kindwatch.Object, gone, _ bool) bool {
 	if gone || !e.scope.has(c.Namespace, nil) {
 		return false
 	}
@@ -26,7 +28,7 @@ func (e *events) matters(c *compact, gone, _ bool) bool {
 
 // arrived notes that an Event is looked at, of which a later version may wait.
 // The caller holds the lock.
-func (e *events) arrived(c *compact) {
+func (e *events) arrived(c *kindwatch.Object) {
 	was, ok := e.waiting[c.UID]
 	switch {
 	case !ok:
@@ -82,8 +84,8 @@ func (e *events) told() {
 
 // restore begins anew by time when the versions of the cluster are older than
 // what was noted: it was restored from a backup.
-func (e *events) restore(s *subscription) {
-	current := s.version()
+func (e *events) restore(s *kindwatch.Subscription) {
+	current := s.Version()
 	e.mu.Lock()
 	stale := e.base != "" && current != "" && newer(e.base, current)
 	if stale {
@@ -91,6 +93,6 @@ func (e *events) restore(s *subscription) {
 	}
 	e.mu.Unlock()
 	if stale {
-		s.replay()
+		s.Replay()
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // world is a follower of Events, and what is stored.
@@ -44,15 +45,15 @@ func (w *world) restart() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := &scope{namespaces: map[string]bool{"ns": true}, selector: labels.Everything()}
+	s := &scope{Scope: kindwatch.Scope{Namespaces: map[string]bool{"ns": true}}, selector: labels.Everything()}
 	w.events = newEvents(rule, w.rule, s, newChanges(w.clock, 2*time.Second, func() {}))
 }
 
 // event of a Pod with a version and a count.
-func (w *world) event(pod string, version, count int) *compact {
+func (w *world) event(pod string, version, count int) *kindwatch.Object {
 	w.t.Helper()
 	now := w.clock.Now().Format(time.RFC3339)
-	made, err := shrink(&unstructured.Unstructured{Object: map[string]any{
+	made, err := kindwatch.Pack(&unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "events.k8s.io/v1", "kind": "Event", "type": "Warning", "reason": "BackOff", "deprecatedCount": int64(count),
 		"metadata":                map[string]any{"namespace": "ns", "name": pod, "uid": pod, "resourceVersion": fmt.Sprint(version), "creationTimestamp": now},
 		"regarding":               map[string]any{"kind": "Pod", "namespace": "ns", "name": pod},
@@ -61,7 +62,7 @@ func (w *world) event(pod string, version, count int) *compact {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return made.(*compact)
+	return made
 }
 
 // digest stores what has changed, but for what crash says.
@@ -112,7 +113,7 @@ func (w *world) mark() string {
 func TestEventsThroughRestarts(t *testing.T) {
 	for _, marked := range []bool{false, true} {
 		w := newWorld(t)
-		var list []*compact
+		var list []*kindwatch.Object
 		show := func() {
 			for _, c := range list {
 				w.events.OnAdd(c, true)
@@ -197,8 +198,8 @@ func TestMark(t *testing.T) {
 func TestMarkWaitsForLooks(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.event("a", 10, 1), w.event("b", 11, 1)
-	for _, c := range []*compact{a, b} {
-		if !w.events.matters(c, false, false) {
+	for _, c := range []*kindwatch.Object{a, b} {
+		if !w.events.Matters(c, false, false) {
 			t.Fatal("an Event does not matter")
 		}
 	}
@@ -209,13 +210,13 @@ func TestMarkWaitsForLooks(t *testing.T) {
 	}
 	// It changes while it is looked at.
 	later := w.event("a", 12, 2)
-	w.events.matters(later, false, true)
+	w.events.Matters(later, false, true)
 	w.events.OnAdd(a, false)
 	w.digest(false)
 	if got := w.mark(); got != "11" {
 		t.Errorf("the mark is %q, want 11", got)
 	}
-	if w.events.matters(later, true, true) {
+	if w.events.Matters(later, true, true) {
 		t.Error("that an Event is deleted matters")
 	}
 	w.events.OnUpdate(a, later)
@@ -268,7 +269,7 @@ func TestEventsCountedOnce(t *testing.T) {
 	w := newWorld(t)
 	w.rule.Spec.GroupBy = []string{"'all'"}
 	w.restart()
-	var list []*compact
+	var list []*kindwatch.Object
 	for i := range 3 * maxCounts {
 		list = append(list, w.event(fmt.Sprint("p", i), 10+i, 2))
 	}

@@ -76,7 +76,7 @@ func (w *work) fetch(m member, before int) alerting.Thing {
 		return out
 	}
 	if out.Object = w.get(out); out.Object == nil && m.last != nil {
-		if u := m.last.whole(); u != nil {
+		if u := m.last.Unpack(); u != nil {
 			out.Object = u.Object
 		}
 	}

@@ -10,12 +10,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/tools/cache"
 	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // scene is a follower of Pods whose "state" is looked at.
@@ -24,7 +24,7 @@ type scene struct {
 	alert   *v1alpha1.SlackAlert
 	clock   *testclock.FakePassiveClock
 	objects *objects
-	seen    map[string]*compact
+	seen    map[string]*kindwatch.Object
 	version int
 }
 
@@ -36,7 +36,7 @@ func newScene(t *testing.T, spec v1alpha1.ObjectsSource, groupBy ...string) *sce
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scene{t: t, alert: a, clock: testclock.NewFakePassiveClock(start), seen: map[string]*compact{}}
+	s := &scene{t: t, alert: a, clock: testclock.NewFakePassiveClock(start), seen: map[string]*kindwatch.Object{}}
 	s.objects = s.follower(rule, nil)
 	return s
 }
@@ -44,7 +44,7 @@ func newScene(t *testing.T, spec v1alpha1.ObjectsSource, groupBy ...string) *sce
 func (s *scene) follower(rule *alerting.Rule, before *objects) *objects {
 	c := newChanges(s.clock, 2*time.Second, func() {})
 	selector := labels.SelectorFromSet(labels.Set{"app": "web"})
-	return newObjects(rule, s.alert, &scope{namespaces: map[string]bool{"ns": true}, selector: selector}, c, before)
+	return newObjects(rule, s.alert, &scope{Scope: kindwatch.Scope{Namespaces: map[string]bool{"ns": true}}, selector: selector}, c, before)
 }
 
 // keep sets spec.keepFiringFor.
@@ -88,11 +88,10 @@ func (s *scene) set(name, state string, meta ...string) {
 	if state == "<none>" {
 		delete(o, "state")
 	}
-	made, err := shrink(&unstructured.Unstructured{Object: o})
+	c, err := kindwatch.Pack(&unstructured.Unstructured{Object: o})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	c := made.(*compact)
 	if old := s.seen[name]; old != nil {
 		s.objects.OnUpdate(old, c)
 	} else {
@@ -114,7 +113,7 @@ func (s *scene) due() []string {
 // outlook of a group, given what is stored.
 func (s *scene) outlook(past incident.Past, values ...string) incident.Outlook {
 	s.t.Helper()
-	pass := &work{ctx: s.t.Context(), run: &running{alert: &v1alpha1.SlackAlert{}, sub: &subscription{}}, afterwards: map[string]func(){}}
+	pass := &work{ctx: s.t.Context(), run: &running{alert: &v1alpha1.SlackAlert{}, sub: &kindwatch.Subscription{}}, afterwards: map[string]func(){}}
 	return s.objects.news(alerting.KeyOf("rule", values), pass).Fold(past)
 }
 
@@ -175,7 +174,7 @@ func TestGroupsOfObjects(t *testing.T) {
 	if x, y := s.outlook(stored(o), "x"), s.outlook(incident.Past{}, "y"); x.Count != 1 || y.Count != 1 {
 		t.Errorf("%+v %+v", x, y)
 	}
-	s.objects.OnDelete(cache.DeletedFinalStateUnknown{Key: "ns/b", Obj: s.seen["b"]})
+	s.objects.OnDelete(s.seen["b"])
 	if s.outlook(stored(o), "x").Firing {
 		t.Error("fires though its objects are gone")
 	}
@@ -238,7 +237,7 @@ func TestTroubleWithObjects(t *testing.T) {
 // A message of a rule is not looked at: if it failed, it would make another.
 func TestMessagesOfRulesAreNotWatched(t *testing.T) {
 	s := newScene(t, v1alpha1.ObjectsSource{When: "true"})
-	c := &compact{kind: "SlackNotification", ObjectMeta: metav1.ObjectMeta{Namespace: "ns", UID: "n", Labels: map[string]string{"app": "web", v1alpha1.LabelAlert: "r"}}}
+	c := &kindwatch.Object{Kind: "SlackNotification", ObjectMeta: metav1.ObjectMeta{Namespace: "ns", UID: "n", Labels: map[string]string{"app": "web", v1alpha1.LabelAlert: "r"}}}
 	s.objects.OnAdd(c, false)
 	if len(s.objects.members) > 0 {
 		t.Error("it is looked at")

@@ -24,6 +24,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/consistency"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 	"github.com/slack-notifier/slack-notifier/internal/webhookkey"
@@ -46,8 +47,8 @@ type Reconciler struct {
 	Incidents *incident.Store
 	// Channels finds the SlackChannels that rules name.
 	Channels reference.Channels
-	Kinds    *Kinds
-	Watches  *Watches
+	Kinds    *kindwatch.Kinds
+	Watches  *kindwatch.Watches
 	// Rules compiles rules, once for each generation.
 	Rules *alerting.Cache
 	// Wake is the source that wakes this controller.
@@ -209,12 +210,12 @@ func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (ou
 		return out, nil, err
 	}
 	scope, err := r.scope(ctx, alert)
-	var p *problem
+	var p *kindwatch.Unavailable
 	if errors.As(err, &p) {
-		if !p.asking {
+		if !p.Asking {
 			r.halt(key)
 		}
-		return p.outcome(r.Clock.Now()), nil, nil
+		return unavailable(p, r.Clock.Now()), nil, nil
 	}
 	if err != nil {
 		return outcome{}, nil, err
@@ -222,12 +223,12 @@ func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (ou
 	run, err := r.run(ctx, alert, rule, scope)
 	if errors.As(err, &p) {
 		r.halt(key)
-		return p.outcome(r.Clock.Now()), nil, nil
+		return unavailable(p, r.Clock.Now()), nil, nil
 	}
 	if err != nil {
 		return outcome{}, nil, err
 	}
-	if !run.synced && !run.sub.synced() {
+	if !run.synced && !run.sub.Synced() {
 		return starting(run, r.Clock.Now()), nil, nil
 	}
 	if !run.synced {

@@ -28,7 +28,7 @@ func (r *Reconciler) halt(key types.NamespacedName) {
 	delete(r.runs, key)
 	r.mu.Unlock()
 	if run != nil {
-		run.sub.close()
+		run.sub.Close()
 	}
 }
 
@@ -59,7 +59,7 @@ func (run *running) is(alert *v1alpha1.SlackAlert) bool {
 func (r *Reconciler) run(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, s *scope) (*running, error) {
 	key := client.ObjectKeyFromObject(alert)
 	before := r.current(key)
-	if before != nil && before.is(alert) && before.scope.same(s) {
+	if before != nil && before.is(alert) && before.scope.Same(&s.Scope) {
 		before.alert = alert
 		return before, nil
 	}
@@ -81,7 +81,7 @@ func (r *Reconciler) run(ctx context.Context, alert *v1alpha1.SlackAlert, rule *
 	}
 	// The new part in the watch comes first, so that a watch that is still
 	// wanted goes on.
-	sub, err := r.Watches.subscribe(ctx, alert.Namespace, s, run.follower, wake)
+	sub, err := r.Watches.Subscribe(ctx, alert.Namespace, &s.Scope, run.follower, wake)
 	if err != nil {
 		return nil, err
 	}

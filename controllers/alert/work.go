@@ -5,21 +5,16 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // follower follows what a rule's source brings.
 type follower interface {
-	cache.ResourceEventHandler
-	// matters reports whether an object is worth a look, when it is changed or
-	// gone; pending is true while an earlier look at it is yet to come.
-	matters(c *compact, gone, pending bool) bool
-	// spent is what looking has cost since it was last asked, in units of CEL.
-	spent() uint64
+	kindwatch.Handler
 	// news of a group that has changed or is overdue.
 	news(key alerting.Key, w *work) incident.News
 	// overdue tells when an open incident is to be looked at though nothing
@@ -41,7 +36,7 @@ type running struct {
 	scope    *scope
 	follower follower
 	changes  *changes
-	sub      *subscription
+	sub      *kindwatch.Subscription
 	since    time.Time
 	synced   bool
 	// rollupAt is when the rollup may be written again.
@@ -76,7 +71,7 @@ const maxThings = 20
 const maxRendering = time.Second
 
 // get returns the object of a thing, or nil.
-func (w *work) get(t alerting.Thing) map[string]any { return w.run.sub.get(t.Namespace, t.Name) }
+func (w *work) get(t alerting.Thing) map[string]any { return w.run.sub.Get(t.Namespace, t.Name) }
 
 // stored has f called when the news that are being made are stored.
 func (w *work) stored(f func()) { w.afterwards[w.current] = f }
