@@ -116,7 +116,7 @@ func TestMembersThatAreNotStored(t *testing.T) {
 	}{
 		{"there are more", incident.Past{Open: true, Known: true, Data: []byte(`{"members":["gone"],"more":3}`)}, true},
 		{"there are none", incident.Past{Open: true, Known: true, Data: []byte(`{"members":["gone"]}`)}, false},
-		{"beyond maxIncidents there was no room", incident.Past{Open: true, Known: true, Rolled: true}, true},
+		{"beyond maxIncidents there was no room", incident.Past{Open: true, Known: true}, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s = s.restart("")

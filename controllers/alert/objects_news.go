@@ -58,7 +58,7 @@ func (w *work) renderMembers(firing []member, past incident.Past, key alerting.K
 			things = append(things, w.fetch(m, len(things)))
 		}
 	}
-	if len(things) == 0 && past.Open && !past.Rolled {
+	if len(things) == 0 && past.Open {
 		return nil
 	}
 	if len(things) == 0 {
@@ -147,8 +147,8 @@ func (o *objects) takeOver(g *group) (out []member) {
 // spec.keepFiringFor begins. The caller holds the lock.
 func (o *objects) adopt(g *group, past incident.Past) {
 	var before objectsData
-	if json.Unmarshal(past.Data, &before) != nil && past.Rolled {
-		before.More = 1 // there was no room for them
+	if json.Unmarshal(past.Data, &before) != nil && len(past.Data) == 0 {
+		before.More = 1 // there was no room for them, beyond maxIncidents
 	}
 	for _, uid := range before.Members {
 		o.adoptOne(g, uid)

@@ -39,8 +39,8 @@ type running struct {
 	sub      *kindwatch.Subscription
 	since    time.Time
 	synced   bool
-	// rollupAt is when the rollup may be written again.
-	rollupAt time.Time
+	// overflowAt is when the overflow may be written again.
+	overflowAt time.Time
 	// seenAt is when the mark of Events was written last.
 	seenAt time.Time
 	// evaluatingAt is when the condition Evaluating was changed last.
@@ -176,13 +176,13 @@ func (r *Reconciler) digest(ctx context.Context, run *running) (time.Time, error
 // store applies news to the incidents.
 func (r *Reconciler) store(ctx context.Context, run *running, w *work, ids []string, news []incident.News) error {
 	now := r.Clock.Now()
-	applied, err := r.Incidents.Apply(ctx, run.alert, news, incident.Options{HoldRollup: now.Before(run.rollupAt)})
+	applied, err := r.Incidents.Apply(ctx, run.alert, news, incident.Options{HoldOverflow: now.Before(run.overflowAt)})
 	if err != nil {
 		run.changes.again(ids, now)
 		return err
 	}
-	if applied.Rollup {
-		run.rollupAt = now.Add(r.pace())
+	if applied.Overflow {
+		run.overflowAt = now.Add(r.pace())
 	}
 	run.note(ids, applied.Refused, now)
 	var held []string
@@ -199,7 +199,7 @@ func (r *Reconciler) store(ctx context.Context, run *running, w *work, ids []str
 		}
 		run.follower.settled(id)
 	}
-	run.changes.again(held, run.rollupAt)
+	run.changes.again(held, run.overflowAt)
 	return nil
 }
 

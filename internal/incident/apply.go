@@ -21,10 +21,8 @@ type Past struct {
 	Open bool
 	// Known is false when there is no incident at all.
 	Known bool
-	// Rolled is true when it is one of those beyond maxIncidents, of which
-	// only the source's small data is kept.
-	Rolled bool
-	// Data is what the source has stored with it.
+	// Data is what the source has stored with it: Small of one that is beyond
+	// maxIncidents, and nothing when there was no room for that.
 	Data json.RawMessage
 }
 
@@ -53,8 +51,8 @@ type News struct {
 
 // Options of Apply.
 type Options struct {
-	// HoldRollup puts off what would change the rollup.
-	HoldRollup bool
+	// HoldOverflow puts off what would change the overflow.
+	HoldOverflow bool
 }
 
 // Applied is what became of the news.
@@ -64,10 +62,10 @@ type Applied struct {
 	// Refused are the API server's words by the IDs of the keys whose news it does
 	// not store. All others are stored.
 	Refused map[string]string
-	// Rollup is true when the rollup was written.
-	Rollup bool
-	// Writes to the API server.
-	Writes int
+	// Overflow is true when the overflow was written.
+	Overflow bool
+	// writes to the API server.
+	writes int
 }
 
 // maxTries of a decision that turns out to be outdated.
@@ -124,7 +122,7 @@ type applying struct {
 // pass applies the news, and returns those that have to be applied again to
 // what is so by now.
 func (a *applying) pass(ctx context.Context, news []News) (again []News, err error) {
-	list := a.book.rolled.clone()
+	list := a.book.overflow.clone()
 	var touched []News
 	var refused *RefusedError
 	for _, n := range news {
@@ -143,7 +141,8 @@ func (a *applying) pass(ctx context.Context, news []News) (again []News, err err
 	if len(touched) == 0 {
 		return again, nil
 	}
-	err = a.writeRollup(ctx, list)
+	a.out.Overflow = true
+	err = a.settle(ctx, alerting.Key{ID: overflowKey}, list.desired(a.rule, a.limit()))
 	switch {
 	case errors.Is(err, errOutdated):
 		return append(again, touched...), nil
@@ -159,39 +158,55 @@ func (a *applying) pass(ctx context.Context, news []News) (again []News, err err
 
 // one applies the news of one group. It reports whether the list of those
 // beyond maxIncidents was changed.
-func (a *applying) one(ctx context.Context, n News, list *rolled) (bool, error) {
+func (a *applying) one(ctx context.Context, n News, list *overflow) (bool, error) {
 	last := a.book.last(n.Key.ID)
-	group, onList := list.Open[n.Key.ID]
-	past := Past{Rolled: onList, Open: onList, Known: onList || last != nil, Data: group.Data}
-	if last != nil && (!onList || last.state.Open()) {
-		past.Open, past.Data, past.Rolled = last.state.Open(), last.state.Data, false
+	past := Past{Open: last.isOpen(), Known: last != nil}
+	if last != nil {
+		past.Data = last.state.Data
+	}
+	group, beyond := list.Open[n.Key.ID]
+	if beyond = beyond && !past.Open; beyond {
+		past = Past{Open: true, Known: true, Data: group.Data}
 	}
 	next := n.Fold(past)
+	if beyond || !past.Open && next.Firing && a.book.open >= a.limit() {
+		return a.beyond(n.Key, next, list), nil
+	}
+	return false, a.settle(ctx, n.Key, next)
+}
+
+// beyond has a group beyond maxIncidents be on the list or not, and reports whether
+// that changes it.
+func (a *applying) beyond(key alerting.Key, next Outlook, list *overflow) bool {
+	group, known := list.Open[key.ID]
 	switch {
-	case past.Open && !past.Rolled && next.Firing:
-		return false, a.change(ctx, last, next)
-	case past.Open && !past.Rolled:
-		return false, a.resolve(ctx, last, next)
-	case !past.Open && !next.Firing:
-		return false, a.note(ctx, last, next)
-	case !past.Open && a.book.open < a.limit():
-		return false, a.open(ctx, n.Key, last, next)
-	}
-	if a.options.HoldRollup {
-		a.out.Held[n.Key.ID] = true
-		return false, nil
-	}
-	if !next.Firing {
-		list.remove(n.Key.ID)
+	case a.options.HoldOverflow:
+		a.out.Held[key.ID] = true
+		return false
+	case !next.Firing:
+		list.remove(key.ID)
 		if next.Note != "" {
 			list.Quiet++
 		}
-		return true, nil
+		return true
+	case known && equality.Semantic.DeepEqual(group.Data, next.Small):
+		return false
 	}
-	if onList && equality.Semantic.DeepEqual(group.Data, next.Small) {
-		return false, nil
+	return list.put(key.ID, key.Text, next.Small)
+}
+
+// settle makes of a group with messages of its own what it is to be.
+func (a *applying) settle(ctx context.Context, key alerting.Key, next Outlook) error {
+	last := a.book.last(key.ID)
+	switch {
+	case last.isOpen() && next.Firing:
+		return a.change(ctx, last, next)
+	case last.isOpen():
+		return a.resolve(ctx, last, next)
+	case next.Firing:
+		return a.open(ctx, key, last, next)
 	}
-	return list.put(n.Key.ID, n.Key.Text, next.Small), nil
+	return a.note(ctx, last, next)
 }
 
 func (a *applying) limit() int {
@@ -210,17 +225,18 @@ func (a *applying) open(ctx context.Context, key alerting.Key, last *incident, n
 	if last != nil {
 		state.Number = last.state.Number + 1
 	}
-	i, err := a.make(ctx, key.ID, state, next.Render(alerting.Firing))
+	i, err := a.make(ctx, state, next.Render(alerting.Firing))
 	if err != nil {
 		return err
 	}
 	a.book.groups[key.ID] = append(a.book.groups[key.ID], i)
-	a.book.open++
+	a.book.count(key.ID, 1)
 	return nil
 }
 
 // make stores a new incident under the first name that is free.
-func (a *applying) make(ctx context.Context, id string, state State, content v1alpha1.Content) (*incident, error) {
+func (a *applying) make(ctx context.Context, state State, content v1alpha1.Content) (*incident, error) {
+	id := nameID(a.rule, state.Key)
 	for a.taken[alerting.IncidentName(a.rule.Name, id, state.Number)] {
 		state.Number++
 	}
@@ -229,7 +245,7 @@ func (a *applying) make(ctx context.Context, id string, state State, content v1a
 	n.Spec.NotBefore = a.muted
 	setState(n, state)
 	err := a.create(ctx, a.m, n)
-	a.out.Writes++
+	a.out.writes++
 	if apierrors.IsAlreadyExists(err) {
 		// Either it is ours and was not seen, or it is somebody else's.
 		return nil, a.taker(ctx, n.Name)
@@ -311,7 +327,7 @@ func (a *applying) resolve(ctx context.Context, i *incident, next Outlook) error
 	if err := a.write(ctx, i, n, state); err != nil {
 		return err
 	}
-	a.book.open--
+	a.book.count(i.state.Key, -1)
 	return nil
 }
 
@@ -321,7 +337,7 @@ func (a *applying) write(ctx context.Context, i *incident, n *v1alpha1.SlackNoti
 	if n.Annotations[StateAnnotation] == i.object.Annotations[StateAnnotation] && equality.Semantic.DeepEqual(n.Spec, i.object.Spec) {
 		return nil
 	}
-	a.out.Writes++
+	a.out.writes++
 	if err := a.update(ctx, a.m, n); err != nil {
 		return err
 	}

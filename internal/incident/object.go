@@ -79,9 +79,13 @@ func (s *Store) inShard(label string) bool {
 
 func incidentLabel(id string, number int) string { return fmt.Sprintf("%s-%d", id, number) }
 
-// rollupID is the ID in the name of a rule's rollup.
-func rollupID(rule *v1alpha1.SlackAlert) string {
-	return rollupKey + "-" + alerting.KeyOf(string(rule.UID), []string{rollupKey}).ID[:6]
+// nameID is the ID of a group in the names of its incidents. Those of keys differ
+// by rule; that of the overflow is made so.
+func nameID(rule *v1alpha1.SlackAlert, key string) string {
+	if key == overflowKey {
+		return overflowKey + "-" + alerting.KeyOf(string(rule.UID), []string{overflowKey}).ID[:6]
+	}
+	return key
 }
 
 func setState(n *v1alpha1.SlackNotification, s State) {
@@ -126,7 +130,7 @@ func (a *applying) reply(ctx context.Context, i *incident, which string, content
 	n.Spec.Content = content
 	n.Spec.NotBefore = a.muted
 	err := a.create(ctx, a.m, n)
-	a.out.Writes++
+	a.out.writes++
 	if apierrors.IsAlreadyExists(err) {
 		return nil
 	}

@@ -177,8 +177,8 @@ func TestLifeOfAnIncident(t *testing.T) {
 	if n.Labels["shard"] != "a" || n.Labels[v1alpha1.LabelAlert] != "r" || n.Labels[v1alpha1.LabelIncident] == "" || n.Spec.ChannelRef.Name != "c" {
 		t.Errorf("%+v", n.ObjectMeta)
 	}
-	if out := g.apply(g.news("a", "one")); out.Writes != 0 {
-		t.Errorf("%d writes for what is told already", out.Writes)
+	if out := g.apply(g.news("a", "one")); out.writes != 0 {
+		t.Errorf("%d writes for what is told already", out.writes)
 	}
 	g.apply(g.news("a", "two"))
 	g.expect("+a two, +b one")

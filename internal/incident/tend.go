@@ -28,12 +28,12 @@ func (s *Store) Open(ctx context.Context, rule *v1alpha1.SlackAlert) ([]Group, e
 	}
 	var out []Group
 	for _, i := range b.all() {
-		if i.state.Open() && i.state.Key != rollupKey {
+		if i.state.Open() && i.state.Key != overflowKey {
 			out = append(out, Group{alerting.Key{ID: i.state.Key, Text: i.state.Text}, Past{Open: true, Known: true, Data: i.state.Data}})
 		}
 	}
-	for id, g := range b.rolled.Open {
-		out = append(out, Group{alerting.Key{ID: id, Text: g.Text}, Past{Open: true, Known: true, Rolled: true, Data: g.Data}})
+	for id, g := range b.overflow.Open {
+		out = append(out, Group{alerting.Key{ID: id, Text: g.Text}, Past{Open: true, Known: true, Data: g.Data}})
 	}
 	return out, nil
 }
@@ -177,17 +177,17 @@ func finished(n *v1alpha1.SlackNotification) bool {
 }
 
 // OpenKeys returns the IDs of the groups whose open incidents a SlackNotification
-// holds: one, or several if it is a rollup.
+// holds: one, or several if it is the overflow.
 func OpenKeys(n *v1alpha1.SlackNotification) []string {
 	s, ok := StateOf(n)
 	if !ok || !s.Open() {
 		return nil
 	}
-	if s.Key != rollupKey {
+	if s.Key != overflowKey {
 		return []string{s.Key}
 	}
 	var out []string
-	for id := range readRolled(s.Data).Open {
+	for id := range readOverflow(s.Data).Open {
 		out = append(out, id)
 	}
 	return out

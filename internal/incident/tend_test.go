@@ -12,19 +12,19 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 )
 
-func TestRollup(t *testing.T) {
+func TestOverflow(t *testing.T) {
 	g := newRig(t)
 	g.rule.Spec.MaxIncidents = 2
 	for _, key := range []string{"a", "b", "c", "d"} {
 		g.apply(g.news(key, "one"))
 	}
 	g.expect("+a one, +b one, +r: and 2 more More than 2 are open at once, so these have no messages of their own:\n• `c`\n• `d`")
-	if out := g.apply(g.news("c", "one"), g.news("d", "one")); out.Writes != 0 {
-		t.Errorf("%d writes", out.Writes)
+	if out := g.apply(g.news("c", "one"), g.news("d", "one")); out.writes != 0 {
+		t.Errorf("%d writes", out.writes)
 	}
 	// Held back, nothing is written and nothing is lost.
-	out, err := g.store.Apply(g.ctx, g.rule, []News{g.news("e", "one"), g.news("a", "two")}, Options{HoldRollup: true})
-	if err != nil || len(out.Held) != 1 || out.Writes != 1 {
+	out, err := g.store.Apply(g.ctx, g.rule, []News{g.news("e", "one"), g.news("a", "two")}, Options{HoldOverflow: true})
+	if err != nil || len(out.Held) != 1 || out.writes != 1 {
 		t.Errorf("%+v %v", out, err)
 	}
 	g.restart()
@@ -56,8 +56,8 @@ func TestRollupOfAFlood(t *testing.T) {
 		name := fmt.Sprintf("namespace-of-a-team/deployment-with-a-long-name-%05d", i)
 		on, off = append(on, g.news(name, "x")), append(off, g.news(name, ""))
 	}
-	if out := g.apply(on...); out.Writes != 2 {
-		t.Errorf("%d writes", out.Writes)
+	if out := g.apply(on...); out.writes != 2 {
+		t.Errorf("%d writes", out.writes)
 	}
 	for _, n := range g.list() {
 		if size := len(n.Annotations[StateAnnotation]); size > 256<<10-2000 {
