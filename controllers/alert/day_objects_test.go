@@ -216,7 +216,7 @@ func (o *dayOfObjects) begin() {
 			follower.OnAdd(a.shown, true)
 		}
 	}
-	follower.begun()
+	follower.begun(nil)
 }
 
 // work is what a reconciliation does once all has been seen.
@@ -226,8 +226,7 @@ func (o *dayOfObjects) work() {
 	}
 	next := o.run.changes.next()
 	idle := next.IsZero() || o.now().Before(next)
-	var out outcome
-	o.r.notePending(o.alert, o.run, &out)
+	o.run.follower.save(o.alert)
 	if idle && o.now().Sub(o.tended) < time.Minute {
 		return
 	}

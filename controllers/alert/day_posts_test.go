@@ -427,3 +427,10 @@ func (p *dayOfPosts) end() {
 		p.sum[rule.Name].leftOpen = p.store.open(rule.Name)
 	}
 }
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

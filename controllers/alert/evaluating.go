@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
@@ -67,7 +68,7 @@ func (r *Reconciler) noteEvaluating(alert *v1alpha1.SlackAlert, run *running, t 
 
 // share tells how many of how many.
 func (run *running) share(failing int) string {
-	if _, ok := run.follower.(*events); ok {
+	if run.rule.Source == alerting.Events {
 		return fmt.Sprintf("%d Events", kindwatch.About(failing))
 	}
 	return fmt.Sprintf("%d of %d %s", kindwatch.About(failing), kindwatch.About(max(failing, run.sub.Count(run.scope.watches))), run.scope.Kind.Plural())

@@ -24,7 +24,7 @@ import (
 // object that is updated, so additions and updates count alike.
 //
 // What has been looked at is told by resourceVersion: senders have clocks of
-// their own, and some tell whole seconds. The mark in the rule's status and the
+// their own, and some tell whole seconds. The checkpoint in the rule's status and the
 // version in each incident together see to it that a restart neither loses nor
 // repeats an Event that is still there.
 type events struct {
@@ -37,25 +37,16 @@ type events struct {
 	// count is told the result of each evaluation.
 	count func(string)
 
-	mu sync.Mutex
-	// base is up to where Events had been looked at before; since says so by
-	// time when there is no version.
-	base  string
-	since time.Time
+	mu         sync.Mutex
+	checkpoint checkpoint
 	// groups with Events that are not stored yet.
 	groups map[string]*eventGroup
 	// waiting are the Events that are yet to be looked at, by their UIDs: the
 	// version that comes next, and the last one.
 	waiting map[types.UID]expected
-	// looked is the highest version that was looked at, and at its time.
-	looked string
-	at     time.Time
-	// mark is looked as it was when what was pending then is stored.
-	mark   string
-	marked time.Time
-	// open is a mark that is reached when nothing before it is pending.
-	open    string
-	openAt  time.Time
+	// savedAt is when the checkpoint was written into the status last, and matched
+	// whether an Event has counted since.
+	savedAt time.Time
 	matched bool
 	failing string
 	// evaluated is how many evaluations of "when" there were, and missing those
@@ -73,19 +64,14 @@ type eventGroup struct {
 // defaultQuiet is spec.resolveAfter.
 const defaultQuiet = 10 * time.Minute
 
-func newEvents(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *changes) *events {
+func newEvents(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *changes, before *events) *events {
 	e := &events{
 		rule: rule, ruleUID: string(alert.UID), source: *alert.Spec.Source.Events, scope: s, changes: c, count: func(string) {}, quiet: defaultQuiet,
-		base: alert.Status.EventsSeenVersion, since: alert.CreationTimestamp.Time, groups: map[string]*eventGroup{},
-		waiting: map[types.UID]expected{},
+		checkpoint: newCheckpoint(resumeFrom(alert, before, c.clock.Now())), groups: map[string]*eventGroup{}, waiting: map[types.UID]expected{},
 	}
 	if alert.Spec.ResolveAfter != nil {
 		e.quiet = alert.Spec.ResolveAfter.Duration
 	}
-	if seen := alert.Status.EventsSeenUntil; seen != nil {
-		e.since = seen.Time
-	}
-	e.mark, e.marked, e.looked, e.at = e.base, e.since, e.base, e.since
 	return e
 }
 
@@ -114,7 +100,7 @@ func (e *events) see(c *kindwatch.Object, initial bool) {
 	if !e.scope.has(c.Namespace, nil) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		e.look(c.ResourceVersion, time.Time{})
+		e.checkpoint.see(c.ResourceVersion, time.Time{}, e.changes.clock.Now())
 		return
 	}
 	u := c.Unpack()
@@ -123,7 +109,7 @@ func (e *events) see(c *kindwatch.Object, initial bool) {
 	}
 	event := alerting.ReadEvent(u.Object)
 	e.mu.Lock()
-	known := initial && !e.fresh(event)
+	known := initial && !e.checkpoint.fresh(event.ResourceVersion, event.Created, event.LastSeen)
 	e.mu.Unlock()
 	if known {
 		return
@@ -131,7 +117,7 @@ func (e *events) see(c *kindwatch.Object, initial bool) {
 	key, matches, err := e.match(event)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.look(event.ResourceVersion, event.LastSeen)
+	e.checkpoint.see(event.ResourceVersion, event.LastSeen, e.changes.clock.Now())
 	if err != nil {
 		e.failing = fmt.Sprintf("an Event %s of %s %s: %v", event.Reason, event.Kind, event.Name, err)
 		e.changes.wake()
@@ -148,32 +134,6 @@ func (e *events) see(c *kindwatch.Object, initial bool) {
 	}
 	g.pending[event.UID] = event
 	e.changes.mark(key.ID, e.changes.clock.Now(), false)
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-// fresh reports whether an Event was not looked at by an earlier process. The
-// caller holds the lock.
-func (e *events) fresh(event alerting.Event) bool {
-	if e.base != "" {
-		return newer(event.ResourceVersion, e.base)
-	}
-	// Both are in whole seconds.
-	since := e.since.Truncate(time.Second)
-	return !event.Created.Before(since) || !event.LastSeen.Before(since)
-}
-
-func newer(version, than string) bool {
-	if than == "" {
-		return true
-	}
-	order, err := resourceversion.CompareResourceVersion(version, than)
-	return err != nil || order > 0
 }
 
 // match tells whether an Event counts, and to which group it belongs.

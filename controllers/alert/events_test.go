@@ -46,7 +46,7 @@ func (w *world) restart() {
 		w.t.Fatal(err)
 	}
 	s := &scope{Scope: kindwatch.Scope{Namespaces: map[string]bool{"ns": true}}, selector: labels.Everything()}
-	w.events = newEvents(rule, w.rule, s, newChanges(w.clock, 2*time.Second, func() {}))
+	w.events = newEvents(rule, w.rule, s, newChanges(w.clock, 2*time.Second, func() {}), nil)
 }
 
 // event of a Pod with a version and a count.
@@ -102,9 +102,9 @@ func (w *world) expect(pod string, opened int, total int64) {
 	}
 }
 
-// mark writes the mark into the status.
-func (w *world) mark() string {
-	w.rule.Status.EventsSeenVersion, _, _ = w.events.advance()
+// checkpoint writes the checkpoint into the status.
+func (w *world) checkpoint() string {
+	w.rule.Status.EventsSeenVersion = w.events.commit().version
 	return w.rule.Status.EventsSeenVersion
 }
 
@@ -122,7 +122,7 @@ func TestEventsThroughRestarts(t *testing.T) {
 		next := func(crash bool) {
 			w.digest(crash)
 			if marked && !crash {
-				w.mark()
+				w.checkpoint()
 			}
 			w.restart()
 			show()
@@ -163,33 +163,33 @@ func TestEventsThroughRestarts(t *testing.T) {
 	}
 }
 
-// The mark never passes what is not stored.
+// The checkpoint never passes what is not stored.
 func TestMark(t *testing.T) {
 	w := newWorld(t)
 	w.events.OnAdd(w.event("a", 10, 1), false)
-	if got := w.mark(); got != "" {
-		t.Errorf("the mark is %s", got)
+	if got := w.checkpoint(); got != "" {
+		t.Errorf("the checkpoint is %s", got)
 	}
 	w.digest(false)
-	if got := w.mark(); got != "10" {
-		t.Errorf("the mark is %s", got)
+	if got := w.checkpoint(); got != "10" {
+		t.Errorf("the checkpoint is %s", got)
 	}
 	// While Events go on coming, it follows behind them.
 	w.events.OnAdd(w.event("b", 11, 1), false)
-	w.mark()
+	w.checkpoint()
 	w.digest(false)
 	w.events.OnAdd(w.event("c", 12, 1), false)
-	if got := w.mark(); got != "11" {
-		t.Errorf("the mark is %s", got)
+	if got := w.checkpoint(); got != "11" {
+		t.Errorf("the checkpoint is %s", got)
 	}
 	// Those of other namespaces move it too.
 	other := w.event("x", 15, 1)
 	other.Namespace = "other"
 	w.digest(false)
-	w.mark()
+	w.checkpoint()
 	w.events.OnAdd(other, false)
-	if got := w.mark(); got != "15" {
-		t.Errorf("the mark is %s", got)
+	if got := w.checkpoint(); got != "15" {
+		t.Errorf("the checkpoint is %s", got)
 	}
 }
 
@@ -205,16 +205,16 @@ func TestMarkWaitsForLooks(t *testing.T) {
 	}
 	w.events.OnAdd(b, false)
 	w.digest(false)
-	if got := w.mark(); got != "" {
-		t.Errorf("the mark is %q while the Event 10 waits", got)
+	if got := w.checkpoint(); got != "" {
+		t.Errorf("the checkpoint is %q while the Event 10 waits", got)
 	}
 	// It changes while it is looked at.
 	later := w.event("a", 12, 2)
 	w.events.Matters(later, false, true)
 	w.events.OnAdd(a, false)
 	w.digest(false)
-	if got := w.mark(); got != "11" {
-		t.Errorf("the mark is %q, want 11", got)
+	if got := w.checkpoint(); got != "11" {
+		t.Errorf("the checkpoint is %q, want 11", got)
 	}
 	if w.events.Matters(later, true, true) {
 		t.Error("that an Event is deleted matters")
@@ -222,9 +222,9 @@ func TestMarkWaitsForLooks(t *testing.T) {
 	w.events.OnUpdate(a, later)
 	w.clock.SetTime(start.Add(time.Minute))
 	w.digest(false)
-	w.mark()
-	if got := w.mark(); got != "12" || len(w.events.waiting) != 0 {
-		t.Errorf("the mark is %q, and %d Events wait", got, len(w.events.waiting))
+	w.checkpoint()
+	if got := w.checkpoint(); got != "12" || len(w.events.waiting) != 0 {
+		t.Errorf("the checkpoint is %q, and %d Events wait", got, len(w.events.waiting))
 	}
 	w.expect("a", 1, 2)
 	w.expect("b", 1, 1)
@@ -313,7 +313,7 @@ func TestEventsOfWrongClocks(t *testing.T) {
 			if at, ok := w.events.overdue(incident.Group{Past: w.stored[id]}); !ok || !at.Equal(start.Add(2*defaultQuiet-time.Second)) {
 				t.Errorf("it is over at %v, want %v after it came in", at, defaultQuiet)
 			}
-			if _, at, _ := w.events.advance(); at.After(w.clock.Now()) {
+			if at := w.events.commit().at; at.After(w.clock.Now()) {
 				t.Errorf("Events were looked at until %v, which is yet to come", at)
 			}
 		})

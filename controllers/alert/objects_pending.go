@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // Objects that wait for spec.source.objects.for are in the rule's status, so that
@@ -56,9 +57,8 @@ func (o *objects) remember(alert *v1alpha1.SlackAlert, before *objects) {
 	}
 }
 
-// begun is told when all that there was at first has been looked at: what is seen
-// from now on is seen for the first time.
-func (o *objects) begun() {
+// begun implements follower: what is seen from now on is seen for the first time.
+func (o *objects) begun(*kindwatch.Subscription) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.earlySince = nil
@@ -107,27 +107,22 @@ func wholeSecond(t time.Time) time.Time {
 	return out
 }
 
-// notePending writes the pending objects into the status, now and then.
-func (r *Reconciler) notePending(alert *v1alpha1.SlackAlert, run *running, out *outcome) {
-	o, ok := run.follower.(*objects)
-	if !ok {
-		alert.Status.Pending = nil
-		return
-	}
-	now := r.Clock.Now()
+// save implements follower: it writes the pending objects.
+func (o *objects) save(alert *v1alpha1.SlackAlert) time.Time {
+	alert.Status.EventsSeenUntil, alert.Status.EventsSeenVersion = nil, ""
+	now := o.changes.clock.Now()
 	list, next, stale := o.pending(alert.Status.Pending)
-	out.at(next)
 	if equality.Semantic.DeepEqual(list, alert.Status.Pending) {
-		return
+		return next
 	}
 	pace := min(max(o.hold/pendingPart, stalePace), longestPendingPace)
 	if stale {
 		pace = stalePace
 	}
 	if due := o.pendingAt.Add(pace); now.Before(due) {
-		out.at(due)
-		return
+		return earlier(next, due)
 	}
 	o.pendingAt = now
 	alert.Status.Pending = list
+	return next
 }

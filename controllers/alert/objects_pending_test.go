@@ -15,8 +15,7 @@ import (
 func (s *scene) note() bool {
 	s.t.Helper()
 	before := fmt.Sprint(s.alert.Status.Pending)
-	r := &Reconciler{Clock: s.clock}
-	r.notePending(s.alert, &running{follower: s.objects}, &outcome{})
+	s.objects.save(s.alert)
 	return fmt.Sprint(s.alert.Status.Pending) != before
 }
 

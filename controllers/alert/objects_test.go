@@ -72,7 +72,7 @@ func (s *scene) anew(before *objects, state string) *scene {
 			out.objects.OnAdd(c, true)
 		}
 	}
-	out.objects.begun()
+	out.objects.begun(nil)
 	return &out
 }
 

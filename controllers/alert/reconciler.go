@@ -149,8 +149,7 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 			return out, err
 		}
 		out.at(next)
-		r.noteSeen(alert, run, &out)
-		r.notePending(alert, run, &out)
+		out.at(run.follower.save(alert))
 		t := run.follower.trouble()
 		r.noteEvaluating(alert, run, t, &out)
 		out.trouble(run, t)
@@ -232,12 +231,7 @@ func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (ou
 		return starting(run, r.Clock.Now()), nil, nil
 	}
 	if !run.synced {
-		switch f := run.follower.(type) {
-		case *events:
-			f.restore(run.sub)
-		case *objects:
-			f.begun()
-		}
+		run.follower.begun(run.sub)
 	}
 	run.synced = true
 	return watching(run), run, nil

@@ -24,6 +24,11 @@ type follower interface {
 	mute(key string)
 	// settled is told when the news of a group are stored.
 	settled(key string)
+	// begun is told when all that there was at first has been looked at.
+	begun(s *kindwatch.Subscription)
+	// save writes into the status what must survive a restart, now and then, and
+	// returns when there is more to write; zero for when something changes.
+	save(alert *v1alpha1.SlackAlert) time.Time
 	// trouble tells of expressions that can't be evaluated.
 	trouble() trouble
 }
@@ -41,8 +46,6 @@ type running struct {
 	synced   bool
 	// overflowAt is when the overflow may be written again.
 	overflowAt time.Time
-	// seenAt is when the mark of Events was written last.
-	seenAt time.Time
 	// evaluatingAt is when the condition Evaluating was changed last.
 	evaluatingAt time.Time
 	// refused are the groups whose messages the API server does not store, which
