@@ -72,7 +72,7 @@ type dayOfObjects struct {
 	version int
 
 	r   *Reconciler
-	run *running
+	run *activeRule
 	// tended is when it was last seen to without a change.
 	tended time.Time
 }
@@ -206,9 +206,9 @@ func (o *dayOfObjects) stop() { o.r, o.run = nil, nil }
 func (o *dayOfObjects) begin() {
 	o.r = &Reconciler{Client: o.client, Clock: o.clock, Incidents: o.incidents()}
 	rule := o.compiled(o.alert)
-	c := newChanges(o.clock, DefaultPace, func() {})
+	c := newSchedule(o.clock, DefaultPace, func() {})
 	in := &scope{Scope: kindwatch.Scope{Namespaces: map[string]bool{"ns": true}}, selector: labels.Everything()}
-	o.run = &running{uid: o.alert.UID, alert: o.alert, rule: rule, scope: in, changes: c, since: o.now(), unrendered: map[string]string{}, sub: &kindwatch.Subscription{}}
+	o.run = &activeRule{uid: o.alert.UID, alert: o.alert, rule: rule, scope: in, schedule: c, since: o.now(), unrendered: map[string]string{}, sub: &kindwatch.Subscription{}}
 	follower := newObjects(rule, o.alert, in, c, nil)
 	o.run.follower = follower
 	for _, a := range o.actors {
@@ -224,17 +224,17 @@ func (o *dayOfObjects) work() {
 	if o.run == nil {
 		o.begin()
 	}
-	next := o.run.changes.next()
+	next := o.run.schedule.next()
 	idle := next.IsZero() || o.now().Before(next)
 	o.run.follower.save(o.alert)
 	if idle && o.now().Sub(o.tended) < time.Minute {
 		return
 	}
 	o.tended = o.now()
-	if _, err := o.r.digest(o.ctx, o.run); err != nil {
+	if _, err := o.r.processChanges(o.ctx, o.run); err != nil {
 		o.t.Fatal(err)
 	}
-	if _, err := o.r.Incidents.Tend(o.ctx, o.alert, nil); err != nil {
+	if _, err := o.r.Incidents.Maintain(o.ctx, o.alert, nil); err != nil {
 		o.t.Fatal(err)
 	}
 }

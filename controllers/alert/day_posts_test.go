@@ -312,7 +312,7 @@ func (p *dayOfPosts) work() {
 		if _, err := p.posts.EndQuiet(p.ctx, rule); err != nil {
 			p.t.Fatal(err)
 		}
-		if _, err := p.posts.Store.Tend(p.ctx, rule, nil); err != nil {
+		if _, err := p.posts.Store.Maintain(p.ctx, rule, nil); err != nil {
 			p.t.Fatal(err)
 		}
 		if now.Sub(p.looked) >= groupInterval {

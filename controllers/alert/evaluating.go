@@ -37,7 +37,7 @@ const (
 )
 
 // noteEvaluating sets the condition Evaluating.
-func (r *Reconciler) noteEvaluating(alert *v1alpha1.SlackAlert, run *running, t trouble, out *outcome) {
+func (r *Reconciler) noteEvaluating(alert *v1alpha1.SlackAlert, run *activeRule, t trouble, out *outcome) {
 	out.at(t.next)
 	status, reason, message := metav1.ConditionTrue, v1alpha1.ReasonEvaluated, "the expressions can be evaluated"
 	if t.failing > 0 {
@@ -67,7 +67,7 @@ func (r *Reconciler) noteEvaluating(alert *v1alpha1.SlackAlert, run *running, t 
 }
 
 // share tells how many of how many.
-func (run *running) share(failing int) string {
+func (run *activeRule) share(failing int) string {
 	if run.rule.Source == alerting.Events {
 		return fmt.Sprintf("%d Events", kindwatch.About(failing))
 	}
@@ -79,7 +79,7 @@ func (o *objects) trouble() trouble {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var t trouble
-	now := o.changes.clock.Now()
+	now := o.schedule.clock.Now()
 	for _, f := range o.failing {
 		if f.undecided {
 			continue

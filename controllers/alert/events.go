@@ -28,12 +28,12 @@ import (
 // version in each incident together see to it that a restart neither loses nor
 // repeats an Event that is still there.
 type events struct {
-	rule    *alerting.Rule
-	ruleUID string
-	source  v1alpha1.EventsSource
-	scope   *scope
-	quiet   time.Duration
-	changes *changes
+	rule     *alerting.Rule
+	ruleUID  string
+	source   v1alpha1.EventsSource
+	scope    *scope
+	quiet    time.Duration
+	schedule *schedule
 	// count is told the result of each evaluation.
 	count func(string)
 
@@ -64,9 +64,9 @@ type eventGroup struct {
 // defaultQuiet is spec.resolveAfter.
 const defaultQuiet = 10 * time.Minute
 
-func newEvents(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *changes, before *events) *events {
+func newEvents(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *schedule, before *events) *events {
 	e := &events{
-		rule: rule, ruleUID: string(alert.UID), source: *alert.Spec.Source.Events, scope: s, changes: c, count: func(string) {}, quiet: defaultQuiet,
+		rule: rule, ruleUID: string(alert.UID), source: *alert.Spec.Source.Events, scope: s, schedule: c, count: func(string) {}, quiet: defaultQuiet,
 		checkpoint: newCheckpoint(resumeFrom(alert, before, c.clock.Now())), groups: map[string]*eventGroup{}, waiting: map[types.UID]expected{},
 	}
 	if alert.Spec.ResolveAfter != nil {
@@ -100,7 +100,7 @@ func (e *events) see(c *kindwatch.Object, initial bool) {
 	if !e.scope.has(c.Namespace, nil) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		e.checkpoint.see(c.ResourceVersion, time.Time{}, e.changes.clock.Now())
+		e.checkpoint.see(c.ResourceVersion, time.Time{}, e.schedule.clock.Now())
 		return
 	}
 	u := c.Unpack()
@@ -117,10 +117,10 @@ func (e *events) see(c *kindwatch.Object, initial bool) {
 	key, matches, err := e.match(event)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.checkpoint.see(event.ResourceVersion, event.LastSeen, e.changes.clock.Now())
+	e.checkpoint.see(event.ResourceVersion, event.LastSeen, e.schedule.clock.Now())
 	if err != nil {
 		e.failing = fmt.Sprintf("an Event %s of %s %s: %v", event.Reason, event.Kind, event.Name, err)
-		e.changes.wake()
+		e.schedule.wake()
 		return
 	}
 	if !matches {
@@ -133,7 +133,7 @@ func (e *events) see(c *kindwatch.Object, initial bool) {
 		e.groups[key.ID] = g
 	}
 	g.pending[event.UID] = event
-	e.changes.mark(key.ID, e.changes.clock.Now(), false)
+	e.schedule.changed(key.ID, e.schedule.clock.Now(), false)
 }
 
 // match tells whether an Event counts, and to which group it belongs.
@@ -173,27 +173,18 @@ func involved(e alerting.Event) string {
 
 func listed(list []string, value string) bool { return len(list) == 0 || slices.Contains(list, value) }
 
-// mute implements follower. An Event is a change of the world, so the next one
+// suppress implements follower. An Event is a change of the world, so the next one
 // opens an incident again.
-func (e *events) mute(string) {}
-
-// settled implements follower.
-func (e *events) settled(key string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if g := e.groups[key]; g != nil && len(g.pending) == 0 {
-		delete(e.groups, key)
-	}
-}
+func (e *events) suppress(string) {}
 
 // overdue implements follower: an incident without news is over after a while.
 func (e *events) overdue(open incident.Group) (time.Time, bool) {
 	// Without it, it is over.
-	return readEvents(open.Past.Data).NewsAt.Add(e.quiet), true
+	return readEvents(open.Current.Data).NewsAt.Add(e.quiet), true
 }
 
-// news implements follower.
-func (e *events) news(key alerting.Key, w *work) incident.News {
+// update implements follower.
+func (e *events) update(key alerting.Key, w *work) (incident.Update, func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var pending []alerting.Event
@@ -207,20 +198,20 @@ func (e *events) news(key alerting.Key, w *work) incident.News {
 		}
 		return strings.Compare(a.UID, b.UID)
 	})
-	now := e.changes.clock.Now().UTC()
-	w.stored(func() { e.drop(key.ID, pending) })
-	return incident.News{Key: key, Fold: func(past incident.Past) incident.Outlook { return e.fold(past, pending, now, key, w) }}
+	now := e.schedule.clock.Now().UTC()
+	u := incident.Update{Key: key, Next: func(current incident.Current) incident.Desired { return e.fold(current, pending, now, key, w) }}
+	return u, func() { e.drop(key.ID, pending) }
 }
 
-// fold makes of the past of a group and its Events what is so now.
-func (e *events) fold(past incident.Past, pending []alerting.Event, now time.Time, key alerting.Key, w *work) incident.Outlook {
-	data := readEvents(past.Data)
+// fold makes of what is stored of a group and its Events what is to be.
+func (e *events) fold(current incident.Current, pending []alerting.Event, now time.Time, key alerting.Key, w *work) incident.Desired {
+	data := readEvents(current.Data)
 	fresh := data.fresh(pending)
 	if len(fresh) == 0 {
-		firing := past.Open && now.Before(data.NewsAt.Add(e.quiet))
-		return incident.Outlook{Firing: firing, Data: past.Data, Small: past.Data, Count: data.Total}
+		firing := current.Open && now.Before(data.NewsAt.Add(e.quiet))
+		return incident.Desired{Firing: firing, Data: current.Data, Small: current.Data, Count: data.Total}
 	}
-	if !past.Open {
+	if !current.Open {
 		data.Total = 0
 	}
 	data.count(fresh)
@@ -228,7 +219,7 @@ func (e *events) fold(past incident.Past, pending []alerting.Event, now time.Tim
 	last := fresh[len(fresh)-1]
 	small, _ := json.Marshal(eventsData{NewsAt: data.NewsAt, Version: data.Version}) // strings and times alone
 	all, _ := json.Marshal(data)
-	return incident.Outlook{Firing: true, Data: all, Small: small, Count: data.Total, Render: w.renderEvent(last, data.Total, key)}
+	return incident.Desired{Firing: true, Data: all, Small: small, Count: data.Total, Render: w.renderEvent(last, data.Total, key)}
 }
 
 // drop forgets pending Events that are stored, unless they have changed since.
@@ -243,5 +234,8 @@ func (e *events) drop(key string, stored []alerting.Event) {
 		if g.pending[event.UID].ResourceVersion == event.ResourceVersion {
 			delete(g.pending, event.UID)
 		}
+	}
+	if len(g.pending) == 0 {
+		delete(e.groups, key)
 	}
 }

@@ -108,7 +108,7 @@ func (e *events) save(alert *v1alpha1.SlackAlert) time.Time {
 	alert.Status.Pending = nil
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now, at := e.changes.clock.Now(), e.checkpoint.commit(e.pending)
+	now, at := e.schedule.clock.Now(), e.checkpoint.commit(e.pending)
 	if at.at.IsZero() {
 		at.at = alert.CreationTimestamp.Time
 	}

@@ -27,7 +27,7 @@ type objects struct {
 	when    string
 	// hold is spec.source.objects.for, and keep is spec.keepFiringFor.
 	hold, keep time.Duration
-	changes    *changes
+	schedule   *schedule
 	// count is told the result of each evaluation.
 	count func(string)
 
@@ -93,9 +93,9 @@ type failure struct {
 	missing, grouped, undecided bool
 }
 
-func newObjects(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *changes, before *objects) *objects {
+func newObjects(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *schedule, before *objects) *objects {
 	o := &objects{
-		rule: rule, ruleUID: string(alert.UID), scope: s, changes: c, count: func(string) {}, when: alert.Spec.Source.Objects.When,
+		rule: rule, ruleUID: string(alert.UID), scope: s, schedule: c, count: func(string) {}, when: alert.Spec.Source.Objects.When,
 		members: map[types.UID]*member{}, groups: map[string]*group{}, failing: map[types.UID]failure{},
 	}
 	if f := alert.Spec.Source.Objects.For; f != nil {
@@ -142,7 +142,7 @@ func (o *objects) recover(uid types.UID) {
 	f, ok := o.failing[uid]
 	delete(o.failing, uid)
 	if ok && !f.undecided {
-		o.changes.wake()
+		o.schedule.wake()
 	}
 }
 
@@ -183,7 +183,7 @@ func thingOf(c *kindwatch.Object) alerting.Thing {
 // fail notes that an object can't be evaluated. If it is a member, it stays one.
 // The caller holds the lock.
 func (o *objects) fail(c *kindwatch.Object, err error) {
-	f := failure{thing: thingOf(c), text: err.Error(), at: o.changes.clock.Now()}
+	f := failure{thing: thingOf(c), text: err.Error(), at: o.schedule.clock.Now()}
 	var failed *alerting.EvalError
 	if errors.As(err, &failed) {
 		f.missing, f.grouped, f.undecided = failed.Missing, failed.Missing && failed.Place != whenPlace, failed.Undecided
@@ -194,7 +194,7 @@ func (o *objects) fail(c *kindwatch.Object, err error) {
 	}
 	o.failing[c.UID] = f
 	if told := ok && !was.undecided; told == f.undecided || told && was.text != f.text {
-		o.changes.wake() // what the status says of it has changed
+		o.schedule.wake() // what the status says of it has changed
 	}
 	if m := o.members[c.UID]; m != nil && !f.grouped {
 		m.fired = m.fired || m.left.IsZero() && o.ripe(m)
@@ -207,14 +207,14 @@ const whenPlace = "spec.source.objects.when"
 
 // ripe reports whether a member has held for long enough by now.
 func (o *objects) ripe(m *member) bool {
-	return !m.unknown && !o.changes.clock.Now().Before(m.since.Add(o.hold))
+	return !m.unknown && !o.schedule.clock.Now().Before(m.since.Add(o.hold))
 }
 
 // join notes that "when" holds for an object. unsure is true when its group is
 // made of what is not there: then one that has a group stays in it. The caller
 // holds the lock.
 func (o *objects) join(c *kindwatch.Object, key alerting.Key, unsure bool) {
-	now, urgent := o.changes.clock.Now(), false
+	now, urgent := o.schedule.clock.Now(), false
 	m := o.members[c.UID]
 	if m == nil {
 		m = &member{uid: c.UID, since: now}
@@ -226,7 +226,7 @@ func (o *objects) join(c *kindwatch.Object, key alerting.Key, unsure bool) {
 	if m.group == nil || m.group.key.ID != key.ID && !unsure {
 		if m.group != nil {
 			o.remove(m) // it is in another group now, which tells of it
-			o.changes.mark(m.group.key.ID, now, len(m.group.members) == 0)
+			o.schedule.changed(m.group.key.ID, now, len(m.group.members) == 0)
 		}
 		g := o.group(key)
 		m.group, m.unsure = g, unsure
@@ -236,9 +236,9 @@ func (o *objects) join(c *kindwatch.Object, key alerting.Key, unsure bool) {
 	m.thing, m.unknown, m.left, m.last = thingOf(c), false, time.Time{}, nil
 	// One that is not ripe may be one of an open incident, of an earlier
 	// process: so it is looked at now as well as then.
-	o.changes.mark(m.group.key.ID, now, urgent)
+	o.schedule.changed(m.group.key.ID, now, urgent)
 	if ripe := m.since.Add(o.hold); ripe.After(now) {
-		o.changes.later(m.group.key.ID, ripe)
+		o.schedule.at(m.group.key.ID, ripe)
 	}
 }
 
@@ -260,18 +260,18 @@ func (o *objects) leave(c *kindwatch.Object) {
 	if m == nil || !m.left.IsZero() {
 		return
 	}
-	now := o.changes.clock.Now()
+	now := o.schedule.clock.Now()
 	if o.keep <= 0 || !m.fired && !o.ripe(m) {
 		o.remove(m)
-		o.changes.mark(m.group.key.ID, now, len(m.group.members) == 0)
+		o.schedule.changed(m.group.key.ID, now, len(m.group.members) == 0)
 		return
 	}
 	m.fired, m.unknown, m.left, m.last = true, false, now, c
 	if m.thing.Name == "" {
 		m.thing = thingOf(c)
 	}
-	o.changes.mark(m.group.key.ID, now, false)
-	o.changes.later(m.group.key.ID, now.Add(o.keep))
+	o.schedule.changed(m.group.key.ID, now, false)
+	o.schedule.at(m.group.key.ID, now.Add(o.keep))
 }
 
 // remove takes a member out of its group. The caller holds the lock.
@@ -286,8 +286,8 @@ func (o *objects) remove(m *member) {
 	}
 }
 
-// mute implements follower.
-func (o *objects) mute(key string) {
+// suppress implements follower.
+func (o *objects) suppress(key string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if g := o.groups[key]; g != nil && len(g.members) > 0 {
@@ -295,7 +295,7 @@ func (o *objects) mute(key string) {
 	}
 }
 
-// settled implements follower: it drops a group that nothing is known of any
+// settled drops a group that nothing is known of any
 // more.
 func (o *objects) settled(key string) {
 	o.mu.Lock()

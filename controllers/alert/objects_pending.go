@@ -70,7 +70,7 @@ func (o *objects) begun(*kindwatch.Subscription) {
 func (o *objects) pending(stored []v1alpha1.PendingObject) (out []v1alpha1.PendingObject, next time.Time, stale bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	now := o.changes.clock.Now()
+	now := o.schedule.clock.Now()
 	for _, p := range stored {
 		m := o.members[p.UID]
 		stale = stale || m == nil || !m.fired && !p.Since.Time.Equal(wholeSecond(m.since))
@@ -110,7 +110,7 @@ func wholeSecond(t time.Time) time.Time {
 // save implements follower: it writes the pending objects.
 func (o *objects) save(alert *v1alpha1.SlackAlert) time.Time {
 	alert.Status.EventsSeenUntil, alert.Status.EventsSeenVersion = nil, ""
-	now := o.changes.clock.Now()
+	now := o.schedule.clock.Now()
 	list, next, stale := o.pending(alert.Status.Pending)
 	if equality.Semantic.DeepEqual(list, alert.Status.Pending) {
 		return next

@@ -42,7 +42,7 @@ func newScene(t *testing.T, spec v1alpha1.ObjectsSource, groupBy ...string) *sce
 }
 
 func (s *scene) follower(rule *alerting.Rule, before *objects) *objects {
-	c := newChanges(s.clock, 2*time.Second, func() {})
+	c := newSchedule(s.clock, 2*time.Second, func() {})
 	selector := labels.SelectorFromSet(labels.Set{"app": "web"})
 	return newObjects(rule, s.alert, &scope{Scope: kindwatch.Scope{Namespaces: map[string]bool{"ns": true}}, selector: selector}, c, before)
 }
@@ -105,33 +105,34 @@ func (s *scene) pass(d time.Duration) { s.clock.SetTime(s.clock.Now().Add(d)) }
 // due are the groups to be looked at, at some time.
 func (s *scene) due() []string {
 	s.pass(time.Hour)
-	out := s.objects.changes.take(s.clock.Now())
+	out := s.objects.schedule.due(s.clock.Now())
 	s.pass(-time.Hour)
 	return out
 }
 
 // outlook of a group, given what is stored.
-func (s *scene) outlook(past incident.Past, values ...string) incident.Outlook {
+func (s *scene) outlook(current incident.Current, values ...string) incident.Desired {
 	s.t.Helper()
-	pass := &work{ctx: s.t.Context(), run: &running{alert: &v1alpha1.SlackAlert{}, sub: &kindwatch.Subscription{}}, afterwards: map[string]func(){}}
-	return s.objects.news(alerting.KeyOf("rule", values), pass).Fold(past)
+	pass := &work{ctx: s.t.Context(), run: &activeRule{alert: &v1alpha1.SlackAlert{}, sub: &kindwatch.Subscription{}}}
+	update, _ := s.objects.update(alerting.KeyOf("rule", values), pass)
+	return update.Next(current)
 }
 
-func stored(o incident.Outlook) incident.Past {
-	return incident.Past{Open: o.Firing, Known: true, Data: o.Data}
+func stored(o incident.Desired) incident.Current {
+	return incident.Current{Open: o.Firing, Known: true, Data: o.Data}
 }
 
 func TestForCountsFromTheFirstSight(t *testing.T) {
 	when := v1alpha1.ObjectsSource{When: "object.state == 'bad'", For: &metav1.Duration{Duration: time.Minute}}
 	s := newScene(t, when)
 	s.set("a", "bad")
-	if s.outlook(incident.Past{}, "ns/a").Firing {
+	if s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("fires at once")
 	}
 	s.pass(50 * time.Second)
 	s.set("a", "bad")
 	s.pass(10 * time.Second)
-	o := s.outlook(incident.Past{}, "ns/a")
+	o := s.outlook(incident.Current{}, "ns/a")
 	if !o.Firing || o.Count != 1 {
 		t.Errorf("%+v", o)
 	}
@@ -140,14 +141,14 @@ func TestForCountsFromTheFirstSight(t *testing.T) {
 	}
 	s.set("a", "good")
 	s.set("a", "bad")
-	if s.outlook(incident.Past{}, "ns/a").Firing {
+	if s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("what held before counts")
 	}
 	// Another process goes on with what fired, but not with what did not.
 	again := newScene(t, when)
 	again.set("a", "bad")
 	again.set("b", "bad")
-	if !again.outlook(stored(o), "ns/a").Firing || again.outlook(incident.Past{}, "ns/b").Firing {
+	if !again.outlook(stored(o), "ns/a").Firing || again.outlook(incident.Current{}, "ns/b").Firing {
 		t.Error("a restart changes what fires")
 	}
 	// But not with another object of the same name.
@@ -165,13 +166,13 @@ func TestGroupsOfObjects(t *testing.T) {
 	s.set("c", "good")
 	s.set("d", "x", "namespace", "other")
 	s.set("e", "x", "labels", "none")
-	o := s.outlook(incident.Past{}, "x")
+	o := s.outlook(incident.Current{}, "x")
 	var data objectsData
 	if err := json.Unmarshal(o.Data, &data); err != nil || o.Count != 2 || len(data.Members) != 2 || data.Members[0] != "a" {
 		t.Errorf("%+v %+v %v", o, data, err)
 	}
 	s.set("a", "y")
-	if x, y := s.outlook(stored(o), "x"), s.outlook(incident.Past{}, "y"); x.Count != 1 || y.Count != 1 {
+	if x, y := s.outlook(stored(o), "x"), s.outlook(incident.Current{}, "y"); x.Count != 1 || y.Count != 1 {
 		t.Errorf("%+v %+v", x, y)
 	}
 	s.objects.OnDelete(s.seen["b"])
@@ -179,14 +180,14 @@ func TestGroupsOfObjects(t *testing.T) {
 		t.Error("fires though its objects are gone")
 	}
 	// Whoever deletes the incident has it muted until all is well once.
-	s.objects.mute(alerting.KeyOf("rule", []string{"y"}).ID)
+	s.objects.suppress(alerting.KeyOf("rule", []string{"y"}).ID)
 	s.set("a", "y")
-	if s.outlook(incident.Past{}, "y").Firing {
+	if s.outlook(incident.Current{}, "y").Firing {
 		t.Error("it is not muted")
 	}
 	s.set("a", "good")
 	s.set("a", "y")
-	if !s.outlook(incident.Past{}, "y").Firing {
+	if !s.outlook(incident.Current{}, "y").Firing {
 		t.Error("it is muted for good")
 	}
 }
@@ -229,7 +230,7 @@ func TestTroubleWithObjects(t *testing.T) {
 	}
 	// What fires stays so while it can't be told.
 	s.set("a", "x")
-	if !s.outlook(incident.Past{}, "ns/a").Firing {
+	if !s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("it is over because of an error")
 	}
 }
@@ -247,11 +248,11 @@ func TestMessagesOfRulesAreNotWatched(t *testing.T) {
 func TestOldObject(t *testing.T) {
 	s := newScene(t, v1alpha1.ObjectsSource{When: "oldObject != null && oldObject.state != object.state"})
 	s.set("a", "x")
-	if s.outlook(incident.Past{}, "ns/a").Firing {
+	if s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("fires without an old object")
 	}
 	s.set("a", "y")
-	if !s.outlook(incident.Past{}, "ns/a").Firing {
+	if !s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("does not fire")
 	}
 }

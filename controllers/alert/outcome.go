@@ -49,7 +49,7 @@ const (
 )
 
 // starting tells of a watch that is being set up, if that takes long.
-func starting(run *running, now time.Time) outcome {
+func starting(run *activeRule, now time.Time) outcome {
 	age := now.Sub(run.since)
 	return outcome{
 		Summary: conditions.Summary{Kind: conditions.KindProgressing, Reason: v1alpha1.ReasonWatchStarting,
@@ -59,7 +59,7 @@ func starting(run *running, now time.Time) outcome {
 	}
 }
 
-func watching(run *running) outcome {
+func watching(run *activeRule) outcome {
 	what := run.scope.Kind.Plural() + " (" + run.scope.Kind.GVK.GroupVersion().String() + ")"
 	if run.rule.Source == alerting.Events {
 		what = "Events"
@@ -72,7 +72,7 @@ func working(reason, message string) outcome {
 }
 
 // trouble has expressions and templates that fail told.
-func (o *outcome) trouble(run *running, t trouble) {
+func (o *outcome) trouble(run *activeRule, t trouble) {
 	failing := t.broken
 	for _, text := range run.unrendered {
 		if failing == "" || text < failing {

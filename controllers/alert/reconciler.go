@@ -76,7 +76,7 @@ type Reconciler struct {
 	quota  quota
 
 	mu   sync.Mutex
-	runs map[types.NamespacedName]*running
+	runs map[types.NamespacedName]*activeRule
 	// firing incidents of each rule, for the metrics.
 	firing map[types.NamespacedName]firing
 	// uids of the rules that were written, for when they are gone.
@@ -99,12 +99,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	alert := &v1alpha1.SlackAlert{}
 	if err := r.Client.Get(ctx, req.NamespacedName, alert); err != nil {
 		if apierrors.IsNotFound(err) {
-			r.stop(req.NamespacedName)
+			r.forget(req.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if !alert.DeletionTimestamp.IsZero() {
-		r.stop(req.NamespacedName)
+		r.forget(req.NamespacedName)
 		return ctrl.Result{}, nil
 	}
 	if !r.writes.Ready(alert) {
@@ -144,7 +144,7 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 		return out, err
 	}
 	if run != nil {
-		next, err := r.digest(ctx, run)
+		next, err := r.processChanges(ctx, run)
 		if err != nil {
 			return out, err
 		}
@@ -159,7 +159,7 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 	if err := r.hear(ctx, alert, &out); err != nil {
 		return out, err
 	}
-	tended, err := r.Incidents.Tend(ctx, incident.Quiet(alert), r.stillNeeded(alert))
+	tended, err := r.Incidents.Maintain(ctx, incident.Quiet(alert), r.mustRetain(alert))
 	if err != nil {
 		return out, err
 	}
@@ -181,7 +181,7 @@ func unfollowed(alert *v1alpha1.SlackAlert) {
 // rest does nothing for a rule that is not at work but count its incidents.
 func (r *Reconciler) rest(ctx context.Context, alert *v1alpha1.SlackAlert) error {
 	unfollowed(alert)
-	r.halt(client.ObjectKeyFromObject(alert))
+	r.pause(client.ObjectKeyFromObject(alert))
 	if r.Posts != nil {
 		r.Posts.Deaf(alert.UID)
 	}
@@ -192,19 +192,19 @@ func (r *Reconciler) rest(ctx context.Context, alert *v1alpha1.SlackAlert) error
 
 // follow has the rule's source followed, and returns it when all that there is
 // has been seen.
-func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (outcome, *running, error) {
+func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (outcome, *activeRule, error) {
 	key := client.ObjectKeyFromObject(alert)
 	rule, err := r.Rules.Compile(alert)
 	var wrong *alerting.CompileError
 	if errors.As(err, &wrong) {
-		r.halt(key)
+		r.pause(key)
 		return stalled(wrong.Reason, wrong.Message), nil, nil
 	}
 	if err != nil {
 		return outcome{}, nil, err
 	}
 	if takesPosts(alert) {
-		r.halt(key)
+		r.pause(key)
 		out, err := r.listening(ctx, alert)
 		return out, nil, err
 	}
@@ -212,7 +212,7 @@ func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (ou
 	var p *kindwatch.Unavailable
 	if errors.As(err, &p) {
 		if !p.Asking {
-			r.halt(key)
+			r.pause(key)
 		}
 		return unavailable(p, r.Clock.Now()), nil, nil
 	}
@@ -221,7 +221,7 @@ func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (ou
 	}
 	run, err := r.run(ctx, alert, rule, scope)
 	if errors.As(err, &p) {
-		r.halt(key)
+		r.pause(key)
 		return unavailable(p, r.Clock.Now()), nil, nil
 	}
 	if err != nil {

@@ -13,14 +13,14 @@ import (
 )
 
 // current returns a rule at work, or nil.
-func (r *Reconciler) current(key types.NamespacedName) *running {
+func (r *Reconciler) current(key types.NamespacedName) *activeRule {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.runs[key]
 }
 
-// halt ends the work of a rule, which may begin again.
-func (r *Reconciler) halt(key types.NamespacedName) {
+// pause ends the work of a rule, which may begin again.
+func (r *Reconciler) pause(key types.NamespacedName) {
 	r.mu.Lock()
 	run := r.runs[key]
 	delete(r.runs, key)
@@ -30,9 +30,9 @@ func (r *Reconciler) halt(key types.NamespacedName) {
 	}
 }
 
-// stop ends the work of a rule that is gone.
-func (r *Reconciler) stop(key types.NamespacedName) {
-	r.halt(key)
+// forget ends the work of a rule that is gone.
+func (r *Reconciler) forget(key types.NamespacedName) {
+	r.pause(key)
 	r.leave(key)
 	r.mu.Lock()
 	uid := r.uids[key]
@@ -48,13 +48,13 @@ func (r *Reconciler) stop(key types.NamespacedName) {
 }
 
 // is reports whether it is the work of this very rule.
-func (run *running) is(alert *v1alpha1.SlackAlert) bool {
+func (run *activeRule) is(alert *v1alpha1.SlackAlert) bool {
 	return run.alert.UID == alert.UID && run.alert.Generation == alert.Generation
 }
 
 // run returns the rule at work, which begins anew when the rule or what it
 // looks at has changed.
-func (r *Reconciler) run(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, s *scope) (*running, error) {
+func (r *Reconciler) run(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, s *scope) (*activeRule, error) {
 	key := client.ObjectKeyFromObject(alert)
 	before := r.current(key)
 	if before != nil && before.is(alert) && before.scope.Same(&s.Scope) {
@@ -62,8 +62,8 @@ func (r *Reconciler) run(ctx context.Context, alert *v1alpha1.SlackAlert, rule *
 		return before, nil
 	}
 	wake := func() { r.Wake.Wake(key) }
-	c := newChanges(r.Clock, r.pace(), wake)
-	run := &running{uid: alert.UID, alert: alert, rule: rule, scope: s, changes: c, since: r.Clock.Now(), unrendered: map[string]string{}}
+	c := newSchedule(r.Clock, r.pace(), wake)
+	run := &activeRule{uid: alert.UID, alert: alert, rule: rule, scope: s, schedule: c, since: r.Clock.Now(), unrendered: map[string]string{}}
 	var earlier follower
 	if before != nil && before.alert.UID == alert.UID {
 		earlier = before.follower
@@ -76,10 +76,10 @@ func (r *Reconciler) run(ctx context.Context, alert *v1alpha1.SlackAlert, rule *
 		return nil, err
 	}
 	run.sub = sub
-	r.halt(key)
+	r.pause(key)
 	r.mu.Lock()
 	if r.runs == nil {
-		r.runs = map[types.NamespacedName]*running{}
+		r.runs = map[types.NamespacedName]*activeRule{}
 	}
 	r.runs[key] = run
 	r.mu.Unlock()
@@ -88,15 +88,15 @@ func (r *Reconciler) run(ctx context.Context, alert *v1alpha1.SlackAlert, rule *
 
 // newFollower makes the follower of a rule, which goes on where the one before has
 // been; before is nil when there was none.
-func (r *Reconciler) newFollower(run *running, before follower) follower {
+func (r *Reconciler) newFollower(run *activeRule, before follower) follower {
 	if run.rule.Source == alerting.Events {
 		was, _ := before.(*events)
-		e := newEvents(run.rule, run.alert, run.scope, run.changes, was)
+		e := newEvents(run.rule, run.alert, run.scope, run.schedule, was)
 		e.count = r.evaluated(run.rule.Source)
 		return e
 	}
 	was, _ := before.(*objects)
-	o := newObjects(run.rule, run.alert, run.scope, run.changes, was)
+	o := newObjects(run.rule, run.alert, run.scope, run.schedule, was)
 	o.count = r.evaluated(run.rule.Source)
 	return o
 }
@@ -105,19 +105,19 @@ func (r *Reconciler) newFollower(run *running, before follower) follower {
 // over (Alertmanager's group_interval), with time to spare.
 const latePosts = 2 * time.Hour
 
-// stillNeeded tells which incidents that are over must be kept, so that they are
+// mustRetain tells which incidents that are over must be kept, so that they are
 // not opened again: those whose Events the checkpoint does not cover yet, and those
 // that a late post may tell of.
-func (r *Reconciler) stillNeeded(alert *v1alpha1.SlackAlert) func(incident.Past, time.Time) bool {
+func (r *Reconciler) mustRetain(alert *v1alpha1.SlackAlert) func(incident.Current, time.Time) bool {
 	if takesPosts(alert) {
-		return func(_ incident.Past, over time.Time) bool { return r.Clock.Since(over) < latePosts }
+		return func(_ incident.Current, over time.Time) bool { return r.Clock.Since(over) < latePosts }
 	}
 	if alert.Spec.Source.Events == nil {
 		return nil
 	}
 	committed := alert.Status.EventsSeenVersion
-	return func(past incident.Past, _ time.Time) bool {
-		version := readEvents(past.Data).Version
+	return func(current incident.Current, _ time.Time) bool {
+		version := readEvents(current.Data).Version
 		return version != "" && (committed == "" || newer(version, committed))
 	}
 }

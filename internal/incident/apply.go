@@ -14,9 +14,9 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 )
 
-// Past is what is known of a group when news of it come: of its open incident,
+// Current is what is stored of a group when there is an update: of its open incident,
 // or else of its last one.
-type Past struct {
+type Current struct {
 	// Open is true while an incident is open.
 	Open bool
 	// Known is false when there is no incident at all.
@@ -26,8 +26,8 @@ type Past struct {
 	Data json.RawMessage
 }
 
-// Outlook is what a source makes of the past and its news.
-type Outlook struct {
+// Desired is what a source makes of what is stored and of what it has learned.
+type Desired struct {
 	// Firing opens an incident if none is open, and false ends an open one.
 	Firing bool
 	// Data is stored with the incident, and Small instead of it when the
@@ -42,11 +42,11 @@ type Outlook struct {
 	Render func(state string) v1alpha1.Content
 }
 
-// News are what a source has learned of a group.
-type News struct {
+// Update is what a source has learned of a group.
+type Update struct {
 	Key alerting.Key
-	// Fold is called with the past, and again if that turns out to be outdated.
-	Fold func(Past) Outlook
+	// Next is called with what is stored, and again if that turns out to be outdated.
+	Next func(Current) Desired
 }
 
 // Options of Apply.
@@ -55,11 +55,11 @@ type Options struct {
 	HoldOverflow bool
 }
 
-// Applied is what became of the news.
+// Applied is what became of the updates.
 type Applied struct {
 	// Held are the IDs of the keys that were put off.
 	Held map[string]bool
-	// Refused are the API server's words by the IDs of the keys whose news it does
+	// Refused are the API server's words by the IDs of the keys whose updates it does
 	// not store. All others are stored.
 	Refused map[string]string
 	// Overflow is true when the overflow was written.
@@ -74,31 +74,31 @@ const maxTries = 6
 // ErrBusy means that others change the same incidents all the time.
 var ErrBusy = errors.New("the incidents are being changed by another process; try again")
 
-// Apply stores what the news make of the incidents of a rule. When it returns
+// Apply stores what the updates make of the incidents of a rule. When it returns
 // nil, all is stored but what was held and what was refused.
-func (s *Store) Apply(ctx context.Context, rule *v1alpha1.SlackAlert, news []News, o Options) (Applied, error) {
+func (s *Store) Apply(ctx context.Context, rule *v1alpha1.SlackAlert, updates []Update, o Options) (Applied, error) {
 	m := s.of(rule.UID)
 	m.Lock()
 	defer m.Unlock()
 	a := &applying{Store: s, rule: rule, m: &m.memory, options: o, muted: s.mutedUntil(rule), taken: map[string]bool{}, out: Applied{Held: map[string]bool{}, Refused: map[string]string{}}}
 	var err error
 	defer func() {
-		for _, n := range news {
+		for _, u := range updates {
 			if err != nil {
 				return // not all was tried
 			}
-			m.note(n.Key.ID, a.out.Refused[n.Key.ID], s.Clock.Now())
+			m.note(u.Key.ID, a.out.Refused[u.Key.ID], s.Clock.Now())
 		}
 	}()
-	if a.book, err = s.load(ctx, rule, a.m); err != nil {
+	if a.snapshot, err = s.load(ctx, rule, a.m); err != nil {
 		return a.out, err
 	}
-	left := news
+	left := updates
 	for range maxTries {
 		if left, err = a.pass(ctx, left); err != nil || len(left) == 0 {
 			return a.out, err
 		}
-		if a.book, err = s.reload(ctx, rule, a.m); err != nil {
+		if a.snapshot, err = s.reload(ctx, rule, a.m); err != nil {
 			return a.out, err
 		}
 	}
@@ -108,10 +108,10 @@ func (s *Store) Apply(ctx context.Context, rule *v1alpha1.SlackAlert, news []New
 // applying is one call of Apply.
 type applying struct {
 	*Store
-	rule    *v1alpha1.SlackAlert
-	m       *memory
-	book    *book
-	options Options
+	rule     *v1alpha1.SlackAlert
+	m        *memory
+	snapshot *snapshot
+	options  Options
 	// muted is the end of the time in which nothing is posted; nil otherwise.
 	muted *metav1.Time
 	// taken are names that belong to somebody else.
@@ -119,23 +119,23 @@ type applying struct {
 	out   Applied
 }
 
-// pass applies the news, and returns those that have to be applied again to
+// pass applies the updates, and returns those that have to be applied again to
 // what is so by now.
-func (a *applying) pass(ctx context.Context, news []News) (again []News, err error) {
-	list := a.book.overflow.clone()
-	var touched []News
+func (a *applying) pass(ctx context.Context, updates []Update) (again []Update, err error) {
+	list := a.snapshot.overflow.clone()
+	var touched []Update
 	var refused *RefusedError
-	for _, n := range news {
-		onList, err := a.one(ctx, n, &list)
+	for _, u := range updates {
+		onList, err := a.one(ctx, u, &list)
 		switch {
 		case errors.Is(err, errOutdated):
-			again = append(again, n)
+			again = append(again, u)
 		case errors.As(err, &refused):
-			a.out.Refused[n.Key.ID] = refused.Words // no matter of the others
+			a.out.Refused[u.Key.ID] = refused.Words // no matter of the others
 		case err != nil:
 			return nil, err
 		case onList:
-			touched = append(touched, n)
+			touched = append(touched, u)
 		}
 	}
 	if len(touched) == 0 {
@@ -147,8 +147,8 @@ func (a *applying) pass(ctx context.Context, news []News) (again []News, err err
 	case errors.Is(err, errOutdated):
 		return append(again, touched...), nil
 	case errors.As(err, &refused):
-		for _, n := range touched {
-			a.out.Refused[n.Key.ID] = refused.Words
+		for _, u := range touched {
+			a.out.Refused[u.Key.ID] = refused.Words
 		}
 	case err != nil:
 		return nil, err
@@ -156,28 +156,28 @@ func (a *applying) pass(ctx context.Context, news []News) (again []News, err err
 	return again, nil
 }
 
-// one applies the news of one group. It reports whether the list of those
+// one applies the update of one group. It reports whether the list of those
 // beyond maxIncidents was changed.
-func (a *applying) one(ctx context.Context, n News, list *overflow) (bool, error) {
-	last := a.book.last(n.Key.ID)
-	past := Past{Open: last.isOpen(), Known: last != nil}
+func (a *applying) one(ctx context.Context, u Update, list *overflow) (bool, error) {
+	last := a.snapshot.last(u.Key.ID)
+	current := Current{Open: last.isOpen(), Known: last != nil}
 	if last != nil {
-		past.Data = last.state.Data
+		current.Data = last.state.Data
 	}
-	group, beyond := list.Open[n.Key.ID]
-	if beyond = beyond && !past.Open; beyond {
-		past = Past{Open: true, Known: true, Data: group.Data}
+	group, beyond := list.Open[u.Key.ID]
+	if beyond = beyond && !current.Open; beyond {
+		current = Current{Open: true, Known: true, Data: group.Data}
 	}
-	next := n.Fold(past)
-	if beyond || !past.Open && next.Firing && a.book.open >= a.limit() {
-		return a.beyond(n.Key, next, list), nil
+	next := u.Next(current)
+	if beyond || !current.Open && next.Firing && a.snapshot.open >= a.limit() {
+		return a.beyond(u.Key, next, list), nil
 	}
-	return false, a.settle(ctx, n.Key, next)
+	return false, a.settle(ctx, u.Key, next)
 }
 
 // beyond has a group beyond maxIncidents be on the list or not, and reports whether
 // that changes it.
-func (a *applying) beyond(key alerting.Key, next Outlook, list *overflow) bool {
+func (a *applying) beyond(key alerting.Key, next Desired, list *overflow) bool {
 	group, known := list.Open[key.ID]
 	switch {
 	case a.options.HoldOverflow:
@@ -196,8 +196,8 @@ func (a *applying) beyond(key alerting.Key, next Outlook, list *overflow) bool {
 }
 
 // settle makes of a group with messages of its own what it is to be.
-func (a *applying) settle(ctx context.Context, key alerting.Key, next Outlook) error {
-	last := a.book.last(key.ID)
+func (a *applying) settle(ctx context.Context, key alerting.Key, next Desired) error {
+	last := a.snapshot.last(key.ID)
 	switch {
 	case last.isOpen() && next.Firing:
 		return a.change(ctx, last, next)
@@ -220,7 +220,7 @@ func (a *applying) limit() int {
 func (a *applying) now() time.Time { return a.Clock.Now().UTC().Truncate(time.Second) }
 
 // open makes a new incident.
-func (a *applying) open(ctx context.Context, key alerting.Key, last *incident, next Outlook) error {
+func (a *applying) open(ctx context.Context, key alerting.Key, last *incident, next Desired) error {
 	state := State{Key: key.ID, Text: key.Text, Number: 1, OpenedAt: a.now(), Count: next.Count, Data: next.Data}
 	if last != nil {
 		state.Number = last.state.Number + 1
@@ -229,8 +229,8 @@ func (a *applying) open(ctx context.Context, key alerting.Key, last *incident, n
 	if err != nil {
 		return err
 	}
-	a.book.groups[key.ID] = append(a.book.groups[key.ID], i)
-	a.book.count(key.ID, 1)
+	a.snapshot.groups[key.ID] = append(a.snapshot.groups[key.ID], i)
+	a.snapshot.count(key.ID, 1)
 	return nil
 }
 
@@ -248,7 +248,7 @@ func (a *applying) make(ctx context.Context, state State, content v1alpha1.Conte
 	a.out.writes++
 	if apierrors.IsAlreadyExists(err) {
 		// Either it is ours and was not seen, or it is somebody else's.
-		return nil, a.taker(ctx, n.Name)
+		return nil, a.nameOwner(ctx, n.Name)
 	}
 	if err != nil {
 		return nil, err
@@ -256,8 +256,8 @@ func (a *applying) make(ctx context.Context, state State, content v1alpha1.Conte
 	return &incident{n, state}, nil
 }
 
-// taker finds out whose a name is, and has it left alone if it is not ours.
-func (a *applying) taker(ctx context.Context, name string) error {
+// nameOwner finds out whose a name is, and has it left alone if it is not ours.
+func (a *applying) nameOwner(ctx context.Context, name string) error {
 	there := &v1alpha1.SlackNotification{}
 	there.Namespace, there.Name = a.rule.Namespace, name
 	if err := a.Live.Get(ctx, keyOf(there), there); err != nil && !apierrors.IsNotFound(err) {
@@ -271,18 +271,18 @@ func (a *applying) taker(ctx context.Context, name string) error {
 }
 
 // change edits an open incident, if there is anything to change.
-func (a *applying) change(ctx context.Context, i *incident, next Outlook) error {
+func (a *applying) change(ctx context.Context, i *incident, next Desired) error {
 	n := i.object.DeepCopy()
 	state := i.state
 	state.Count, state.Data = next.Count, next.Data
 	if next.Render != nil {
-		n.Spec.Content = carried(n.Spec.Content, next.Render(alerting.Firing))
+		n.Spec.Content = withSender(n.Spec.Content, next.Render(alerting.Firing))
 	}
 	return a.write(ctx, i, n, state)
 }
 
 // note stores what is known of an incident that is over.
-func (a *applying) note(ctx context.Context, i *incident, next Outlook) error {
+func (a *applying) note(ctx context.Context, i *incident, next Desired) error {
 	if i == nil || i.state.Open() || next.Data == nil {
 		return nil
 	}
@@ -292,7 +292,7 @@ func (a *applying) note(ctx context.Context, i *incident, next Outlook) error {
 }
 
 // resolve ends an open incident.
-func (a *applying) resolve(ctx context.Context, i *incident, next Outlook) error {
+func (a *applying) resolve(ctx context.Context, i *incident, next Desired) error {
 	policy := a.rule.Spec.OnResolve
 	// What nobody was told of is over without a word.
 	untold := a.held(i.object)
@@ -308,7 +308,7 @@ func (a *applying) resolve(ctx context.Context, i *incident, next Outlook) error
 	if policy == v1alpha1.ResolveEdit || policy == v1alpha1.ResolveEditAndReply || policy == "" {
 		content := n.Spec.Content
 		if next.Render != nil {
-			content = carried(content, next.Render(alerting.Resolved))
+			content = withSender(content, next.Render(alerting.Resolved))
 		}
 		n.Spec.Content = withNote(alerting.AsResolved(content), next.Note)
 		n.Spec.Suspend = n.Spec.Suspend || untold
@@ -327,7 +327,7 @@ func (a *applying) resolve(ctx context.Context, i *incident, next Outlook) error
 	if err := a.write(ctx, i, n, state); err != nil {
 		return err
 	}
-	a.book.count(i.state.Key, -1)
+	a.snapshot.count(i.state.Key, -1)
 	return nil
 }
 

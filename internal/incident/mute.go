@@ -43,7 +43,7 @@ func (s *Store) held(n *v1alpha1.SlackNotification) bool {
 
 // unhold has a message that waits for the end of a muted time wait as the rule says
 // by now.
-func (t *tending) unhold(ctx context.Context, i *incident) error {
+func (t *maintenance) unhold(ctx context.Context, i *incident) error {
 	if !t.held(i.object) || i.object.Spec.NotBefore.Equal(t.muted) {
 		return nil
 	}

@@ -96,8 +96,8 @@ func setState(n *v1alpha1.SlackNotification, s State) {
 	n.Annotations[StateAnnotation] = string(data)
 }
 
-// carried is a new content that keeps what a rule does not say.
-func carried(was, is v1alpha1.Content) v1alpha1.Content {
+// withSender is a new content that keeps what a rule does not say.
+func withSender(was, is v1alpha1.Content) v1alpha1.Content {
 	is.Sender, is.UnfurlLinks = was.Sender, was.UnfurlLinks
 	return is
 }

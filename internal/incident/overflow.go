@@ -114,12 +114,12 @@ func cutText(s string) string {
 }
 
 // desired is what the overflow of a rule is to be.
-func (o *overflow) desired(rule *v1alpha1.SlackAlert, limit int) Outlook {
+func (o *overflow) desired(rule *v1alpha1.SlackAlert, limit int) Desired {
 	severity := v1alpha1.SeverityError
 	if m := rule.Spec.Message; m != nil && m.Severity != "" {
 		severity = m.Severity
 	}
-	out := Outlook{Firing: len(o.Open) > 0, Count: int64(len(o.Open)), Data: o.json()}
+	out := Desired{Firing: len(o.Open) > 0, Count: int64(len(o.Open)), Data: o.json()}
 	out.Render = func(string) v1alpha1.Content {
 		return alerting.OverflowContent(rule.Name, severity, o.names(), len(o.Open), o.Total, limit)
 	}

@@ -9,12 +9,12 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
 )
 
-// news are what a post says of each group: Alertmanager's own, or what groupBy
+// updates are what a post says of each group: Alertmanager's own, or what groupBy
 // says.
-func (r *Receiver) news(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, post alertmanager.Payload) ([]News, error) {
-	var out []News
+func (r *Receiver) updates(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, post alertmanager.Payload) ([]Update, error) {
+	var out []Update
 	add := func(key alerting.Key, post alertmanager.Payload) {
-		out = append(out, News{Key: key, Fold: func(past Past) Outlook { return r.fold(ctx, alert, rule, past, post) }})
+		out = append(out, Update{Key: key, Next: func(current Current) Desired { return r.fold(ctx, alert, rule, current, post) }})
 	}
 	if post.Partial && post.GroupKey == "" {
 		out = append(out, r.unread(ctx, alert, rule, post))
@@ -47,7 +47,7 @@ func (r *Receiver) news(ctx context.Context, alert *v1alpha1.SlackAlert, rule *a
 		return nil, err
 	}
 	for _, g := range open {
-		if _, told := alerts[g.Key]; !told && stateOf(g.Past).ToldBy(post) {
+		if _, told := alerts[g.Key]; !told && stateOf(g.Current).ToldBy(post) {
 			add(g.Key, parts.Only(nil))
 		}
 	}
@@ -93,11 +93,11 @@ func usedBy(spec *v1alpha1.SlackAlertSpec) func(name string) bool {
 // group key of an Alertmanager has a control character.
 const unreadKey = "\x00unread"
 
-// unread are the news of a post whose group is not known.
-func (r *Receiver) unread(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, post alertmanager.Payload) News {
+// unread is the update by a post whose group is not known.
+func (r *Receiver) unread(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, post alertmanager.Payload) Update {
 	key := alerting.KeyOf(string(alert.UID), []string{unreadKey})
 	key.Text = "a post that was too large"
-	return News{Key: key, Fold: func(past Past) Outlook {
-		return r.outlook(ctx, alert, rule, past, alertmanager.UnreadState(post), true)
+	return Update{Key: key, Next: func(current Current) Desired {
+		return r.desired(ctx, alert, rule, current, alertmanager.UnreadState(post), true)
 	}}
 }

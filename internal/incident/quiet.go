@@ -82,9 +82,9 @@ func (r *Receiver) EndQuiet(ctx context.Context, alert *v1alpha1.SlackAlert) (He
 		return out, err
 	}
 	rule := r.ruleOf(alert)
-	var news []News
+	var updates []Update
 	for _, g := range open {
-		state := stateOf(g.Past)
+		state := stateOf(g.Current)
 		if state.Unread != nil {
 			out.Unread = state.Unread.Sentence()
 		}
@@ -101,32 +101,32 @@ func (r *Receiver) EndQuiet(ctx context.Context, alert *v1alpha1.SlackAlert) (He
 			out.Next = sooner(out.Next, due)
 			continue
 		}
-		news = append(news, News{Key: g.Key, Fold: func(past Past) Outlook {
-			if !past.Open {
-				return Outlook{}
+		updates = append(updates, Update{Key: g.Key, Next: func(current Current) Desired {
+			if !current.Open {
+				return Desired{}
 			}
-			before := stateOf(past)
+			before := stateOf(current)
 			if before.Within != after {
 				return listening(before, after, now)
 			}
 			if due := before.Due(); due.IsZero() || now.Before(due) {
-				return Outlook{Firing: true, Data: past.Data, Small: past.Data, Count: int64(before.Firing())}
+				return Desired{Firing: true, Data: current.Data, Small: current.Data, Count: int64(before.Firing())}
 			}
-			return r.outlook(ctx, alert, rule, past, alertmanager.Expire(before, now.UTC().Truncate(time.Second)), true)
+			return r.desired(ctx, alert, rule, current, alertmanager.Expire(before, now.UTC().Truncate(time.Second)), true)
 		}})
 	}
-	if len(news) > 0 {
+	if len(updates) > 0 {
 		out.Next = now.Add(time.Second)
-		_, err = r.Store.Apply(ctx, alert, news, Options{})
+		_, err = r.Store.Apply(ctx, alert, updates, Options{})
 	}
 	return out, err
 }
 
-// listening is the outlook of an incident whose alerts are to be over after
+// listening is what is to be of an incident whose alerts are to be over after
 // another time.
-func listening(before alertmanager.State, after time.Duration, now time.Time) Outlook {
+func listening(before alertmanager.State, after time.Duration, now time.Time) Desired {
 	state := alertmanager.Listen(before, after, now.UTC().Truncate(time.Second))
-	out := Outlook{Firing: true, Count: int64(state.Firing())}
+	out := Desired{Firing: true, Count: int64(state.Firing())}
 	out.Data, _ = json.Marshal(state) // strings, numbers and times alone
 	out.Small, _ = json.Marshal(state.Small())
 	return out

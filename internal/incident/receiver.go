@@ -62,7 +62,7 @@ func (r *Receiver) Receive(ctx context.Context, alert *v1alpha1.SlackAlert, raw 
 // was not read to its end is told of by itself when nobody knows what group it is
 // about.
 func (r *Receiver) ReceivePost(ctx context.Context, alert *v1alpha1.SlackAlert, post alertmanager.Payload) error {
-	_, err := r.take(ctx, alert, r.newsOf(alert, post))
+	_, err := r.take(ctx, alert, r.updatesOf(alert, post))
 	return err
 }
 
@@ -78,10 +78,10 @@ func (r *Receiver) take(ctx context.Context, alert *v1alpha1.SlackAlert, read fu
 		return "", ErrOverspent
 	}
 	got, err := read(ctx)
-	if err != nil || len(got.news) == 0 {
+	if err != nil || len(got.updates) == 0 {
 		return got.answer(), err
 	}
-	applied, err := r.Store.Apply(ctx, Quiet(alert), got.news, Options{})
+	applied, err := r.Store.Apply(ctx, Quiet(alert), got.updates, Options{})
 	if err != nil {
 		return "", err
 	}
@@ -96,7 +96,7 @@ func (r *Receiver) take(ctx context.Context, alert *v1alpha1.SlackAlert, read fu
 
 // received is what a post brings.
 type received struct {
-	news []News
+	updates []Update
 	// remark, if not nil, is asked for what to tell the sender, when all is stored.
 	remark func() string
 }
@@ -114,15 +114,15 @@ func (r *Receiver) decodeAlerts(alert *v1alpha1.SlackAlert, raw posts.Raw) (func
 	if err != nil {
 		return nil, err
 	}
-	return r.newsOf(alert, post), nil
+	return r.updatesOf(alert, post), nil
 }
 
-// newsOf makes news of a post of an Alertmanager.
-func (r *Receiver) newsOf(alert *v1alpha1.SlackAlert, post alertmanager.Payload) func(context.Context) (received, error) {
+// updatesOf makes updates of a post of an Alertmanager.
+func (r *Receiver) updatesOf(alert *v1alpha1.SlackAlert, post alertmanager.Payload) func(context.Context) (received, error) {
 	return func(ctx context.Context) (got received, err error) {
 		post.ReceivedAt, post.Within = r.now(), quietAfter(alert)
 		rule := r.ruleOf(alert)
-		got.news, err = r.news(ctx, alert, rule, post)
+		got.updates, err = r.updates(ctx, alert, rule, post)
 		r.spending.charge(alert.Namespace, rule.Spent())
 		return got, err
 	}
@@ -142,26 +142,26 @@ func (r *Receiver) ruleOf(alert *v1alpha1.SlackAlert) *alerting.Rule {
 }
 
 // fold merges a post into what is known of its group.
-func (r *Receiver) fold(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, past Past, post alertmanager.Payload) Outlook {
-	before := stateOf(past)
-	if past.Known && !past.Open {
+func (r *Receiver) fold(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, current Current, post alertmanager.Payload) Desired {
+	before := stateOf(current)
+	if current.Known && !current.Open {
 		merged, news := alertmanager.Merge(before, post)
 		if merged.Status() != alertmanager.Firing { // late, or once more
 			if !news {
-				return Outlook{}
+				return Desired{}
 			}
 			data, _ := json.Marshal(merged) // strings, numbers and times alone
-			return Outlook{Data: data}
+			return Desired{Data: data}
 		}
 		before = before.Next()
 	}
 	state, news := alertmanager.Merge(before, post)
-	return r.outlook(ctx, alert, rule, past, state, news || !past.Open)
+	return r.desired(ctx, alert, rule, current, state, news || !current.Open)
 }
 
-// outlook is what a state makes of an incident.
-func (r *Receiver) outlook(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, past Past, state alertmanager.State, news bool) Outlook {
-	out := Outlook{Firing: state.Status() == alertmanager.Firing, Data: past.Data, Count: int64(state.Firing()), Note: quietNote(state)}
+// desired is what a state makes of an incident.
+func (r *Receiver) desired(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, current Current, state alertmanager.State, news bool) Desired {
+	out := Desired{Firing: state.Status() == alertmanager.Firing, Data: current.Data, Count: int64(state.Firing()), Note: quietNote(state)}
 	if news {
 		out.Data, _ = json.Marshal(state) // strings, numbers and times alone
 	}
@@ -179,8 +179,8 @@ func (r *Receiver) outlook(ctx context.Context, alert *v1alpha1.SlackAlert, rule
 	return out
 }
 
-func stateOf(past Past) (s alertmanager.State) {
-	_ = json.Unmarshal(past.Data, &s) // what can't be read is not known
+func stateOf(current Current) (s alertmanager.State) {
+	_ = json.Unmarshal(current.Data, &s) // what can't be read is not known
 	return s
 }
 

@@ -57,7 +57,7 @@ type refusedGroup struct {
 	at    time.Time
 }
 
-// note keeps what became of the news of a group.
+// note keeps what became of the update of a group.
 func (m *memory) note(id, words string, now time.Time) {
 	if words == "" {
 		delete(m.refused, id)

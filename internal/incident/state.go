@@ -75,8 +75,8 @@ type incident struct {
 // isOpen reports whether there is one that is not over.
 func (i *incident) isOpen() bool { return i != nil && i.state.Open() }
 
-// book is what is known of all incidents of a rule.
-type book struct {
+// snapshot is what is known of all incidents of a rule.
+type snapshot struct {
 	// groups by their key's ID, each with its incidents in their order.
 	groups map[string][]*incident
 	// replies by the label of their incident.
@@ -88,7 +88,7 @@ type book struct {
 	open int
 }
 
-func (b *book) add(n *v1alpha1.SlackNotification, s State, ok bool) {
+func (b *snapshot) add(n *v1alpha1.SlackNotification, s State, ok bool) {
 	switch {
 	case !ok:
 		label := n.Labels[v1alpha1.LabelIncident]
@@ -98,8 +98,8 @@ func (b *book) add(n *v1alpha1.SlackNotification, s State, ok bool) {
 	}
 }
 
-// settle sorts and counts what was added.
-func (b *book) settle() {
+// index sorts and counts what was added.
+func (b *snapshot) index() {
 	for key, list := range b.groups {
 		slices.SortFunc(list, func(x, y *incident) int { return x.state.Number - y.state.Number })
 		for _, i := range list {
@@ -114,14 +114,14 @@ func (b *book) settle() {
 }
 
 // count notes that incidents of a group are open, or are not any more.
-func (b *book) count(key string, more int) {
+func (b *snapshot) count(key string, more int) {
 	if key != overflowKey {
 		b.open += more
 	}
 }
 
 // last incident of a group, or nil.
-func (b *book) last(key string) *incident {
+func (b *snapshot) last(key string) *incident {
 	list := b.groups[key]
 	if len(list) == 0 {
 		return nil
@@ -130,7 +130,7 @@ func (b *book) last(key string) *incident {
 }
 
 // all incidents, the overflow included.
-func (b *book) all() []*incident {
+func (b *snapshot) all() []*incident {
 	var out []*incident
 	for _, list := range b.groups {
 		out = append(out, list...)
@@ -140,7 +140,7 @@ func (b *book) all() []*incident {
 }
 
 // firing counts the open incidents.
-func (b *book) firing() int { return b.open + len(b.overflow.Open) }
+func (b *snapshot) firing() int { return b.open + len(b.overflow.Open) }
 
 // written is what this process has written last of an object.
 type written struct {

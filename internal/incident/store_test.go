@@ -98,16 +98,16 @@ func (g *rig) freeze() {
 func (g *rig) pass(d time.Duration) { g.clock.SetTime(g.clock.Now().Add(d)) }
 
 // news that a group fires, with a text, or that it does not.
-func (g *rig) news(key, text string) News {
-	return News{Key: alerting.KeyOf(string(g.rule.UID), []string{key}), Fold: func(Past) Outlook {
+func (g *rig) news(key, text string) Update {
+	return Update{Key: alerting.KeyOf(string(g.rule.UID), []string{key}), Next: func(Current) Desired {
 		data, _ := json.Marshal(map[string]string{"text": text})
-		return Outlook{Firing: text != "", Data: data, Small: data, Count: 1, Render: func(state string) v1alpha1.Content {
+		return Desired{Firing: text != "", Data: data, Small: data, Count: 1, Render: func(state string) v1alpha1.Content {
 			return v1alpha1.Content{Title: key, Text: text, Severity: v1alpha1.SeverityError, Fields: []v1alpha1.Field{{Title: "state", Value: state}}}
 		}}
 	}}
 }
 
-func (g *rig) apply(news ...News) Applied {
+func (g *rig) apply(news ...Update) Applied {
 	g.t.Helper()
 	out, err := g.store.Apply(g.ctx, g.rule, news, Options{})
 	if err != nil {
@@ -193,9 +193,9 @@ func TestLifeOfAnIncident(t *testing.T) {
 	}
 }
 
-func (g *rig) tend() Tended {
+func (g *rig) tend() Maintained {
 	g.t.Helper()
-	out, err := g.store.Tend(g.ctx, g.rule, nil)
+	out, err := g.store.Maintain(g.ctx, g.rule, nil)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func (g *rig) tend() Tended {
 func TestStaleCache(t *testing.T) {
 	for _, forget := range []bool{false, true} {
 		g := newRig(t)
-		step := func(news ...News) {
+		step := func(news ...Update) {
 			if forget {
 				g.restart()
 			}
@@ -242,7 +242,7 @@ func TestCrashes(t *testing.T) {
 			}
 			return nil
 		}
-		for _, news := range [][]News{{g.news("a", "one"), g.news("b", "one")}, {g.news("a", "two"), g.news("c", "one")}, {g.news("a", ""), g.news("b", "")}, {g.news("c", "")}} {
+		for _, news := range [][]Update{{g.news("a", "one"), g.news("b", "one")}, {g.news("a", "two"), g.news("c", "one")}, {g.news("a", ""), g.news("b", "")}, {g.news("c", "")}} {
 			if _, err := g.store.Apply(g.ctx, g.rule, news, Options{}); errors.Is(err, crash) {
 				g.restart()
 				g.apply(news...)
@@ -271,7 +271,7 @@ func TestConflicts(t *testing.T) {
 	g.fail = func(verb string, o client.Object) error {
 		return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("slacknotifications").GroupResource(), o.GetName(), nil)
 	}
-	if _, err := g.store.Apply(g.ctx, g.rule, []News{g.news("a", "three")}, Options{}); !errors.Is(err, ErrBusy) {
+	if _, err := g.store.Apply(g.ctx, g.rule, []Update{g.news("a", "three")}, Options{}); !errors.Is(err, ErrBusy) {
 		t.Errorf("ends with %v", err)
 	}
 }

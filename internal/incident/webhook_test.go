@@ -157,7 +157,7 @@ func TestPostsThatAreTold(t *testing.T) {
 	send(`{"title":"A","n":2}`)
 	h.deliver()
 	h.pass(5 * time.Minute)
-	if _, err := h.receivers[0].Store.Tend(h.ctx, Quiet(h.rule), nil); err != nil {
+	if _, err := h.receivers[0].Store.Maintain(h.ctx, Quiet(h.rule), nil); err != nil {
 		t.Fatal(err)
 	}
 	h.pass(6 * time.Minute)

@@ -12,8 +12,8 @@ import (
 
 // Group is a group of a rule with an open incident.
 type Group struct {
-	Key  alerting.Key
-	Past Past
+	Key     alerting.Key
+	Current Current
 }
 
 // Open returns the groups of a rule that have open incidents, those beyond
@@ -29,20 +29,20 @@ func (s *Store) Open(ctx context.Context, rule *v1alpha1.SlackAlert) ([]Group, e
 	var out []Group
 	for _, i := range b.all() {
 		if i.state.Open() && i.state.Key != overflowKey {
-			out = append(out, Group{alerting.Key{ID: i.state.Key, Text: i.state.Text}, Past{Open: true, Known: true, Data: i.state.Data}})
+			out = append(out, Group{alerting.Key{ID: i.state.Key, Text: i.state.Text}, Current{Open: true, Known: true, Data: i.state.Data}})
 		}
 	}
 	for id, g := range b.overflow.Open {
-		out = append(out, Group{alerting.Key{ID: id, Text: g.Text}, Past{Open: true, Known: true, Data: g.Data}})
+		out = append(out, Group{alerting.Key{ID: id, Text: g.Text}, Current{Open: true, Known: true, Data: g.Data}})
 	}
 	return out, nil
 }
 
-// Tended is how the incidents of a rule are.
-type Tended struct {
+// Maintained is how the incidents of a rule are.
+type Maintained struct {
 	// Firing is how many are open.
 	Firing int
-	// Next is when they are to be tended again; zero for when something changes.
+	// Next is when they are to be maintained again; zero for when something changes.
 	Next time.Time
 }
 
@@ -53,24 +53,24 @@ const (
 	longestTTL = 30 * 24 * time.Hour
 )
 
-// tendKey tells what is tended from groups, where refusals are noted.
-const tendKey = "tend/"
+// maintainKey tells what is maintained from groups, where refusals are noted.
+const maintainKey = "tend/"
 
 // patience is when to look again at what waits for a delivery, if the news of
 // it do not come.
 const patience = time.Minute
 
-// Tend reminds of open incidents and deletes what has been over for long. kept,
+// Maintain reminds of open incidents and deletes what has been over for long. kept,
 // if not nil, tells which of them are still needed.
-func (s *Store) Tend(ctx context.Context, rule *v1alpha1.SlackAlert, kept func(Past, time.Time) bool) (Tended, error) {
+func (s *Store) Maintain(ctx context.Context, rule *v1alpha1.SlackAlert, kept func(Current, time.Time) bool) (Maintained, error) {
 	m := s.of(rule.UID)
 	m.Lock()
 	defer m.Unlock()
 	b, err := s.load(ctx, rule, &m.memory)
 	if err != nil {
-		return Tended{}, err
+		return Maintained{}, err
 	}
-	t := &tending{applying{Store: s, rule: rule, m: &m.memory, book: b, muted: s.mutedUntil(rule)}, Tended{Firing: b.firing()}}
+	t := &maintenance{applying{Store: s, rule: rule, m: &m.memory, snapshot: b, muted: s.mutedUntil(rule)}, Maintained{Firing: b.firing()}}
 	var refused *RefusedError
 	for _, i := range b.all() {
 		if i.state.Open() {
@@ -85,30 +85,30 @@ func (s *Store) Tend(ctx context.Context, rule *v1alpha1.SlackAlert, kept func(P
 			// The cache will show it soon.
 			t.at(s.Clock.Now().Add(time.Second))
 		case errors.As(err, &refused):
-			m.note(tendKey+i.object.Name, refused.Words, s.Clock.Now())
+			m.note(maintainKey+i.object.Name, refused.Words, s.Clock.Now())
 			t.at(s.Clock.Now().Add(patience))
 		case err != nil:
 			return t.out, err
 		default:
-			m.note(tendKey+i.object.Name, "", s.Clock.Now())
+			m.note(maintainKey+i.object.Name, "", s.Clock.Now())
 		}
 	}
 	return t.out, nil
 }
 
-type tending struct {
+type maintenance struct {
 	applying
-	out Tended
+	out Maintained
 }
 
-func (t *tending) at(at time.Time) {
+func (t *maintenance) at(at time.Time) {
 	if t.out.Next.IsZero() || at.Before(t.out.Next) {
 		t.out.Next = at
 	}
 }
 
 // remind makes a reminder in the thread of an open incident when it is due.
-func (t *tending) remind(ctx context.Context, i *incident) error {
+func (t *maintenance) remind(ctx context.Context, i *incident) error {
 	every := t.rule.Spec.RepeatInterval
 	if every == nil || every.Duration <= 0 {
 		return nil
@@ -142,7 +142,7 @@ func (t *tending) remind(ctx context.Context, i *incident) error {
 
 // expire deletes what belongs to an incident that has been over for long: first
 // the replies in its thread, then itself, and nothing that is still on its way.
-func (t *tending) expire(ctx context.Context, i *incident, kept func(Past, time.Time) bool) error {
+func (t *maintenance) expire(ctx context.Context, i *incident, kept func(Current, time.Time) bool) error {
 	ttl := defaultTTL
 	if t.rule.Spec.NotificationTTL != nil {
 		ttl = min(t.rule.Spec.NotificationTTL.Duration, longestTTL)
@@ -152,12 +152,12 @@ func (t *tending) expire(ctx context.Context, i *incident, kept func(Past, time.
 		t.at(due)
 		return nil
 	}
-	if kept != nil && kept(Past{Known: true, Data: i.state.Data}, i.state.ResolvedAt) {
+	if kept != nil && kept(Current{Known: true, Data: i.state.Data}, i.state.ResolvedAt) {
 		t.at(now.Add(patience))
 		return nil
 	}
 	left := false
-	for _, reply := range t.book.replies[i.object.Labels[v1alpha1.LabelIncident]] {
+	for _, reply := range t.snapshot.replies[i.object.Labels[v1alpha1.LabelIncident]] {
 		if !finished(reply) {
 			left = true
 		} else if err := t.delete(ctx, t.m, reply); err != nil {

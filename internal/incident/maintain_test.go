@@ -23,7 +23,7 @@ func TestOverflow(t *testing.T) {
 		t.Errorf("%d writes", out.writes)
 	}
 	// Held back, nothing is written and nothing is lost.
-	out, err := g.store.Apply(g.ctx, g.rule, []News{g.news("e", "one"), g.news("a", "two")}, Options{HoldOverflow: true})
+	out, err := g.store.Apply(g.ctx, g.rule, []Update{g.news("e", "one"), g.news("a", "two")}, Options{HoldOverflow: true})
 	if err != nil || len(out.Held) != 1 || out.writes != 1 {
 		t.Errorf("%+v %v", out, err)
 	}
@@ -51,7 +51,7 @@ func TestRollupOfAFlood(t *testing.T) {
 	g := newRig(t)
 	g.rule.Spec.MaxIncidents = 1
 	const flood = 10000
-	var on, off []News
+	var on, off []Update
 	for i := range flood {
 		name := fmt.Sprintf("namespace-of-a-team/deployment-with-a-long-name-%05d", i)
 		on, off = append(on, g.news(name, "x")), append(off, g.news(name, ""))
@@ -99,7 +99,7 @@ func TestReminders(t *testing.T) {
 		}
 		return nil
 	}
-	if _, err := g.store.Tend(g.ctx, g.rule, nil); err == nil {
+	if _, err := g.store.Maintain(g.ctx, g.rule, nil); err == nil {
 		t.Error("no crash")
 	}
 	g.fail = nil
@@ -126,7 +126,7 @@ func TestExpiry(t *testing.T) {
 	g.tend()
 	g.expect("+b one, a, reply Resolved: a") // the reply is still on its way
 	g.deliver()
-	if _, err := g.store.Tend(g.ctx, g.rule, func(Past, time.Time) bool { return true }); err != nil {
+	if _, err := g.store.Maintain(g.ctx, g.rule, func(Current, time.Time) bool { return true }); err != nil {
 		t.Fatal(err)
 	}
 	g.expect("+b one, a, reply Resolved: a")
