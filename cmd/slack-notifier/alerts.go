@@ -15,13 +15,14 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 	"github.com/slack-notifier/slack-notifier/internal/metrics"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
+	"github.com/slack-notifier/slack-notifier/internal/source"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 	"github.com/slack-notifier/slack-notifier/internal/webhookkey"
 )
 
 // wireAlerts connects what turns things that happen in the cluster into
 // SlackNotifications, and returns what takes posts.
-func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked, keys *webhookkey.Keys) (*incident.Receiver, error) {
+func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked, keys *webhookkey.Keys) (*source.Receiver, error) {
 	config, web := mgr.GetConfig(), mgr.GetHTTPClient()
 	watching, err := dynamic.NewForConfigAndClient(config, web)
 	if err != nil {
@@ -41,7 +42,7 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked, key
 	wall := wallClock()
 	rules := &alerting.Cache{}
 	store := &incident.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: wall, Shard: c.shard}
-	posts := &incident.Receiver{Store: store, Rules: rules, Clock: wall, ClusterName: o.clusterName}
+	posts := &source.Receiver{Store: store, Rules: rules, Clock: wall, ClusterName: o.clusterName}
 	r := &alert.Reconciler{
 		Posts:  posts,
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Wake: &wakeup.Source{}, Clock: wall,

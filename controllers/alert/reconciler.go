@@ -26,6 +26,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
+	"github.com/slack-notifier/slack-notifier/internal/source"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 	"github.com/slack-notifier/slack-notifier/internal/webhookkey"
 )
@@ -63,7 +64,7 @@ type Reconciler struct {
 	// Keys are those by which posts are signed.
 	Keys *webhookkey.Keys
 	// Posts ends what no post tells of any more.
-	Posts *incident.Receiver
+	Posts *source.Receiver
 	// Pace is DefaultPace when 0.
 	Pace time.Duration
 	// Observe, if not nil, is told the source and the result of each evaluation of an
@@ -159,7 +160,7 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 	if err := r.hear(ctx, alert, &out); err != nil {
 		return out, err
 	}
-	tended, err := r.Incidents.Maintain(ctx, incident.Quiet(alert), r.mustRetain(alert))
+	tended, err := r.Incidents.Maintain(ctx, source.Quiet(alert), r.mustRetain(alert))
 	if err != nil {
 		return out, err
 	}

@@ -64,8 +64,6 @@ type Applied struct {
 	Refused map[string]string
 	// Overflow is true when the overflow was written.
 	Overflow bool
-	// writes to the API server.
-	writes int
 }
 
 // maxTries of a decision that turns out to be outdated.
@@ -245,7 +243,6 @@ func (a *applying) make(ctx context.Context, state State, content v1alpha1.Conte
 	n.Spec.NotBefore = a.muted
 	setState(n, state)
 	err := a.create(ctx, a.m, n)
-	a.out.writes++
 	if apierrors.IsAlreadyExists(err) {
 		// Either it is ours and was not seen, or it is somebody else's.
 		return nil, a.nameOwner(ctx, n.Name)
@@ -337,7 +334,6 @@ func (a *applying) write(ctx context.Context, i *incident, n *v1alpha1.SlackNoti
 	if n.Annotations[StateAnnotation] == i.object.Annotations[StateAnnotation] && equality.Semantic.DeepEqual(n.Spec, i.object.Spec) {
 		return nil
 	}
-	a.out.writes++
 	if err := a.update(ctx, a.m, n); err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package incident
+package source
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
+	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/posts"
 )
 
@@ -58,7 +59,7 @@ func (r *Receiver) judged(ctx context.Context, alert *v1alpha1.SlackAlert, post 
 	}
 	switch {
 	case p.means != posts.Nothing:
-		return received{updates: []Update{{Key: p.key, Next: func(current Current) Desired { return p.fold(ctx, current) }}}, remark: p.remark}, nil
+		return received{updates: []incident.Update{{Key: p.key, Next: func(current incident.Current) incident.Desired { return p.fold(ctx, current) }}}, remark: p.remark}, nil
 	case p.trouble != nil && !p.trouble.Missing:
 		return received{}, &EvaluationError{Words: p.trouble.Error()}
 	}
@@ -131,7 +132,7 @@ func (p *posted) group(ctx context.Context, vars alerting.Vars) alerting.Key {
 }
 
 // fold merges the post into what is known of its group.
-func (p *posted) fold(ctx context.Context, current Current) Desired {
+func (p *posted) fold(ctx context.Context, current incident.Current) incident.Desired {
 	var before posts.State
 	_ = json.Unmarshal(current.Data, &before) // what can't be read is not known
 	p.became, p.opened = posts.Merge(before, current.Open, p.post, p.means, p.now), !current.Open
@@ -140,7 +141,7 @@ func (p *posted) fold(ctx context.Context, current Current) Desired {
 		state = before // not worth a write
 	}
 	data, _ := json.Marshal(state) // numbers, texts and times alone
-	out := Desired{Firing: p.became.Open, Data: data, Small: data, Count: state.Count}
+	out := incident.Desired{Firing: p.became.Open, Data: data, Small: data, Count: state.Count}
 	if !out.Firing {
 		return out // it keeps what it said last
 	}
@@ -200,23 +201,23 @@ func (r *Receiver) endSilent(ctx context.Context, alert *v1alpha1.SlackAlert) (H
 	if err != nil {
 		return Heard{}, err
 	}
-	due := func(current Current) time.Time {
+	due := func(current incident.Current) time.Time {
 		if due := newsAt(current, now).Add(after); due.After(floor) {
 			return due
 		}
 		return floor
 	}
 	var out Heard
-	var updates []Update
+	var updates []incident.Update
 	for _, g := range open {
 		if at := due(g.Current); now.Before(at) {
 			out.Next = sooner(out.Next, at)
 			continue
 		}
-		updates = append(updates, Update{Key: g.Key, Next: func(current Current) Desired {
+		updates = append(updates, incident.Update{Key: g.Key, Next: func(current incident.Current) incident.Desired {
 			var state posts.State
 			_ = json.Unmarshal(current.Data, &state) // what can't be read is not known
-			end := Desired{Firing: current.Open && now.Before(due(current)), Data: current.Data, Small: current.Data, Count: state.Count}
+			end := incident.Desired{Firing: current.Open && now.Before(due(current)), Data: current.Data, Small: current.Data, Count: state.Count}
 			if !end.Firing {
 				end.Data, _ = json.Marshal(state.Over()) // numbers, texts and times alone
 				end.Note = forWantOfNews(after)
@@ -226,13 +227,13 @@ func (r *Receiver) endSilent(ctx context.Context, alert *v1alpha1.SlackAlert) (H
 	}
 	if len(updates) > 0 {
 		out.Next = now.Add(time.Second)
-		_, err = r.Store.Apply(ctx, Quiet(alert), updates, Options{})
+		_, err = r.Store.Apply(ctx, Quiet(alert), updates, incident.Options{})
 	}
 	return out, err
 }
 
 // newsAt is when the last post of a group came; now when that is not known.
-func newsAt(current Current, now time.Time) time.Time {
+func newsAt(current incident.Current, now time.Time) time.Time {
 	var state posts.State
 	if json.Unmarshal(current.Data, &state) != nil || state.NewsAt.IsZero() {
 		return now

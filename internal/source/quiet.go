@@ -1,4 +1,4 @@
-package incident
+package source
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
+	"github.com/slack-notifier/slack-notifier/internal/incident"
 )
 
 // deaf knows since when a rule has taken posts. What was not heard before that
@@ -82,7 +83,7 @@ func (r *Receiver) EndQuiet(ctx context.Context, alert *v1alpha1.SlackAlert) (He
 		return out, err
 	}
 	rule := r.ruleOf(alert)
-	var updates []Update
+	var updates []incident.Update
 	for _, g := range open {
 		state := stateOf(g.Current)
 		if state.Unread != nil {
@@ -101,32 +102,32 @@ func (r *Receiver) EndQuiet(ctx context.Context, alert *v1alpha1.SlackAlert) (He
 			out.Next = sooner(out.Next, due)
 			continue
 		}
-		updates = append(updates, Update{Key: g.Key, Next: func(current Current) Desired {
+		updates = append(updates, incident.Update{Key: g.Key, Next: func(current incident.Current) incident.Desired {
 			if !current.Open {
-				return Desired{}
+				return incident.Desired{}
 			}
 			before := stateOf(current)
 			if before.Within != after {
 				return listening(before, after, now)
 			}
 			if due := before.Due(); due.IsZero() || now.Before(due) {
-				return Desired{Firing: true, Data: current.Data, Small: current.Data, Count: int64(before.Firing())}
+				return incident.Desired{Firing: true, Data: current.Data, Small: current.Data, Count: int64(before.Firing())}
 			}
 			return r.desired(ctx, alert, rule, current, alertmanager.Expire(before, now.UTC().Truncate(time.Second)), true)
 		}})
 	}
 	if len(updates) > 0 {
 		out.Next = now.Add(time.Second)
-		_, err = r.Store.Apply(ctx, alert, updates, Options{})
+		_, err = r.Store.Apply(ctx, alert, updates, incident.Options{})
 	}
 	return out, err
 }
 
 // listening is what is to be of an incident whose alerts are to be over after
 // another time.
-func listening(before alertmanager.State, after time.Duration, now time.Time) Desired {
+func listening(before alertmanager.State, after time.Duration, now time.Time) incident.Desired {
 	state := alertmanager.Listen(before, after, now.UTC().Truncate(time.Second))
-	out := Desired{Firing: true, Count: int64(state.Firing())}
+	out := incident.Desired{Firing: true, Count: int64(state.Firing())}
 	out.Data, _ = json.Marshal(state) // strings, numbers and times alone
 	out.Small, _ = json.Marshal(state.Small())
 	return out
