@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
@@ -166,4 +167,81 @@ func (r *Receiver) unread(ctx context.Context, alert *v1alpha1.SlackAlert, rule 
 	return incident.Update{Key: key, Next: func(current incident.Current) incident.Desired {
 		return r.desired(ctx, alert, rule, current, alertmanager.UnreadState(post), true)
 	}}
+}
+
+// quietAfter is after what time without news an alert counts as over.
+func quietAfter(alert *v1alpha1.SlackAlert) time.Duration {
+	if d := alert.Spec.ResolveAfter; d != nil {
+		return d.Duration
+	}
+	return 0
+}
+
+// endUntold ends those open incidents of a rule with source.alertmanager whose alerts
+// no post has told of for too long.
+func (r *Receiver) endUntold(ctx context.Context, alert *v1alpha1.SlackAlert) (Heard, error) {
+	var out Heard
+	now, after := r.Clock.Now(), quietAfter(alert)
+	floor := r.deaf.until(alert.UID, now, false).Add(min(after, comeback))
+	open, err := r.Store.Open(ctx, alert)
+	if err != nil {
+		return out, err
+	}
+	rule := r.ruleOf(alert)
+	var updates []incident.Update
+	for _, g := range open {
+		state := stateOf(g.Current)
+		if state.Unread != nil {
+			out.Unread = state.Unread.Sentence()
+		}
+		due := state.Due()
+		switch {
+		case state.Within != after:
+			due = time.Time{}
+		case due.IsZero():
+			continue
+		case due.Before(floor):
+			due = floor
+		}
+		if now.Before(due) {
+			out.Next = sooner(out.Next, due)
+			continue
+		}
+		updates = append(updates, incident.Update{Key: g.Key, Next: func(current incident.Current) incident.Desired {
+			if !current.Open {
+				return incident.Desired{}
+			}
+			before := stateOf(current)
+			if before.Within != after {
+				return listening(before, after, now)
+			}
+			if due := before.Due(); due.IsZero() || now.Before(due) {
+				return incident.Desired{Firing: true, Data: current.Data, Small: current.Data, Count: int64(before.Firing())}
+			}
+			return r.desired(ctx, alert, rule, current, alertmanager.Expire(before, now.UTC().Truncate(time.Second)), true)
+		}})
+	}
+	if len(updates) > 0 {
+		out.Next = now.Add(time.Second)
+		_, err = r.Store.Apply(ctx, alert, updates, incident.Options{})
+	}
+	return out, err
+}
+
+// listening is what is to be of an incident whose alerts are to be over after
+// another time.
+func listening(before alertmanager.State, after time.Duration, now time.Time) incident.Desired {
+	state := alertmanager.Listen(before, after, now.UTC().Truncate(time.Second))
+	out := incident.Desired{Firing: true, Count: int64(state.Firing())}
+	out.Data, _ = json.Marshal(state) // strings, numbers and times alone
+	out.Small, _ = json.Marshal(state.Small())
+	return out
+}
+
+// quietNote says that an incident is over for want of news.
+func quietNote(s alertmanager.State) string {
+	if !s.Quiet() || s.Unread != nil {
+		return ""
+	}
+	return forWantOfNews(s.Within)
 }
