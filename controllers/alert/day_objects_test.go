@@ -267,8 +267,8 @@ func (o *dayOfObjects) opened(key string) {
 func (a *actor) held(now time.Time) bool {
 	until := now
 	for _, s := range slices.Backward(a.history) {
-		switch {
-		case s.state == bad || s.state == lacking:
+		switch s.state {
+		case bad, lacking:
 			if now.Sub(until) <= 2*dayStep && until.Sub(s.at) >= dayHold-dayStep {
 				return true
 			}

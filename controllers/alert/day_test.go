@@ -62,7 +62,7 @@ func newDay(t *testing.T, seed uint64) *day {
 		t.Fatal(err)
 	}
 	d := &day{t: t, ctx: t.Context(), clock: testclock.NewFakePassiveClock(start), sum: map[string]*figures{},
-		random: rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // no secret
+		random: rand.New(rand.NewPCG(seed, 1))}
 	d.store = &memory{day: d, all: map[types.NamespacedName]*v1alpha1.SlackNotification{}}
 	d.client = interceptor.NewClient(fake.NewClientBuilder().WithScheme(scheme).Build(), d.store.funcs())
 	return d
