@@ -78,7 +78,7 @@ func (s *Store) Apply(ctx context.Context, rule *v1alpha1.SlackAlert, updates []
 	m := s.of(rule.UID)
 	m.Lock()
 	defer m.Unlock()
-	a := &applying{Store: s, rule: rule, m: &m.memory, options: o, muted: s.mutedUntil(rule), taken: map[string]bool{}, out: Applied{Held: map[string]bool{}, Refused: map[string]string{}}}
+	a := &session{Store: s, rule: rule, m: &m.memory, options: o, muted: s.mutedUntil(rule), taken: map[string]bool{}, out: Applied{Held: map[string]bool{}, Refused: map[string]string{}}}
 	var err error
 	defer func() {
 		for _, u := range updates {
@@ -103,8 +103,8 @@ func (s *Store) Apply(ctx context.Context, rule *v1alpha1.SlackAlert, updates []
 	return a.out, ErrBusy
 }
 
-// applying is one call of Apply.
-type applying struct {
+// session is one call of Apply or Maintain.
+type session struct {
 	*Store
 	rule     *v1alpha1.SlackAlert
 	m        *memory
@@ -114,12 +114,14 @@ type applying struct {
 	muted *metav1.Time
 	// taken are names that belong to somebody else.
 	taken map[string]bool
-	out   Applied
+	// out is what Apply returns, and maintained what Maintain does.
+	out        Applied
+	maintained Maintained
 }
 
 // pass applies the updates, and returns those that have to be applied again to
 // what is so by now.
-func (a *applying) pass(ctx context.Context, updates []Update) (again []Update, err error) {
+func (a *session) pass(ctx context.Context, updates []Update) (again []Update, err error) {
 	list := a.snapshot.overflow.clone()
 	var touched []Update
 	var refused *RefusedError
@@ -156,7 +158,7 @@ func (a *applying) pass(ctx context.Context, updates []Update) (again []Update, 
 
 // one applies the update of one group. It reports whether the list of those
 // beyond maxIncidents was changed.
-func (a *applying) one(ctx context.Context, u Update, list *overflow) (bool, error) {
+func (a *session) one(ctx context.Context, u Update, list *overflow) (bool, error) {
 	last := a.snapshot.last(u.Key.ID)
 	current := Current{Open: last.isOpen(), Known: last != nil}
 	if last != nil {
@@ -175,7 +177,7 @@ func (a *applying) one(ctx context.Context, u Update, list *overflow) (bool, err
 
 // beyond has a group beyond maxIncidents be on the list or not, and reports whether
 // that changes it.
-func (a *applying) beyond(key alerting.Key, next Desired, list *overflow) bool {
+func (a *session) beyond(key alerting.Key, next Desired, list *overflow) bool {
 	group, known := list.Open[key.ID]
 	switch {
 	case a.options.HoldOverflow:
@@ -194,7 +196,7 @@ func (a *applying) beyond(key alerting.Key, next Desired, list *overflow) bool {
 }
 
 // settle makes of a group with messages of its own what it is to be.
-func (a *applying) settle(ctx context.Context, key alerting.Key, next Desired) error {
+func (a *session) settle(ctx context.Context, key alerting.Key, next Desired) error {
 	last := a.snapshot.last(key.ID)
 	switch {
 	case last.isOpen() && next.Firing:
@@ -207,7 +209,7 @@ func (a *applying) settle(ctx context.Context, key alerting.Key, next Desired) e
 	return a.note(ctx, last, next)
 }
 
-func (a *applying) limit() int {
+func (a *session) limit() int {
 	if a.rule.Spec.MaxIncidents > 0 {
 		return int(a.rule.Spec.MaxIncidents)
 	}
@@ -215,10 +217,10 @@ func (a *applying) limit() int {
 }
 
 // now in seconds, as it is stored.
-func (a *applying) now() time.Time { return a.Clock.Now().UTC().Truncate(time.Second) }
+func (a *session) now() time.Time { return a.Clock.Now().UTC().Truncate(time.Second) }
 
 // open makes a new incident.
-func (a *applying) open(ctx context.Context, key alerting.Key, last *incident, next Desired) error {
+func (a *session) open(ctx context.Context, key alerting.Key, last *incident, next Desired) error {
 	state := State{Key: key.ID, Text: key.Text, Number: 1, OpenedAt: a.now(), Count: next.Count, Data: next.Data}
 	if last != nil {
 		state.Number = last.state.Number + 1
@@ -233,7 +235,7 @@ func (a *applying) open(ctx context.Context, key alerting.Key, last *incident, n
 }
 
 // make stores a new incident under the first name that is free.
-func (a *applying) make(ctx context.Context, state State, content v1alpha1.Content) (*incident, error) {
+func (a *session) make(ctx context.Context, state State, content v1alpha1.Content) (*incident, error) {
 	id := nameID(a.rule, state.Key)
 	for a.taken[alerting.IncidentName(a.rule.Name, id, state.Number)] {
 		state.Number++
@@ -254,7 +256,7 @@ func (a *applying) make(ctx context.Context, state State, content v1alpha1.Conte
 }
 
 // nameOwner finds out whose a name is, and has it left alone if it is not ours.
-func (a *applying) nameOwner(ctx context.Context, name string) error {
+func (a *session) nameOwner(ctx context.Context, name string) error {
 	there := &v1alpha1.SlackNotification{}
 	there.Namespace, there.Name = a.rule.Namespace, name
 	if err := a.Live.Get(ctx, keyOf(there), there); err != nil && !apierrors.IsNotFound(err) {
@@ -268,7 +270,7 @@ func (a *applying) nameOwner(ctx context.Context, name string) error {
 }
 
 // change edits an open incident, if there is anything to change.
-func (a *applying) change(ctx context.Context, i *incident, next Desired) error {
+func (a *session) change(ctx context.Context, i *incident, next Desired) error {
 	n := i.object.DeepCopy()
 	state := i.state
 	state.Count, state.Data = next.Count, next.Data
@@ -279,7 +281,7 @@ func (a *applying) change(ctx context.Context, i *incident, next Desired) error 
 }
 
 // note stores what is known of an incident that is over.
-func (a *applying) note(ctx context.Context, i *incident, next Desired) error {
+func (a *session) note(ctx context.Context, i *incident, next Desired) error {
 	if i == nil || i.state.Open() || next.Data == nil {
 		return nil
 	}
@@ -289,7 +291,7 @@ func (a *applying) note(ctx context.Context, i *incident, next Desired) error {
 }
 
 // resolve ends an open incident.
-func (a *applying) resolve(ctx context.Context, i *incident, next Desired) error {
+func (a *session) resolve(ctx context.Context, i *incident, next Desired) error {
 	policy := a.rule.Spec.OnResolve
 	// What nobody was told of is over without a word.
 	untold := a.held(i.object)
@@ -329,7 +331,7 @@ func (a *applying) resolve(ctx context.Context, i *incident, next Desired) error
 }
 
 // write stores a changed incident, if it has changed.
-func (a *applying) write(ctx context.Context, i *incident, n *v1alpha1.SlackNotification, state State) error {
+func (a *session) write(ctx context.Context, i *incident, n *v1alpha1.SlackNotification, state State) error {
 	setState(n, state)
 	if n.Annotations[StateAnnotation] == i.object.Annotations[StateAnnotation] && equality.Semantic.DeepEqual(n.Spec, i.object.Spec) {
 		return nil

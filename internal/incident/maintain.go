@@ -70,46 +70,41 @@ func (s *Store) Maintain(ctx context.Context, rule *v1alpha1.SlackAlert, kept fu
 	if err != nil {
 		return Maintained{}, err
 	}
-	t := &maintenance{applying{Store: s, rule: rule, m: &m.memory, snapshot: b, muted: s.mutedUntil(rule)}, Maintained{Firing: b.firing()}}
+	a := &session{Store: s, rule: rule, m: &m.memory, snapshot: b, muted: s.mutedUntil(rule), maintained: Maintained{Firing: b.firing()}}
 	var refused *RefusedError
 	for _, i := range b.all() {
 		if i.state.Open() {
-			if err = t.unhold(ctx, i); err == nil {
-				err = t.remind(ctx, i)
+			if err = a.unhold(ctx, i); err == nil {
+				err = a.remind(ctx, i)
 			}
 		} else {
-			err = t.expire(ctx, i, kept)
+			err = a.expire(ctx, i, kept)
 		}
 		switch {
 		case errors.Is(err, errOutdated):
 			// The cache will show it soon.
-			t.at(s.Clock.Now().Add(time.Second))
+			a.at(s.Clock.Now().Add(time.Second))
 		case errors.As(err, &refused):
 			m.note(maintainKey+i.object.Name, refused.Words, s.Clock.Now())
-			t.at(s.Clock.Now().Add(patience))
+			a.at(s.Clock.Now().Add(patience))
 		case err != nil:
-			return t.out, err
+			return a.maintained, err
 		default:
 			m.note(maintainKey+i.object.Name, "", s.Clock.Now())
 		}
 	}
-	return t.out, nil
+	return a.maintained, nil
 }
 
-type maintenance struct {
-	applying
-	out Maintained
-}
-
-func (t *maintenance) at(at time.Time) {
-	if t.out.Next.IsZero() || at.Before(t.out.Next) {
-		t.out.Next = at
+func (a *session) at(at time.Time) {
+	if a.maintained.Next.IsZero() || at.Before(a.maintained.Next) {
+		a.maintained.Next = at
 	}
 }
 
 // remind makes a reminder in the thread of an open incident when it is due.
-func (t *maintenance) remind(ctx context.Context, i *incident) error {
-	every := t.rule.Spec.RepeatInterval
+func (a *session) remind(ctx context.Context, i *incident) error {
+	every := a.rule.Spec.RepeatInterval
 	if every == nil || every.Duration <= 0 {
 		return nil
 	}
@@ -117,58 +112,58 @@ func (t *maintenance) remind(ctx context.Context, i *incident) error {
 	if i.state.RemindedAt.After(last) {
 		last = i.state.RemindedAt
 	}
-	now := t.now()
-	if due := afterMute(last.Add(every.Duration), t.muted); now.Before(due) {
-		t.at(due)
+	now := a.now()
+	if due := afterMute(last.Add(every.Duration), a.muted); now.Before(due) {
+		a.at(due)
 		return nil
 	}
 	if phase := i.object.Status.Phase; phase != v1alpha1.PhaseDelivered && phase != v1alpha1.PhasePartiallyDelivered {
 		// Replies to what is not out yet would come all at once.
-		t.at(now.Add(patience))
+		a.at(now.Add(patience))
 		return nil
 	}
 	state := i.state
 	state.Reminders++
 	state.RemindedAt = now
-	if err := t.reply(ctx, i, fmt.Sprintf("reminder-%d", state.Reminders), alerting.ReminderContent(i.object.Spec.Content)); err != nil {
+	if err := a.reply(ctx, i, fmt.Sprintf("reminder-%d", state.Reminders), alerting.ReminderContent(i.object.Spec.Content)); err != nil {
 		return err
 	}
-	if err := t.write(ctx, i, i.object.DeepCopy(), state); err != nil {
+	if err := a.write(ctx, i, i.object.DeepCopy(), state); err != nil {
 		return err
 	}
-	t.at(now.Add(every.Duration))
+	a.at(now.Add(every.Duration))
 	return nil
 }
 
 // expire deletes what belongs to an incident that has been over for long: first
 // the replies in its thread, then itself, and nothing that is still on its way.
-func (t *maintenance) expire(ctx context.Context, i *incident, kept func(Current, time.Time) bool) error {
+func (a *session) expire(ctx context.Context, i *incident, kept func(Current, time.Time) bool) error {
 	ttl := defaultTTL
-	if t.rule.Spec.NotificationTTL != nil {
-		ttl = min(t.rule.Spec.NotificationTTL.Duration, longestTTL)
+	if a.rule.Spec.NotificationTTL != nil {
+		ttl = min(a.rule.Spec.NotificationTTL.Duration, longestTTL)
 	}
-	now := t.Clock.Now()
+	now := a.Clock.Now()
 	if due := i.state.ResolvedAt.Add(ttl); now.Before(due) {
-		t.at(due)
+		a.at(due)
 		return nil
 	}
 	if kept != nil && kept(Current{Known: true, Data: i.state.Data}, i.state.ResolvedAt) {
-		t.at(now.Add(patience))
+		a.at(now.Add(patience))
 		return nil
 	}
 	left := false
-	for _, reply := range t.snapshot.replies[i.object.Labels[v1alpha1.LabelIncident]] {
+	for _, reply := range a.snapshot.replies[i.object.Labels[v1alpha1.LabelIncident]] {
 		if !finished(reply) {
 			left = true
-		} else if err := t.delete(ctx, t.m, reply); err != nil {
+		} else if err := a.delete(ctx, a.m, reply); err != nil {
 			return err
 		}
 	}
 	if left || !finished(i.object) {
-		t.at(now.Add(patience))
+		a.at(now.Add(patience))
 		return nil
 	}
-	return t.delete(ctx, t.m, i.object)
+	return a.delete(ctx, a.m, i.object)
 }
 
 // finished reports whether nothing is left to be delivered of a notification.

@@ -121,7 +121,7 @@ const replyResolved = "resolved"
 
 // reply makes a reply in the thread of an incident, once: its name says which
 // one it is.
-func (a *applying) reply(ctx context.Context, i *incident, which string, content v1alpha1.Content) error {
+func (a *session) reply(ctx context.Context, i *incident, which string, content v1alpha1.Content) error {
 	n := a.newNotification(a.rule, i.object.Name+"-"+which, i.object.Labels[v1alpha1.LabelIncident])
 	n.Spec.ChannelRef, n.Spec.Recipients = i.object.Spec.ChannelRef, i.object.Spec.Recipients
 	if !a.byWebhook(ctx, i.object) {
