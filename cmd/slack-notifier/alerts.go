@@ -11,16 +11,19 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/controllers/alert"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
+	"github.com/slack-notifier/slack-notifier/internal/directory"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 	"github.com/slack-notifier/slack-notifier/internal/metrics"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
+	"github.com/slack-notifier/slack-notifier/internal/source"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 	"github.com/slack-notifier/slack-notifier/internal/webhookkey"
 )
 
 // wireAlerts connects what turns things that happen in the cluster into
 // SlackNotifications, and returns what takes posts.
-func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked, keys *webhookkey.Keys) (*incident.Receiver, error) {
+func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked, keys *webhookkey.Keys) (*source.Receiver, error) {
 	config, web := mgr.GetConfig(), mgr.GetHTTPClient()
 	watching, err := dynamic.NewForConfigAndClient(config, web)
 	if err != nil {
@@ -40,16 +43,17 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked, key
 	wall := wallClock()
 	rules := &alerting.Cache{}
 	store := &incident.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: wall, Shard: c.shard}
-	posts := &incident.Receiver{Store: store, Rules: rules, Clock: wall, ClusterName: o.clusterName}
+	posts := &source.Receiver{Store: store, Rules: rules, Clock: wall, ClusterName: o.clusterName}
 	r := &alert.Reconciler{
 		Posts:  posts,
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Wake: &wakeup.Source{}, Clock: wall,
 		Incidents: store, Rules: rules, Intake: o.intake.address != "", Keys: keys,
 		Channels: reference.Channels{Reader: mgr.GetClient(), Watched: o.watchNamespaces},
-		Kinds: &alert.Kinds{
+		Kinds: &kindwatch.Kinds{
+			Near:      directory.Near,
 			Discovery: kinds, Access: access.SelfSubjectAccessReviews(), Namespaces: o.watchNamespaces, Clock: wall,
 		},
-		Watches:     &alert.Watches{Client: watching, Namespaces: o.watchNamespaces, MaxObjects: o.maxObjects},
+		Watches:     &kindwatch.Watches{Client: watching, Namespaces: o.watchNamespaces, MaxObjects: o.maxObjects},
 		MaxAlerts:   o.maxAlerts,
 		ClusterName: o.clusterName, ClusterScopeNamespaces: o.clusterScopeNamespaces,
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/controllers/alert"
 	"github.com/slack-notifier/slack-notifier/controllers/notification"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 	"github.com/slack-notifier/slack-notifier/internal/readback"
 	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 	"github.com/slack-notifier/slack-notifier/internal/slack/webapi"
@@ -55,7 +56,7 @@ func defaults() options {
 	return options{
 		slackAPIURL: "https://slack.com/api/", metricsAddress: "0", metricsSecure: true, probeAddress: ":8081", alerts: true,
 		concurrency: notification.DefaultConcurrency, settleTime: readback.SettleTime, slackLimits: true,
-		maxAlerts: alert.DefaultMaxAlerts, maxObjects: alert.DefaultMaxObjects,
+		maxAlerts: alert.DefaultMaxAlerts, maxObjects: kindwatch.DefaultMaxObjects,
 	}
 }
 

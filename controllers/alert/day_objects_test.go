@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // The states of an object: "lacking" has not the field that "when" is about.
@@ -38,7 +39,7 @@ type actor struct {
 	plan    func(a *actor) (string, time.Duration)
 	history []shift
 	next    time.Time
-	shown   *compact
+	shown   *kindwatch.Object
 	round   int
 	// open while there is an incident about it.
 	open bool
@@ -71,7 +72,7 @@ type dayOfObjects struct {
 	version int
 
 	r   *Reconciler
-	run *running
+	run *activeRule
 	// tended is when it was last seen to without a change.
 	tended time.Time
 }
@@ -184,11 +185,11 @@ func (o *dayOfObjects) show(a *actor) {
 	if a.state() == lacking {
 		delete(object, "state")
 	}
-	made, err := shrink(&unstructured.Unstructured{Object: object})
+	made, err := kindwatch.Pack(&unstructured.Unstructured{Object: object})
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	a.shown = made.(*compact)
+	a.shown = made
 	switch {
 	case o.run == nil:
 	case was != nil:
@@ -205,9 +206,9 @@ func (o *dayOfObjects) stop() { o.r, o.run = nil, nil }
 func (o *dayOfObjects) begin() {
 	o.r = &Reconciler{Client: o.client, Clock: o.clock, Incidents: o.incidents()}
 	rule := o.compiled(o.alert)
-	c := newChanges(o.clock, DefaultPace, func() {})
-	in := &scope{namespaces: map[string]bool{"ns": true}, selector: labels.Everything()}
-	o.run = &running{uid: o.alert.UID, alert: o.alert, rule: rule, scope: in, changes: c, since: o.now(), unrendered: map[string]string{}, sub: &subscription{}}
+	c := newSchedule(o.clock, DefaultPace, func() {})
+	in := &scope{Scope: kindwatch.Scope{Namespaces: map[string]bool{"ns": true}}, selector: labels.Everything()}
+	o.run = &activeRule{uid: o.alert.UID, alert: o.alert, rule: rule, scope: in, schedule: c, since: o.now(), unrendered: map[string]string{}, sub: &kindwatch.Subscription{}}
 	follower := newObjects(rule, o.alert, in, c, nil)
 	o.run.follower = follower
 	for _, a := range o.actors {
@@ -215,7 +216,7 @@ func (o *dayOfObjects) begin() {
 			follower.OnAdd(a.shown, true)
 		}
 	}
-	follower.begun()
+	follower.begun(nil)
 }
 
 // work is what a reconciliation does once all has been seen.
@@ -223,18 +224,17 @@ func (o *dayOfObjects) work() {
 	if o.run == nil {
 		o.begin()
 	}
-	next := o.run.changes.next()
+	next := o.run.schedule.next()
 	idle := next.IsZero() || o.now().Before(next)
-	var out outcome
-	o.r.notePending(o.alert, o.run, &out)
+	o.run.follower.save(o.alert)
 	if idle && o.now().Sub(o.tended) < time.Minute {
 		return
 	}
 	o.tended = o.now()
-	if _, err := o.r.digest(o.ctx, o.run); err != nil {
+	if _, err := o.r.processChanges(o.ctx, o.run); err != nil {
 		o.t.Fatal(err)
 	}
-	if _, err := o.r.Incidents.Tend(o.ctx, o.alert, nil); err != nil {
+	if _, err := o.r.Incidents.Maintain(o.ctx, o.alert, nil); err != nil {
 		o.t.Fatal(err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/posts"
+	"github.com/slack-notifier/slack-notifier/internal/source"
 )
 
 // The times of Alertmanager's route, and how long a rule waits for news.
@@ -89,7 +90,7 @@ type dayOfPosts struct {
 	senders []*sender
 	way     []posting
 
-	posts          *incident.Receiver
+	posts          *source.Receiver
 	tended, looked time.Time
 }
 
@@ -287,7 +288,7 @@ func (p *dayOfPosts) stop() { p.posts = nil }
 // are lost, are tried again, or by the next flush.
 func (p *dayOfPosts) work() {
 	if p.posts == nil {
-		p.posts = &incident.Receiver{Store: p.incidents(), Clock: p.clock, Rules: &alerting.Cache{}}
+		p.posts = &source.Receiver{Store: p.incidents(), Clock: p.clock, Rules: &alerting.Cache{}}
 	}
 	now := p.now()
 	var left []posting
@@ -312,7 +313,7 @@ func (p *dayOfPosts) work() {
 		if _, err := p.posts.EndQuiet(p.ctx, rule); err != nil {
 			p.t.Fatal(err)
 		}
-		if _, err := p.posts.Store.Tend(p.ctx, rule, nil); err != nil {
+		if _, err := p.posts.Store.Maintain(p.ctx, rule, nil); err != nil {
 			p.t.Fatal(err)
 		}
 		if now.Sub(p.looked) >= groupInterval {
@@ -426,4 +427,11 @@ func (p *dayOfPosts) end() {
 	for _, rule := range p.rules {
 		p.sum[rule.Name].leftOpen = p.store.open(rule.Name)
 	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

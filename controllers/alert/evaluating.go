@@ -8,7 +8,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // trouble tells of expressions of a rule that can't be evaluated.
@@ -35,7 +37,7 @@ const (
 )
 
 // noteEvaluating sets the condition Evaluating.
-func (r *Reconciler) noteEvaluating(alert *v1alpha1.SlackAlert, run *running, t trouble, out *outcome) {
+func (r *Reconciler) noteEvaluating(alert *v1alpha1.SlackAlert, run *activeRule, t trouble, out *outcome) {
 	out.at(t.next)
 	status, reason, message := metav1.ConditionTrue, v1alpha1.ReasonEvaluated, "the expressions can be evaluated"
 	if t.failing > 0 {
@@ -65,11 +67,11 @@ func (r *Reconciler) noteEvaluating(alert *v1alpha1.SlackAlert, run *running, t 
 }
 
 // share tells how many of how many.
-func (run *running) share(failing int) string {
-	if _, ok := run.follower.(*events); ok {
-		return fmt.Sprintf("%d Events", about(failing))
+func (run *activeRule) share(failing int) string {
+	if run.rule.Source == alerting.Events {
+		return fmt.Sprintf("%d Events", kindwatch.About(failing))
 	}
-	return fmt.Sprintf("%d of %d %s", about(failing), about(max(failing, run.sub.count(run.scope))), plural(run.scope.kind.gvk.Kind))
+	return fmt.Sprintf("%d of %d %s", kindwatch.About(failing), kindwatch.About(max(failing, run.sub.Count(run.scope.watches))), run.scope.Kind.Plural())
 }
 
 // trouble implements follower.
@@ -77,7 +79,7 @@ func (o *objects) trouble() trouble {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var t trouble
-	now := o.changes.clock.Now()
+	now := o.schedule.clock.Now()
 	for _, f := range o.failing {
 		if f.undecided {
 			continue

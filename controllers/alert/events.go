@@ -17,44 +17,36 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // events follows the Kubernetes Events of one rule. An Event that recurs is one
 // object that is updated, so additions and updates count alike.
 //
 // What has been looked at is told by resourceVersion: senders have clocks of
-// their own, and some tell whole seconds. The mark in the rule's status and the
+// their own, and some tell whole seconds. The checkpoint in the rule's status and the
 // version in each incident together see to it that a restart neither loses nor
 // repeats an Event that is still there.
 type events struct {
-	rule    *alerting.Rule
-	ruleUID string
-	source  v1alpha1.EventsSource
-	scope   *scope
-	quiet   time.Duration
-	changes *changes
+	rule     *alerting.Rule
+	ruleUID  string
+	source   v1alpha1.EventsSource
+	scope    *scope
+	quiet    time.Duration
+	schedule *schedule
 	// count is told the result of each evaluation.
 	count func(string)
 
-	mu sync.Mutex
-	// base is up to where Events had been looked at before; since says so by
-	// time when there is no version.
-	base  string
-	since time.Time
+	mu         sync.Mutex
+	checkpoint checkpoint
 	// groups with Events that are not stored yet.
 	groups map[string]*eventGroup
 	// waiting are the Events that are yet to be looked at, by their UIDs: the
 	// version that comes next, and the last one.
 	waiting map[types.UID]expected
-	// looked is the highest version that was looked at, and at its time.
-	looked string
-	at     time.Time
-	// mark is looked as it was when what was pending then is stored.
-	mark   string
-	marked time.Time
-	// open is a mark that is reached when nothing before it is pending.
-	open    string
-	openAt  time.Time
+	// savedAt is when the checkpoint was written into the status last, and matched
+	// whether an Event has counted since.
+	savedAt time.Time
 	matched bool
 	failing string
 	// evaluated is how many evaluations of "when" there were, and missing those
@@ -72,49 +64,33 @@ type eventGroup struct {
 // defaultQuiet is spec.resolveAfter.
 const defaultQuiet = 10 * time.Minute
 
-func newEvents(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *changes) *events {
+func newEvents(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *schedule, before *events) *events {
 	e := &events{
-		rule: rule, ruleUID: string(alert.UID), source: *alert.Spec.Source.Events, scope: s, changes: c, count: func(string) {}, quiet: defaultQuiet,
-		base: alert.Status.EventsSeenVersion, since: alert.CreationTimestamp.Time, groups: map[string]*eventGroup{},
-		waiting: map[types.UID]expected{},
+		rule: rule, ruleUID: string(alert.UID), source: *alert.Spec.Source.Events, scope: s, schedule: c, count: func(string) {}, quiet: defaultQuiet,
+		checkpoint: newCheckpoint(resumeFrom(alert, before, c.clock.Now())), groups: map[string]*eventGroup{}, waiting: map[types.UID]expected{},
 	}
 	if alert.Spec.ResolveAfter != nil {
 		e.quiet = alert.Spec.ResolveAfter.Duration
 	}
-	if seen := alert.Status.EventsSeenUntil; seen != nil {
-		e.since = seen.Time
-	}
-	e.mark, e.marked, e.looked, e.at = e.base, e.since, e.base, e.since
 	return e
 }
 
-// spent implements follower.
-func (e *events) spent() uint64 { return lookCost + e.rule.Spent() }
+// Spent implements kindwatch.Handler.
+func (e *events) Spent() uint64 { return e.rule.Spent() }
 
-// OnAdd implements cache.ResourceEventHandler.
-func (e *events) OnAdd(obj any, initial bool) { e.see(obj, initial) }
+// OnAdd implements kindwatch.Handler.
+func (e *events) OnAdd(c *kindwatch.Object, initial bool) { e.see(c, initial) }
 
-// OnUpdate implements cache.ResourceEventHandler.
-func (e *events) OnUpdate(before, obj any) {
-	old, ok1 := before.(*compact)
-	is, ok2 := obj.(*compact)
-	if ok1 && ok2 && old.GetResourceVersion() == is.GetResourceVersion() {
-		return // the watch has begun anew
-	}
-	e.see(obj, false)
-}
+// OnUpdate implements kindwatch.Handler.
+func (e *events) OnUpdate(_, c *kindwatch.Object) { e.see(c, false) }
 
-// OnDelete implements cache.ResourceEventHandler. Events are deleted by age,
-// which says nothing.
-func (e *events) OnDelete(any) {}
+// OnDelete implements kindwatch.Handler. Events are deleted by age, which says
+// nothing.
+func (e *events) OnDelete(*kindwatch.Object) {}
 
 // see looks at an Event. One that was there before may have been looked at by an
 // earlier process.
-func (e *events) see(obj any, initial bool) {
-	c, ok := obj.(*compact)
-	if !ok {
-		return
-	}
+func (e *events) see(c *kindwatch.Object, initial bool) {
 	// Whatever comes of it, it waits no more when that is noted.
 	defer func() {
 		e.mu.Lock()
@@ -124,16 +100,16 @@ func (e *events) see(obj any, initial bool) {
 	if !e.scope.has(c.Namespace, nil) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		e.look(c.ResourceVersion, time.Time{})
+		e.checkpoint.see(c.ResourceVersion, time.Time{}, e.schedule.clock.Now())
 		return
 	}
-	u := c.whole()
+	u := c.Unpack()
 	if u == nil {
 		return
 	}
 	event := alerting.ReadEvent(u.Object)
 	e.mu.Lock()
-	known := initial && !e.fresh(event)
+	known := initial && !e.checkpoint.fresh(event.ResourceVersion, event.Created, event.LastSeen)
 	e.mu.Unlock()
 	if known {
 		return
@@ -141,10 +117,10 @@ func (e *events) see(obj any, initial bool) {
 	key, matches, err := e.match(event)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.look(event.ResourceVersion, event.LastSeen)
+	e.checkpoint.see(event.ResourceVersion, event.LastSeen, e.schedule.clock.Now())
 	if err != nil {
 		e.failing = fmt.Sprintf("an Event %s of %s %s: %v", event.Reason, event.Kind, event.Name, err)
-		e.changes.wake()
+		e.schedule.wake()
 		return
 	}
 	if !matches {
@@ -157,33 +133,7 @@ func (e *events) see(obj any, initial bool) {
 		e.groups[key.ID] = g
 	}
 	g.pending[event.UID] = event
-	e.changes.mark(key.ID, e.changes.clock.Now(), false)
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-// fresh reports whether an Event was not looked at by an earlier process. The
-// caller holds the lock.
-func (e *events) fresh(event alerting.Event) bool {
-	if e.base != "" {
-		return newer(event.ResourceVersion, e.base)
-	}
-	// Both are in whole seconds.
-	since := e.since.Truncate(time.Second)
-	return !event.Created.Before(since) || !event.LastSeen.Before(since)
-}
-
-func newer(version, than string) bool {
-	if than == "" {
-		return true
-	}
-	order, err := resourceversion.CompareResourceVersion(version, than)
-	return err != nil || order > 0
+	e.schedule.changed(key.ID, e.schedule.clock.Now(), false)
 }
 
 // match tells whether an Event counts, and to which group it belongs.
@@ -223,27 +173,18 @@ func involved(e alerting.Event) string {
 
 func listed(list []string, value string) bool { return len(list) == 0 || slices.Contains(list, value) }
 
-// mute implements follower. An Event is a change of the world, so the next one
+// suppress implements follower. An Event is a change of the world, so the next one
 // opens an incident again.
-func (e *events) mute(string) {}
-
-// settled implements follower.
-func (e *events) settled(key string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if g := e.groups[key]; g != nil && len(g.pending) == 0 {
-		delete(e.groups, key)
-	}
-}
+func (e *events) suppress(string) {}
 
 // overdue implements follower: an incident without news is over after a while.
 func (e *events) overdue(open incident.Group) (time.Time, bool) {
 	// Without it, it is over.
-	return readEvents(open.Past.Data).NewsAt.Add(e.quiet), true
+	return readEvents(open.Current.Data).NewsAt.Add(e.quiet), true
 }
 
-// news implements follower.
-func (e *events) news(key alerting.Key, w *work) incident.News {
+// update implements follower.
+func (e *events) update(key alerting.Key, w *work) (incident.Update, func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var pending []alerting.Event
@@ -257,20 +198,20 @@ func (e *events) news(key alerting.Key, w *work) incident.News {
 		}
 		return strings.Compare(a.UID, b.UID)
 	})
-	now := e.changes.clock.Now().UTC()
-	w.stored(func() { e.drop(key.ID, pending) })
-	return incident.News{Key: key, Fold: func(past incident.Past) incident.Outlook { return e.fold(past, pending, now, key, w) }}
+	now := e.schedule.clock.Now().UTC()
+	u := incident.Update{Key: key, Next: func(current incident.Current) incident.Desired { return e.fold(current, pending, now, key, w) }}
+	return u, func() { e.drop(key.ID, pending) }
 }
 
-// fold makes of the past of a group and its Events what is so now.
-func (e *events) fold(past incident.Past, pending []alerting.Event, now time.Time, key alerting.Key, w *work) incident.Outlook {
-	data := readEvents(past.Data)
+// fold makes of what is stored of a group and its Events what is to be.
+func (e *events) fold(current incident.Current, pending []alerting.Event, now time.Time, key alerting.Key, w *work) incident.Desired {
+	data := readEvents(current.Data)
 	fresh := data.fresh(pending)
 	if len(fresh) == 0 {
-		firing := past.Open && now.Before(data.NewsAt.Add(e.quiet))
-		return incident.Outlook{Firing: firing, Data: past.Data, Small: past.Data, Count: data.Total}
+		firing := current.Open && now.Before(data.NewsAt.Add(e.quiet))
+		return incident.Desired{Firing: firing, Data: current.Data, Small: current.Data, Count: data.Total}
 	}
-	if !past.Open {
+	if !current.Open {
 		data.Total = 0
 	}
 	data.count(fresh)
@@ -278,7 +219,7 @@ func (e *events) fold(past incident.Past, pending []alerting.Event, now time.Tim
 	last := fresh[len(fresh)-1]
 	small, _ := json.Marshal(eventsData{NewsAt: data.NewsAt, Version: data.Version}) // strings and times alone
 	all, _ := json.Marshal(data)
-	return incident.Outlook{Firing: true, Data: all, Small: small, Count: data.Total, Render: w.renderEvent(last, data.Total, key)}
+	return incident.Desired{Firing: true, Data: all, Small: small, Count: data.Total, Render: w.renderEvent(last, data.Total, key)}
 }
 
 // drop forgets pending Events that are stored, unless they have changed since.
@@ -293,5 +234,8 @@ func (e *events) drop(key string, stored []alerting.Event) {
 		if g.pending[event.UID].ResourceVersion == event.ResourceVersion {
 			delete(g.pending, event.UID)
 		}
+	}
+	if len(g.pending) == 0 {
+		delete(e.groups, key)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // world is a follower of Events, and what is stored.
@@ -23,14 +24,14 @@ type world struct {
 	rule   *v1alpha1.SlackAlert
 	events *events
 	// stored by key, and how many incidents there were.
-	stored map[string]incident.Past
+	stored map[string]incident.Current
 	opened map[string]int
 	keys   map[string]alerting.Key
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, clock: testclock.NewFakePassiveClock(start), stored: map[string]incident.Past{}, opened: map[string]int{}, keys: map[string]alerting.Key{}}
+	w := &world{t: t, clock: testclock.NewFakePassiveClock(start), stored: map[string]incident.Current{}, opened: map[string]int{}, keys: map[string]alerting.Key{}}
 	w.rule = &v1alpha1.SlackAlert{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r", UID: "rule", CreationTimestamp: metav1.NewTime(start.Add(-time.Hour))}}
 	w.rule.Spec.Source.Events = &v1alpha1.EventsSource{Types: []string{"Warning"}}
 	w.restart()
@@ -44,15 +45,15 @@ func (w *world) restart() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := &scope{namespaces: map[string]bool{"ns": true}, selector: labels.Everything()}
-	w.events = newEvents(rule, w.rule, s, newChanges(w.clock, 2*time.Second, func() {}))
+	s := &scope{Scope: kindwatch.Scope{Namespaces: map[string]bool{"ns": true}}, selector: labels.Everything()}
+	w.events = newEvents(rule, w.rule, s, newSchedule(w.clock, 2*time.Second, func() {}), nil)
 }
 
 // event of a Pod with a version and a count.
-func (w *world) event(pod string, version, count int) *compact {
+func (w *world) event(pod string, version, count int) *kindwatch.Object {
 	w.t.Helper()
 	now := w.clock.Now().Format(time.RFC3339)
-	made, err := shrink(&unstructured.Unstructured{Object: map[string]any{
+	made, err := kindwatch.Pack(&unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "events.k8s.io/v1", "kind": "Event", "type": "Warning", "reason": "BackOff", "deprecatedCount": int64(count),
 		"metadata":                map[string]any{"namespace": "ns", "name": pod, "uid": pod, "resourceVersion": fmt.Sprint(version), "creationTimestamp": now},
 		"regarding":               map[string]any{"kind": "Pod", "namespace": "ns", "name": pod},
@@ -61,33 +62,31 @@ func (w *world) event(pod string, version, count int) *compact {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return made.(*compact)
+	return made
 }
 
-// digest stores what has changed, but for what crash says.
-func (w *world) digest(crash bool) {
-	pass := &work{ctx: w.t.Context(), run: &running{alert: w.rule}, afterwards: map[string]func(){}}
-	for _, id := range w.events.changes.take(w.clock.Now()) {
-		pass.current = id
-		news := w.events.news(alerting.Key{ID: id}, pass)
+// processChanges stores what has changed, but for what crash says.
+func (w *world) processChanges(crash bool) {
+	pass := &work{ctx: w.t.Context(), run: &activeRule{alert: w.rule}}
+	for _, id := range w.events.schedule.due(w.clock.Now()) {
+		update, commit := w.events.update(alerting.Key{ID: id}, pass)
 		if crash {
 			continue
 		}
-		past := w.stored[id]
-		next := news.Fold(past)
-		w.keys[news.Key.Text] = news.Key
+		current := w.stored[id]
+		next := update.Next(current)
+		w.keys[update.Key.Text] = update.Key
 		switch {
-		case next.Firing && !past.Open:
+		case next.Firing && !current.Open:
 			w.opened[id]++
-			w.stored[id] = incident.Past{Open: true, Known: true, Data: next.Data}
-		case past.Open:
-			w.stored[id] = incident.Past{Open: next.Firing, Known: true, Data: past.Data}
+			w.stored[id] = incident.Current{Open: true, Known: true, Data: next.Data}
+		case current.Open:
+			w.stored[id] = incident.Current{Open: next.Firing, Known: true, Data: current.Data}
 			if next.Firing {
-				w.stored[id] = incident.Past{Open: true, Known: true, Data: next.Data}
+				w.stored[id] = incident.Current{Open: true, Known: true, Data: next.Data}
 			}
 		}
-		pass.afterwards[id]()
-		w.events.settled(id)
+		commit()
 	}
 }
 
@@ -101,9 +100,9 @@ func (w *world) expect(pod string, opened int, total int64) {
 	}
 }
 
-// mark writes the mark into the status.
-func (w *world) mark() string {
-	w.rule.Status.EventsSeenVersion, _, _ = w.events.advance()
+// checkpoint writes the checkpoint into the status.
+func (w *world) checkpoint() string {
+	w.rule.Status.EventsSeenVersion = w.events.commit().version
 	return w.rule.Status.EventsSeenVersion
 }
 
@@ -112,16 +111,16 @@ func (w *world) mark() string {
 func TestEventsThroughRestarts(t *testing.T) {
 	for _, marked := range []bool{false, true} {
 		w := newWorld(t)
-		var list []*compact
+		var list []*kindwatch.Object
 		show := func() {
 			for _, c := range list {
 				w.events.OnAdd(c, true)
 			}
 		}
 		next := func(crash bool) {
-			w.digest(crash)
+			w.processChanges(crash)
 			if marked && !crash {
-				w.mark()
+				w.checkpoint()
 			}
 			w.restart()
 			show()
@@ -141,16 +140,16 @@ func TestEventsThroughRestarts(t *testing.T) {
 		w.expect("b", 1, 4)
 		// Over, and not opened again by what was told.
 		w.clock.SetTime(start.Add(20 * time.Minute))
-		for id, past := range w.stored {
-			if at, ok := w.events.overdue(incident.Group{Key: alerting.Key{ID: id}, Past: past}); !ok || w.clock.Now().Before(at) {
+		for id, current := range w.stored {
+			if at, ok := w.events.overdue(incident.Group{Key: alerting.Key{ID: id}, Current: current}); !ok || w.clock.Now().Before(at) {
 				t.Errorf("overdue at %s", at)
 			}
-			w.events.changes.overdue(id, w.clock.Now())
+			w.events.schedule.expire(id, w.clock.Now())
 		}
 		next(false)
 		next(false)
-		for id, past := range w.stored {
-			if past.Open {
+		for id, current := range w.stored {
+			if current.Open {
 				t.Errorf("%s is open", id)
 			}
 		}
@@ -162,33 +161,33 @@ func TestEventsThroughRestarts(t *testing.T) {
 	}
 }
 
-// The mark never passes what is not stored.
+// The checkpoint never passes what is not stored.
 func TestMark(t *testing.T) {
 	w := newWorld(t)
 	w.events.OnAdd(w.event("a", 10, 1), false)
-	if got := w.mark(); got != "" {
-		t.Errorf("the mark is %s", got)
+	if got := w.checkpoint(); got != "" {
+		t.Errorf("the checkpoint is %s", got)
 	}
-	w.digest(false)
-	if got := w.mark(); got != "10" {
-		t.Errorf("the mark is %s", got)
+	w.processChanges(false)
+	if got := w.checkpoint(); got != "10" {
+		t.Errorf("the checkpoint is %s", got)
 	}
 	// While Events go on coming, it follows behind them.
 	w.events.OnAdd(w.event("b", 11, 1), false)
-	w.mark()
-	w.digest(false)
+	w.checkpoint()
+	w.processChanges(false)
 	w.events.OnAdd(w.event("c", 12, 1), false)
-	if got := w.mark(); got != "11" {
-		t.Errorf("the mark is %s", got)
+	if got := w.checkpoint(); got != "11" {
+		t.Errorf("the checkpoint is %s", got)
 	}
 	// Those of other namespaces move it too.
 	other := w.event("x", 15, 1)
 	other.Namespace = "other"
-	w.digest(false)
-	w.mark()
+	w.processChanges(false)
+	w.checkpoint()
 	w.events.OnAdd(other, false)
-	if got := w.mark(); got != "15" {
-		t.Errorf("the mark is %s", got)
+	if got := w.checkpoint(); got != "15" {
+		t.Errorf("the checkpoint is %s", got)
 	}
 }
 
@@ -197,33 +196,33 @@ func TestMark(t *testing.T) {
 func TestMarkWaitsForLooks(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.event("a", 10, 1), w.event("b", 11, 1)
-	for _, c := range []*compact{a, b} {
-		if !w.events.matters(c, false, false) {
+	for _, c := range []*kindwatch.Object{a, b} {
+		if !w.events.Matters(c, false, false) {
 			t.Fatal("an Event does not matter")
 		}
 	}
 	w.events.OnAdd(b, false)
-	w.digest(false)
-	if got := w.mark(); got != "" {
-		t.Errorf("the mark is %q while the Event 10 waits", got)
+	w.processChanges(false)
+	if got := w.checkpoint(); got != "" {
+		t.Errorf("the checkpoint is %q while the Event 10 waits", got)
 	}
 	// It changes while it is looked at.
 	later := w.event("a", 12, 2)
-	w.events.matters(later, false, true)
+	w.events.Matters(later, false, true)
 	w.events.OnAdd(a, false)
-	w.digest(false)
-	if got := w.mark(); got != "11" {
-		t.Errorf("the mark is %q, want 11", got)
+	w.processChanges(false)
+	if got := w.checkpoint(); got != "11" {
+		t.Errorf("the checkpoint is %q, want 11", got)
 	}
-	if w.events.matters(later, true, true) {
+	if w.events.Matters(later, true, true) {
 		t.Error("that an Event is deleted matters")
 	}
 	w.events.OnUpdate(a, later)
 	w.clock.SetTime(start.Add(time.Minute))
-	w.digest(false)
-	w.mark()
-	if got := w.mark(); got != "12" || len(w.events.waiting) != 0 {
-		t.Errorf("the mark is %q, and %d Events wait", got, len(w.events.waiting))
+	w.processChanges(false)
+	w.checkpoint()
+	if got := w.checkpoint(); got != "12" || len(w.events.waiting) != 0 {
+		t.Errorf("the checkpoint is %q, and %d Events wait", got, len(w.events.waiting))
 	}
 	w.expect("a", 1, 2)
 	w.expect("b", 1, 1)
@@ -250,7 +249,7 @@ func TestEventsBeforeTheRule(t *testing.T) {
 	w.clock.SetTime(start)
 	w.events.OnAdd(old, true)
 	w.events.OnAdd(w.event("new", 6, 1), true)
-	w.digest(false)
+	w.processChanges(false)
 	w.expect("old", 0, 0)
 	w.expect("new", 1, 1)
 	// One that comes late is told, whatever its sender's clock says.
@@ -258,7 +257,7 @@ func TestEventsBeforeTheRule(t *testing.T) {
 	late := w.event("late", 7, 1)
 	w.clock.SetTime(start.Add(time.Minute))
 	w.events.OnAdd(late, false)
-	w.digest(false)
+	w.processChanges(false)
 	w.expect("late", 1, 1)
 }
 
@@ -268,7 +267,7 @@ func TestEventsCountedOnce(t *testing.T) {
 	w := newWorld(t)
 	w.rule.Spec.GroupBy = []string{"'all'"}
 	w.restart()
-	var list []*compact
+	var list []*kindwatch.Object
 	for i := range 3 * maxCounts {
 		list = append(list, w.event(fmt.Sprint("p", i), 10+i, 2))
 	}
@@ -277,7 +276,7 @@ func TestEventsCountedOnce(t *testing.T) {
 		for _, c := range list {
 			w.events.OnAdd(c, true)
 		}
-		w.digest(false)
+		w.processChanges(false)
 		if got := readEvents(w.stored[id].Data).Total; got != 6*maxCounts {
 			t.Errorf("%d occurrences", got)
 		}
@@ -286,7 +285,7 @@ func TestEventsCountedOnce(t *testing.T) {
 	last := list[len(list)-1]
 	w.clock.SetTime(start.Add(time.Minute))
 	w.events.OnUpdate(last, w.event(last.Name, 5000, 2))
-	w.digest(false)
+	w.processChanges(false)
 	if got := readEvents(w.stored[id].Data); got.Total != 6*maxCounts || !got.NewsAt.Equal(start) {
 		t.Errorf("%d occurrences, the last at %s", got.Total, got.NewsAt)
 	}
@@ -302,17 +301,17 @@ func TestEventsOfWrongClocks(t *testing.T) {
 			first, second := w.event("a", 10, 1), w.event("a", 11, 2)
 			w.clock.SetTime(start)
 			w.events.OnAdd(first, false)
-			w.digest(false)
+			w.processChanges(false)
 			w.expect("a", 1, 1)
 			w.clock.SetTime(start.Add(defaultQuiet - time.Second))
 			w.events.OnUpdate(first, second)
-			w.digest(false)
+			w.processChanges(false)
 			w.expect("a", 1, 2)
 			id := w.keys["Pod ns/a BackOff"].ID
-			if at, ok := w.events.overdue(incident.Group{Past: w.stored[id]}); !ok || !at.Equal(start.Add(2*defaultQuiet-time.Second)) {
+			if at, ok := w.events.overdue(incident.Group{Current: w.stored[id]}); !ok || !at.Equal(start.Add(2*defaultQuiet-time.Second)) {
 				t.Errorf("it is over at %v, want %v after it came in", at, defaultQuiet)
 			}
-			if _, at, _ := w.events.advance(); at.After(w.clock.Now()) {
+			if at := w.events.commit().at; at.After(w.clock.Now()) {
 				t.Errorf("Events were looked at until %v, which is yet to come", at)
 			}
 		})

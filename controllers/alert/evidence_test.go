@@ -59,7 +59,7 @@ func TestIncidentsEndByEvidenceAlone(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s := newScene(t, v1alpha1.ObjectsSource{When: row.when}, row.groupBy...)
-			past := incident.Past{}
+			current := incident.Current{}
 			for _, step := range row.steps {
 				switch step.name {
 				case "delete":
@@ -69,9 +69,9 @@ func TestIncidentsEndByEvidenceAlone(t *testing.T) {
 				default:
 					s.set(step.name, step.state)
 				}
-				past = stored(s.outlook(past, row.group))
+				current = stored(s.outlook(current, row.group))
 			}
-			if o := s.outlook(past, row.group); o.Firing != row.open || o.Count != row.count {
+			if o := s.outlook(current, row.group); o.Firing != row.open || o.Count != row.count {
 				t.Errorf("open is %v with %d objects, want %v with %d", o.Firing, o.Count, row.open, row.count)
 			}
 		})
@@ -83,7 +83,7 @@ func TestMissingFieldOpensNothing(t *testing.T) {
 	s := newScene(t, v1alpha1.ObjectsSource{When: "object.state == 'bad'"})
 	s.set("a", "<none>")
 	s.set("b", "good")
-	if s.outlook(incident.Past{}, "ns/a").Firing {
+	if s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("it fires")
 	}
 	if got := s.trouble(); got.failing != 1 || got.missing != 1 || got.lacking != "Pod ns/a: spec.source.objects.when: no such key: state" {
@@ -110,17 +110,17 @@ func TestMembersThatAreNotStored(t *testing.T) {
 	s := newScene(t, v1alpha1.ObjectsSource{When: "object.state == 'bad'"}, "'all'")
 	s.set("a", "<none>")
 	for _, row := range []struct {
-		name string
-		past incident.Past
-		open bool
+		name    string
+		current incident.Current
+		open    bool
 	}{
-		{"there are more", incident.Past{Open: true, Known: true, Data: []byte(`{"members":["gone"],"more":3}`)}, true},
-		{"there are none", incident.Past{Open: true, Known: true, Data: []byte(`{"members":["gone"]}`)}, false},
-		{"beyond maxIncidents there was no room", incident.Past{Open: true, Known: true, Rolled: true}, true},
+		{"there are more", incident.Current{Open: true, Known: true, Data: []byte(`{"members":["gone"],"more":3}`)}, true},
+		{"there are none", incident.Current{Open: true, Known: true, Data: []byte(`{"members":["gone"]}`)}, false},
+		{"beyond maxIncidents there was no room", incident.Current{Open: true, Known: true}, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s = s.restart("")
-			if o := s.outlook(row.past, "all"); o.Firing != row.open {
+			if o := s.outlook(row.current, "all"); o.Firing != row.open {
 				t.Errorf("open is %v, want %v", o.Firing, row.open)
 			}
 		})
@@ -134,11 +134,11 @@ func TestForWhileAFieldIsMissing(t *testing.T) {
 	s.pass(30 * time.Second)
 	s.set("a", "<none>")
 	s.pass(time.Hour)
-	if s.outlook(incident.Past{}, "ns/a").Firing {
+	if s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("it fires without evidence")
 	}
 	s.set("a", "bad")
-	if !s.outlook(incident.Past{}, "ns/a").Firing {
+	if !s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("it has begun anew without evidence")
 	}
 }
@@ -146,50 +146,50 @@ func TestForWhileAFieldIsMissing(t *testing.T) {
 func TestKeepFiringFor(t *testing.T) {
 	const keep = 5 * time.Minute
 	when := v1alpha1.ObjectsSource{When: "object.state == 'bad'", For: &metav1.Duration{Duration: time.Minute}}
-	fresh := func(t *testing.T) (*scene, incident.Past) {
+	fresh := func(t *testing.T) (*scene, incident.Current) {
 		s := newScene(t, when)
 		s.keep(keep)
 		s.set("a", "bad")
 		s.pass(time.Minute)
-		past := stored(s.outlook(incident.Past{}, "ns/a"))
-		if !past.Open {
+		current := stored(s.outlook(incident.Current{}, "ns/a"))
+		if !current.Open {
 			t.Fatal("it does not fire")
 		}
-		return s, past
+		return s, current
 	}
-	wants := func(t *testing.T, s *scene, past incident.Past, open bool, when string) incident.Past {
+	wants := func(t *testing.T, s *scene, current incident.Current, open bool, when string) incident.Current {
 		t.Helper()
-		o := s.outlook(past, "ns/a")
+		o := s.outlook(current, "ns/a")
 		if o.Firing != open {
 			t.Errorf("%s: open is %v, want %v", when, o.Firing, open)
 		}
 		return stored(o)
 	}
 	t.Run("it comes back in time", func(t *testing.T) {
-		s, past := fresh(t)
+		s, current := fresh(t)
 		for range 3 {
 			s.set("a", "good")
 			s.pass(keep - time.Second)
-			past = wants(t, s, past, true, "before the time is over")
+			current = wants(t, s, current, true, "before the time is over")
 			s.set("a", "bad")
 			s.pass(10 * time.Second)
-			past = wants(t, s, past, true, "when it is back")
+			current = wants(t, s, current, true, "when it is back")
 		}
 		s.set("a", "good")
 		s.pass(keep)
-		wants(t, s, past, false, "when the time is over")
+		wants(t, s, current, false, "when the time is over")
 	})
 	t.Run("a look at it does not lengthen it", func(t *testing.T) {
-		s, past := fresh(t)
+		s, current := fresh(t)
 		for range 5 {
 			s.set("a", "good")
-			past = wants(t, s, past, true, "before")
+			current = wants(t, s, current, true, "before")
 			s.pass(time.Minute)
 		}
 		if len(s.due()) != 1 {
 			t.Error("nothing is due")
 		}
-		wants(t, s, past, false, "after 5 minutes")
+		wants(t, s, current, false, "after 5 minutes")
 	})
 	t.Run("what has not fired is not kept", func(t *testing.T) {
 		s := newScene(t, when)
@@ -199,61 +199,61 @@ func TestKeepFiringFor(t *testing.T) {
 		s.set("a", "good")
 		s.set("a", "bad")
 		s.pass(59 * time.Second)
-		wants(t, s, incident.Past{}, false, "for")
+		wants(t, s, incident.Current{}, false, "for")
 	})
 	t.Run("deleted", func(t *testing.T) {
-		s, past := fresh(t)
+		s, current := fresh(t)
 		s.objects.OnDelete(s.seen["a"])
 		s.pass(keep - time.Second)
-		past = wants(t, s, past, true, "before the time is over")
+		current = wants(t, s, current, true, "before the time is over")
 		s.pass(time.Second)
-		wants(t, s, past, false, "when the time is over")
+		wants(t, s, current, false, "when the time is over")
 	})
 	t.Run("a field is missing meanwhile", func(t *testing.T) {
-		s, past := fresh(t)
+		s, current := fresh(t)
 		s.set("a", "good")
 		s.set("a", "<none>")
 		s.pass(2 * keep)
-		past = wants(t, s, past, true, "without evidence")
+		current = wants(t, s, current, true, "without evidence")
 		s.set("a", "good")
 		s.pass(keep - time.Second)
-		past = wants(t, s, past, true, "before the time is over")
+		current = wants(t, s, current, true, "before the time is over")
 		s.pass(time.Second)
-		wants(t, s, past, false, "when the time is over")
+		wants(t, s, current, false, "when the time is over")
 	})
 	for name, state := range map[string]string{"restart": "", "well during a restart": "good"} {
 		t.Run(name, func(t *testing.T) {
-			s, past := fresh(t)
+			s, current := fresh(t)
 			s.set("a", "good")
 			s.pass(keep - time.Minute)
 			s = s.restart(state)
-			past = wants(t, s, past, true, "after the restart")
+			current = wants(t, s, current, true, "after the restart")
 			s.pass(keep - time.Second)
-			past = wants(t, s, past, true, "before the time is over anew")
+			current = wants(t, s, current, true, "before the time is over anew")
 			s.pass(time.Second)
-			wants(t, s, past, false, "when the time is over")
+			wants(t, s, current, false, "when the time is over")
 		})
 	}
 	t.Run("gone during a restart, and back", func(t *testing.T) {
-		s, past := fresh(t)
+		s, current := fresh(t)
 		c := s.seen["a"]
 		delete(s.seen, "a")
 		s = s.restart("")
-		past = wants(t, s, past, true, "after the restart")
+		current = wants(t, s, current, true, "after the restart")
 		s.seen["a"] = c
 		s.set("a", "bad")
 		s.pass(time.Second)
-		past = wants(t, s, past, true, "when it is back")
+		current = wants(t, s, current, true, "when it is back")
 		s.pass(2 * keep)
-		wants(t, s, past, true, "for good")
+		wants(t, s, current, true, "for good")
 	})
 	t.Run("a change of the rule", func(t *testing.T) {
-		s, past := fresh(t)
+		s, current := fresh(t)
 		s.set("a", "good")
 		s.pass(keep - time.Minute)
 		s = s.change()
-		past = wants(t, s, past, true, "after the change")
+		current = wants(t, s, current, true, "after the change")
 		s.pass(time.Minute)
-		wants(t, s, past, false, "when the time is over")
+		wants(t, s, current, false, "when the time is over")
 	})
 }

@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // objects follows the objects of one rule: for which "when" holds, and since
@@ -27,7 +27,7 @@ type objects struct {
 	when    string
 	// hold is spec.source.objects.for, and keep is spec.keepFiringFor.
 	hold, keep time.Duration
-	changes    *changes
+	schedule   *schedule
 	// count is told the result of each evaluation.
 	count func(string)
 
@@ -58,7 +58,7 @@ type member struct {
 	// left is when "when" was first seen not to hold any more, or the object to
 	// be gone, and last is what it was like then; zero for one that holds.
 	left time.Time
-	last *compact
+	last *kindwatch.Object
 	// fired is true once it has held for long enough.
 	fired bool
 	// unknown is true while "when" or its group can't be told.
@@ -93,9 +93,9 @@ type failure struct {
 	missing, grouped, undecided bool
 }
 
-func newObjects(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *changes, before *objects) *objects {
+func newObjects(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *schedule, before *objects) *objects {
 	o := &objects{
-		rule: rule, ruleUID: string(alert.UID), scope: s, changes: c, count: func(string) {}, when: alert.Spec.Source.Objects.When,
+		rule: rule, ruleUID: string(alert.UID), scope: s, schedule: c, count: func(string) {}, when: alert.Spec.Source.Objects.When,
 		members: map[types.UID]*member{}, groups: map[string]*group{}, failing: map[types.UID]failure{},
 	}
 	if f := alert.Spec.Source.Objects.For; f != nil {
@@ -108,8 +108,8 @@ func newObjects(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *ch
 	return o
 }
 
-// matters implements follower.
-func (o *objects) matters(c *compact, gone, pending bool) bool {
+// Matters implements kindwatch.Handler.
+func (o *objects) Matters(c *kindwatch.Object, gone, pending bool) bool {
 	if pending || !gone && o.scope.has(c.Namespace, c.Labels) && !ofRules(c) {
 		return true
 	}
@@ -119,26 +119,21 @@ func (o *objects) matters(c *compact, gone, pending bool) bool {
 	return fails || o.members[c.UID] != nil
 }
 
-// spent implements follower.
-func (o *objects) spent() uint64 { return lookCost + o.rule.Spent() }
+// Spent implements kindwatch.Handler.
+func (o *objects) Spent() uint64 { return o.rule.Spent() }
 
-// OnAdd implements cache.ResourceEventHandler.
-func (o *objects) OnAdd(obj any, _ bool) { o.see(obj, nil) }
+// OnAdd implements kindwatch.Handler.
+func (o *objects) OnAdd(c *kindwatch.Object, _ bool) { o.see(c, nil) }
 
-// OnUpdate implements cache.ResourceEventHandler.
-func (o *objects) OnUpdate(before, obj any) { o.see(obj, before) }
+// OnUpdate implements kindwatch.Handler.
+func (o *objects) OnUpdate(before, c *kindwatch.Object) { o.see(c, before) }
 
-// OnDelete implements cache.ResourceEventHandler.
-func (o *objects) OnDelete(obj any) {
-	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = gone.Obj
-	}
-	if c, ok := obj.(*compact); ok {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.recover(c.UID)
-		o.leave(c)
-	}
+// OnDelete implements kindwatch.Handler.
+func (o *objects) OnDelete(c *kindwatch.Object) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.recover(c.UID)
+	o.leave(c)
 }
 
 // recover notes that an object is no trouble any more. The caller holds the
@@ -147,24 +142,12 @@ func (o *objects) recover(uid types.UID) {
 	f, ok := o.failing[uid]
 	delete(o.failing, uid)
 	if ok && !f.undecided {
-		o.changes.wake()
+		o.schedule.wake()
 	}
 }
 
 // see looks at an object.
-func (o *objects) see(obj, before any) {
-	c, ok := obj.(*compact)
-	if !ok {
-		return
-	}
-	old, _ := before.(*compact)
-	if old != nil && old.ResourceVersion == c.ResourceVersion {
-		return // the watch has begun anew
-	}
-	if old != nil && old.UID != c.UID {
-		o.OnDelete(old) // deleted and made anew while the watch was away
-		old = nil
-	}
+func (o *objects) see(c, old *kindwatch.Object) {
 	if !o.scope.has(c.Namespace, c.Labels) || ofRules(c) {
 		o.OnDelete(c)
 		return
@@ -189,18 +172,18 @@ func (o *objects) see(obj, before any) {
 
 // ofRules reports whether an object is a message of a rule. To alert on those
 // could go on for ever: a message that fails would make another.
-func ofRules(c *compact) bool {
-	return c.kind == "SlackNotification" && c.Labels[v1alpha1.LabelAlert] != ""
+func ofRules(c *kindwatch.Object) bool {
+	return c.Kind == "SlackNotification" && c.Labels[v1alpha1.LabelAlert] != ""
 }
 
-func (c *compact) thing() alerting.Thing {
-	return alerting.Thing{Kind: c.kind, Namespace: c.Namespace, Name: c.Name}
+func thingOf(c *kindwatch.Object) alerting.Thing {
+	return alerting.Thing{Kind: c.Kind, Namespace: c.Namespace, Name: c.Name}
 }
 
 // fail notes that an object can't be evaluated. If it is a member, it stays one.
 // The caller holds the lock.
-func (o *objects) fail(c *compact, err error) {
-	f := failure{thing: c.thing(), text: err.Error(), at: o.changes.clock.Now()}
+func (o *objects) fail(c *kindwatch.Object, err error) {
+	f := failure{thing: thingOf(c), text: err.Error(), at: o.schedule.clock.Now()}
 	var failed *alerting.EvalError
 	if errors.As(err, &failed) {
 		f.missing, f.grouped, f.undecided = failed.Missing, failed.Missing && failed.Place != whenPlace, failed.Undecided
@@ -211,7 +194,7 @@ func (o *objects) fail(c *compact, err error) {
 	}
 	o.failing[c.UID] = f
 	if told := ok && !was.undecided; told == f.undecided || told && was.text != f.text {
-		o.changes.wake() // what the status says of it has changed
+		o.schedule.wake() // what the status says of it has changed
 	}
 	if m := o.members[c.UID]; m != nil && !f.grouped {
 		m.fired = m.fired || m.left.IsZero() && o.ripe(m)
@@ -224,14 +207,14 @@ const whenPlace = "spec.source.objects.when"
 
 // ripe reports whether a member has held for long enough by now.
 func (o *objects) ripe(m *member) bool {
-	return !m.unknown && !o.changes.clock.Now().Before(m.since.Add(o.hold))
+	return !m.unknown && !o.schedule.clock.Now().Before(m.since.Add(o.hold))
 }
 
 // join notes that "when" holds for an object. unsure is true when its group is
 // made of what is not there: then one that has a group stays in it. The caller
 // holds the lock.
-func (o *objects) join(c *compact, key alerting.Key, unsure bool) {
-	now, urgent := o.changes.clock.Now(), false
+func (o *objects) join(c *kindwatch.Object, key alerting.Key, unsure bool) {
+	now, urgent := o.schedule.clock.Now(), false
 	m := o.members[c.UID]
 	if m == nil {
 		m = &member{uid: c.UID, since: now}
@@ -243,19 +226,19 @@ func (o *objects) join(c *compact, key alerting.Key, unsure bool) {
 	if m.group == nil || m.group.key.ID != key.ID && !unsure {
 		if m.group != nil {
 			o.remove(m) // it is in another group now, which tells of it
-			o.changes.mark(m.group.key.ID, now, len(m.group.members) == 0)
+			o.schedule.changed(m.group.key.ID, now, len(m.group.members) == 0)
 		}
 		g := o.group(key)
 		m.group, m.unsure = g, unsure
 		urgent = len(g.members) == 0
 		o.members[m.uid], g.members[m.uid] = m, m
 	}
-	m.thing, m.unknown, m.left, m.last = c.thing(), false, time.Time{}, nil
+	m.thing, m.unknown, m.left, m.last = thingOf(c), false, time.Time{}, nil
 	// One that is not ripe may be one of an open incident, of an earlier
 	// process: so it is looked at now as well as then.
-	o.changes.mark(m.group.key.ID, now, urgent)
+	o.schedule.changed(m.group.key.ID, now, urgent)
 	if ripe := m.since.Add(o.hold); ripe.After(now) {
-		o.changes.later(m.group.key.ID, ripe)
+		o.schedule.at(m.group.key.ID, ripe)
 	}
 }
 
@@ -272,23 +255,23 @@ func (o *objects) group(key alerting.Key) *group {
 
 // leave notes that "when" does not hold for an object, or that it is gone. One
 // that has fired is kept for spec.keepFiringFor. The caller holds the lock.
-func (o *objects) leave(c *compact) {
+func (o *objects) leave(c *kindwatch.Object) {
 	m := o.members[c.UID]
 	if m == nil || !m.left.IsZero() {
 		return
 	}
-	now := o.changes.clock.Now()
+	now := o.schedule.clock.Now()
 	if o.keep <= 0 || !m.fired && !o.ripe(m) {
 		o.remove(m)
-		o.changes.mark(m.group.key.ID, now, len(m.group.members) == 0)
+		o.schedule.changed(m.group.key.ID, now, len(m.group.members) == 0)
 		return
 	}
 	m.fired, m.unknown, m.left, m.last = true, false, now, c
 	if m.thing.Name == "" {
-		m.thing = c.thing()
+		m.thing = thingOf(c)
 	}
-	o.changes.mark(m.group.key.ID, now, false)
-	o.changes.later(m.group.key.ID, now.Add(o.keep))
+	o.schedule.changed(m.group.key.ID, now, false)
+	o.schedule.at(m.group.key.ID, now.Add(o.keep))
 }
 
 // remove takes a member out of its group. The caller holds the lock.
@@ -303,8 +286,8 @@ func (o *objects) remove(m *member) {
 	}
 }
 
-// mute implements follower.
-func (o *objects) mute(key string) {
+// suppress implements follower.
+func (o *objects) suppress(key string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if g := o.groups[key]; g != nil && len(g.members) > 0 {
@@ -312,7 +295,7 @@ func (o *objects) mute(key string) {
 	}
 }
 
-// settled implements follower: it drops a group that nothing is known of any
+// settled drops a group that nothing is known of any
 // more.
 func (o *objects) settled(key string) {
 	o.mu.Lock()

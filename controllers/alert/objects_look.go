@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // sight is what a look at an object tells.
@@ -17,14 +18,14 @@ type sight struct {
 }
 
 // evaluate tells whether "when" holds, and to which group the object belongs.
-func (o *objects) evaluate(c, old *compact) sight {
-	u := c.whole()
+func (o *objects) evaluate(c, old *kindwatch.Object) sight {
+	u := c.Unpack()
 	if u == nil {
 		return sight{err: errUnreadable}
 	}
 	vars := alerting.ObjectVars(u.Object, nil)
 	if old != nil && o.rule.UsesOld() {
-		if was := old.whole(); was != nil {
+		if was := old.Unpack(); was != nil {
 			vars = alerting.ObjectVars(u.Object, was.Object)
 		}
 	}
@@ -40,7 +41,7 @@ func (o *objects) evaluate(c, old *compact) sight {
 	if err != nil || !holds {
 		return sight{err: err}
 	}
-	values, missing, err := o.rule.Grouping(context.Background(), vars, c.label())
+	values, missing, err := o.rule.Grouping(context.Background(), vars, c.Key())
 	if err != nil {
 		return sight{err: err}
 	}

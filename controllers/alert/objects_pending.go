@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // Objects that wait for spec.source.objects.for are in the rule's status, so that
@@ -56,9 +57,8 @@ func (o *objects) remember(alert *v1alpha1.SlackAlert, before *objects) {
 	}
 }
 
-// begun is told when all that there was at first has been looked at: what is seen
-// from now on is seen for the first time.
-func (o *objects) begun() {
+// begun implements follower: what is seen from now on is seen for the first time.
+func (o *objects) begun(*kindwatch.Subscription) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.earlySince = nil
@@ -70,7 +70,7 @@ func (o *objects) begun() {
 func (o *objects) pending(stored []v1alpha1.PendingObject) (out []v1alpha1.PendingObject, next time.Time, stale bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	now := o.changes.clock.Now()
+	now := o.schedule.clock.Now()
 	for _, p := range stored {
 		m := o.members[p.UID]
 		stale = stale || m == nil || !m.fired && !p.Since.Time.Equal(wholeSecond(m.since))
@@ -107,27 +107,22 @@ func wholeSecond(t time.Time) time.Time {
 	return out
 }
 
-// notePending writes the pending objects into the status, now and then.
-func (r *Reconciler) notePending(alert *v1alpha1.SlackAlert, run *running, out *outcome) {
-	o, ok := run.follower.(*objects)
-	if !ok {
-		alert.Status.Pending = nil
-		return
-	}
-	now := r.Clock.Now()
+// save implements follower: it writes the pending objects.
+func (o *objects) save(alert *v1alpha1.SlackAlert) time.Time {
+	alert.Status.EventsSeenUntil, alert.Status.EventsSeenVersion = nil, ""
+	now := o.schedule.clock.Now()
 	list, next, stale := o.pending(alert.Status.Pending)
-	out.at(next)
 	if equality.Semantic.DeepEqual(list, alert.Status.Pending) {
-		return
+		return next
 	}
 	pace := min(max(o.hold/pendingPart, stalePace), longestPendingPace)
 	if stale {
 		pace = stalePace
 	}
 	if due := o.pendingAt.Add(pace); now.Before(due) {
-		out.at(due)
-		return
+		return earlier(next, due)
 	}
 	o.pendingAt = now
 	alert.Status.Pending = list
+	return next
 }

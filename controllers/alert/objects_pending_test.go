@@ -15,8 +15,7 @@ import (
 func (s *scene) note() bool {
 	s.t.Helper()
 	before := fmt.Sprint(s.alert.Status.Pending)
-	r := &Reconciler{Clock: s.clock}
-	r.notePending(s.alert, &running{follower: s.objects}, &outcome{})
+	s.objects.save(s.alert)
 	return fmt.Sprint(s.alert.Status.Pending) != before
 }
 
@@ -59,12 +58,12 @@ func TestForSurvivesARestart(t *testing.T) {
 			s = s.restart("")
 			row.after(s)
 			for s.clock.Now().Before(start.Add(row.fires)) {
-				if s.outlook(incident.Past{}, "ns/a").Firing {
+				if s.outlook(incident.Current{}, "ns/a").Firing {
 					t.Fatalf("it fires after %v, want %v", s.clock.Since(start), row.fires)
 				}
 				s.pass(time.Second)
 			}
-			if !s.outlook(incident.Past{}, "ns/a").Firing {
+			if !s.outlook(incident.Current{}, "ns/a").Firing {
 				t.Errorf("it does not fire after %v", s.clock.Since(start))
 			}
 		})
@@ -85,11 +84,11 @@ func TestForWithOtherClocks(t *testing.T) {
 	s.pass(-time.Hour)
 	s = s.restart("")
 	s.pass(2*time.Minute - time.Second)
-	if s.outlook(incident.Past{}, "ns/a").Firing {
+	if s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("it fires early")
 	}
 	s.pass(time.Second)
-	if !s.outlook(incident.Past{}, "ns/a").Firing {
+	if !s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("it never fires")
 	}
 }
@@ -137,13 +136,13 @@ func TestPendingCostsFewWrites(t *testing.T) {
 	s = s.restart("")
 	for s.clock.Now().Before(first.Add(2 * time.Minute)) {
 		for _, name := range []string{"long-000", "long-400"} {
-			if s.outlook(incident.Past{}, "ns/"+name).Firing {
+			if s.outlook(incident.Current{}, "ns/"+name).Firing {
 				t.Fatalf("%s fires after %v", name, s.clock.Since(first))
 			}
 		}
 		s.pass(time.Second)
 	}
-	if !s.outlook(incident.Past{}, "ns/long-000").Firing || s.outlook(incident.Past{}, "ns/long-400").Firing {
+	if !s.outlook(incident.Current{}, "ns/long-000").Firing || s.outlook(incident.Current{}, "ns/long-400").Firing {
 		t.Error("the first one is to fire by now, and the others are not")
 	}
 }
@@ -156,7 +155,7 @@ func TestForSurvivesAChangeOfTheRule(t *testing.T) {
 	s.pass(time.Minute)
 	s = s.change()
 	s.pass(time.Minute)
-	if !s.outlook(incident.Past{}, "ns/a").Firing {
+	if !s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("it has begun anew")
 	}
 }
@@ -172,7 +171,7 @@ func TestPendingOfWhatWasNotLookedAt(t *testing.T) {
 	s = s.restart("")
 	s.objects.OnAdd(c, false)
 	s.pass(time.Minute)
-	if s.outlook(incident.Past{}, "ns/a").Firing {
+	if s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("it fires for what it was before")
 	}
 }

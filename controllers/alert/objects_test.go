@@ -10,12 +10,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/tools/cache"
 	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // scene is a follower of Pods whose "state" is looked at.
@@ -24,7 +24,7 @@ type scene struct {
 	alert   *v1alpha1.SlackAlert
 	clock   *testclock.FakePassiveClock
 	objects *objects
-	seen    map[string]*compact
+	seen    map[string]*kindwatch.Object
 	version int
 }
 
@@ -36,15 +36,15 @@ func newScene(t *testing.T, spec v1alpha1.ObjectsSource, groupBy ...string) *sce
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scene{t: t, alert: a, clock: testclock.NewFakePassiveClock(start), seen: map[string]*compact{}}
+	s := &scene{t: t, alert: a, clock: testclock.NewFakePassiveClock(start), seen: map[string]*kindwatch.Object{}}
 	s.objects = s.follower(rule, nil)
 	return s
 }
 
 func (s *scene) follower(rule *alerting.Rule, before *objects) *objects {
-	c := newChanges(s.clock, 2*time.Second, func() {})
+	c := newSchedule(s.clock, 2*time.Second, func() {})
 	selector := labels.SelectorFromSet(labels.Set{"app": "web"})
-	return newObjects(rule, s.alert, &scope{namespaces: map[string]bool{"ns": true}, selector: selector}, c, before)
+	return newObjects(rule, s.alert, &scope{Scope: kindwatch.Scope{Namespaces: map[string]bool{"ns": true}}, selector: selector}, c, before)
 }
 
 // keep sets spec.keepFiringFor.
@@ -72,7 +72,7 @@ func (s *scene) anew(before *objects, state string) *scene {
 			out.objects.OnAdd(c, true)
 		}
 	}
-	out.objects.begun()
+	out.objects.begun(nil)
 	return &out
 }
 
@@ -88,11 +88,10 @@ func (s *scene) set(name, state string, meta ...string) {
 	if state == "<none>" {
 		delete(o, "state")
 	}
-	made, err := shrink(&unstructured.Unstructured{Object: o})
+	c, err := kindwatch.Pack(&unstructured.Unstructured{Object: o})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	c := made.(*compact)
 	if old := s.seen[name]; old != nil {
 		s.objects.OnUpdate(old, c)
 	} else {
@@ -106,33 +105,34 @@ func (s *scene) pass(d time.Duration) { s.clock.SetTime(s.clock.Now().Add(d)) }
 // due are the groups to be looked at, at some time.
 func (s *scene) due() []string {
 	s.pass(time.Hour)
-	out := s.objects.changes.take(s.clock.Now())
+	out := s.objects.schedule.due(s.clock.Now())
 	s.pass(-time.Hour)
 	return out
 }
 
 // outlook of a group, given what is stored.
-func (s *scene) outlook(past incident.Past, values ...string) incident.Outlook {
+func (s *scene) outlook(current incident.Current, values ...string) incident.Desired {
 	s.t.Helper()
-	pass := &work{ctx: s.t.Context(), run: &running{alert: &v1alpha1.SlackAlert{}, sub: &subscription{}}, afterwards: map[string]func(){}}
-	return s.objects.news(alerting.KeyOf("rule", values), pass).Fold(past)
+	pass := &work{ctx: s.t.Context(), run: &activeRule{alert: &v1alpha1.SlackAlert{}, sub: &kindwatch.Subscription{}}}
+	update, _ := s.objects.update(alerting.KeyOf("rule", values), pass)
+	return update.Next(current)
 }
 
-func stored(o incident.Outlook) incident.Past {
-	return incident.Past{Open: o.Firing, Known: true, Data: o.Data}
+func stored(o incident.Desired) incident.Current {
+	return incident.Current{Open: o.Firing, Known: true, Data: o.Data}
 }
 
 func TestForCountsFromTheFirstSight(t *testing.T) {
 	when := v1alpha1.ObjectsSource{When: "object.state == 'bad'", For: &metav1.Duration{Duration: time.Minute}}
 	s := newScene(t, when)
 	s.set("a", "bad")
-	if s.outlook(incident.Past{}, "ns/a").Firing {
+	if s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("fires at once")
 	}
 	s.pass(50 * time.Second)
 	s.set("a", "bad")
 	s.pass(10 * time.Second)
-	o := s.outlook(incident.Past{}, "ns/a")
+	o := s.outlook(incident.Current{}, "ns/a")
 	if !o.Firing || o.Count != 1 {
 		t.Errorf("%+v", o)
 	}
@@ -141,14 +141,14 @@ func TestForCountsFromTheFirstSight(t *testing.T) {
 	}
 	s.set("a", "good")
 	s.set("a", "bad")
-	if s.outlook(incident.Past{}, "ns/a").Firing {
+	if s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("what held before counts")
 	}
 	// Another process goes on with what fired, but not with what did not.
 	again := newScene(t, when)
 	again.set("a", "bad")
 	again.set("b", "bad")
-	if !again.outlook(stored(o), "ns/a").Firing || again.outlook(incident.Past{}, "ns/b").Firing {
+	if !again.outlook(stored(o), "ns/a").Firing || again.outlook(incident.Current{}, "ns/b").Firing {
 		t.Error("a restart changes what fires")
 	}
 	// But not with another object of the same name.
@@ -166,28 +166,28 @@ func TestGroupsOfObjects(t *testing.T) {
 	s.set("c", "good")
 	s.set("d", "x", "namespace", "other")
 	s.set("e", "x", "labels", "none")
-	o := s.outlook(incident.Past{}, "x")
+	o := s.outlook(incident.Current{}, "x")
 	var data objectsData
 	if err := json.Unmarshal(o.Data, &data); err != nil || o.Count != 2 || len(data.Members) != 2 || data.Members[0] != "a" {
 		t.Errorf("%+v %+v %v", o, data, err)
 	}
 	s.set("a", "y")
-	if x, y := s.outlook(stored(o), "x"), s.outlook(incident.Past{}, "y"); x.Count != 1 || y.Count != 1 {
+	if x, y := s.outlook(stored(o), "x"), s.outlook(incident.Current{}, "y"); x.Count != 1 || y.Count != 1 {
 		t.Errorf("%+v %+v", x, y)
 	}
-	s.objects.OnDelete(cache.DeletedFinalStateUnknown{Key: "ns/b", Obj: s.seen["b"]})
+	s.objects.OnDelete(s.seen["b"])
 	if s.outlook(stored(o), "x").Firing {
 		t.Error("fires though its objects are gone")
 	}
 	// Whoever deletes the incident has it muted until all is well once.
-	s.objects.mute(alerting.KeyOf("rule", []string{"y"}).ID)
+	s.objects.suppress(alerting.KeyOf("rule", []string{"y"}).ID)
 	s.set("a", "y")
-	if s.outlook(incident.Past{}, "y").Firing {
+	if s.outlook(incident.Current{}, "y").Firing {
 		t.Error("it is not muted")
 	}
 	s.set("a", "good")
 	s.set("a", "y")
-	if !s.outlook(incident.Past{}, "y").Firing {
+	if !s.outlook(incident.Current{}, "y").Firing {
 		t.Error("it is muted for good")
 	}
 }
@@ -230,7 +230,7 @@ func TestTroubleWithObjects(t *testing.T) {
 	}
 	// What fires stays so while it can't be told.
 	s.set("a", "x")
-	if !s.outlook(incident.Past{}, "ns/a").Firing {
+	if !s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("it is over because of an error")
 	}
 }
@@ -238,7 +238,7 @@ func TestTroubleWithObjects(t *testing.T) {
 // A message of a rule is not looked at: if it failed, it would make another.
 func TestMessagesOfRulesAreNotWatched(t *testing.T) {
 	s := newScene(t, v1alpha1.ObjectsSource{When: "true"})
-	c := &compact{kind: "SlackNotification", ObjectMeta: metav1.ObjectMeta{Namespace: "ns", UID: "n", Labels: map[string]string{"app": "web", v1alpha1.LabelAlert: "r"}}}
+	c := &kindwatch.Object{Kind: "SlackNotification", ObjectMeta: metav1.ObjectMeta{Namespace: "ns", UID: "n", Labels: map[string]string{"app": "web", v1alpha1.LabelAlert: "r"}}}
 	s.objects.OnAdd(c, false)
 	if len(s.objects.members) > 0 {
 		t.Error("it is looked at")
@@ -248,11 +248,11 @@ func TestMessagesOfRulesAreNotWatched(t *testing.T) {
 func TestOldObject(t *testing.T) {
 	s := newScene(t, v1alpha1.ObjectsSource{When: "oldObject != null && oldObject.state != object.state"})
 	s.set("a", "x")
-	if s.outlook(incident.Past{}, "ns/a").Firing {
+	if s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("fires without an old object")
 	}
 	s.set("a", "y")
-	if !s.outlook(incident.Past{}, "ns/a").Firing {
+	if !s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("does not fire")
 	}
 }

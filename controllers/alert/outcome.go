@@ -7,6 +7,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // outcome of a pass.
@@ -27,14 +28,15 @@ func suspended() outcome {
 		Message: "spec.suspend is true: no incident is opened or changed until it is set to false"}}
 }
 
-func (p *problem) outcome(now time.Time) outcome {
-	o := outcome{Summary: conditions.Summary{Kind: conditions.KindRetrying, Reason: p.reason, Message: p.message}}
-	if p.stalled {
+// unavailable tells why what a rule looks at can't be watched.
+func unavailable(p *kindwatch.Unavailable, now time.Time) outcome {
+	o := outcome{Summary: conditions.Summary{Kind: conditions.KindRetrying, Reason: p.Reason, Message: p.Message}}
+	if p.Stalled {
 		o.Kind = conditions.KindStalled
 	}
-	o.silent = p.asking
-	if p.again > 0 {
-		o.next = now.Add(p.again)
+	o.silent = p.Asking
+	if p.RetryAfter > 0 {
+		o.next = now.Add(p.RetryAfter)
 	}
 	return o
 }
@@ -47,18 +49,18 @@ const (
 )
 
 // starting tells of a watch that is being set up, if that takes long.
-func starting(run *running, now time.Time) outcome {
+func starting(run *activeRule, now time.Time) outcome {
 	age := now.Sub(run.since)
 	return outcome{
 		Summary: conditions.Summary{Kind: conditions.KindProgressing, Reason: v1alpha1.ReasonWatchStarting,
-			Message: fmt.Sprintf("the watch of %s is being set up", plural(run.scope.kind.gvk.Kind))},
+			Message: fmt.Sprintf("the watch of %s is being set up", run.scope.Kind.Plural())},
 		silent: age < startSilent,
 		next:   now.Add(min(max(startPoll, age/4), maxStartPoll)),
 	}
 }
 
-func watching(run *running) outcome {
-	what := plural(run.scope.kind.gvk.Kind) + " (" + run.scope.kind.gvk.GroupVersion().String() + ")"
+func watching(run *activeRule) outcome {
+	what := run.scope.Kind.Plural() + " (" + run.scope.Kind.GVK.GroupVersion().String() + ")"
 	if run.rule.Source == alerting.Events {
 		what = "Events"
 	}
@@ -70,7 +72,7 @@ func working(reason, message string) outcome {
 }
 
 // trouble has expressions and templates that fail told.
-func (o *outcome) trouble(run *running, t trouble) {
+func (o *outcome) trouble(run *activeRule, t trouble) {
 	failing := t.broken
 	for _, text := range run.unrendered {
 		if failing == "" || text < failing {

@@ -24,7 +24,9 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/consistency"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
+	"github.com/slack-notifier/slack-notifier/internal/source"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 	"github.com/slack-notifier/slack-notifier/internal/webhookkey"
 )
@@ -46,8 +48,8 @@ type Reconciler struct {
 	Incidents *incident.Store
 	// Channels finds the SlackChannels that rules name.
 	Channels reference.Channels
-	Kinds    *Kinds
-	Watches  *Watches
+	Kinds    *kindwatch.Kinds
+	Watches  *kindwatch.Watches
 	// Rules compiles rules, once for each generation.
 	Rules *alerting.Cache
 	// Wake is the source that wakes this controller.
@@ -62,7 +64,7 @@ type Reconciler struct {
 	// Keys are those by which posts are signed.
 	Keys *webhookkey.Keys
 	// Posts ends what no post tells of any more.
-	Posts *incident.Receiver
+	Posts *source.Receiver
 	// Pace is DefaultPace when 0.
 	Pace time.Duration
 	// Observe, if not nil, is told the source and the result of each evaluation of an
@@ -75,7 +77,7 @@ type Reconciler struct {
 	quota  quota
 
 	mu   sync.Mutex
-	runs map[types.NamespacedName]*running
+	runs map[types.NamespacedName]*activeRule
 	// firing incidents of each rule, for the metrics.
 	firing map[types.NamespacedName]firing
 	// uids of the rules that were written, for when they are gone.
@@ -98,12 +100,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	alert := &v1alpha1.SlackAlert{}
 	if err := r.Client.Get(ctx, req.NamespacedName, alert); err != nil {
 		if apierrors.IsNotFound(err) {
-			r.stop(req.NamespacedName)
+			r.forget(req.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if !alert.DeletionTimestamp.IsZero() {
-		r.stop(req.NamespacedName)
+		r.forget(req.NamespacedName)
 		return ctrl.Result{}, nil
 	}
 	if !r.writes.Ready(alert) {
@@ -140,13 +142,12 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 		return out, err
 	}
 	if run != nil {
-		next, err := r.digest(ctx, run)
+		next, err := r.processChanges(ctx, run)
 		if err != nil {
 			return out, err
 		}
 		out.at(next)
-		r.noteSeen(alert, run, &out)
-		r.notePending(alert, run, &out)
+		out.at(run.follower.save(alert))
 		t := run.follower.trouble()
 		r.noteEvaluating(alert, run, t, &out)
 		out.trouble(run, t)
@@ -156,7 +157,7 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 	if err := r.hear(ctx, alert, &out); err != nil {
 		return out, err
 	}
-	tended, err := r.Incidents.Tend(ctx, incident.Quiet(alert), r.stillNeeded(alert))
+	tended, err := r.Incidents.Maintain(ctx, source.Quiet(alert), r.mustRetain(alert))
 	if err != nil {
 		return out, err
 	}
@@ -178,7 +179,7 @@ func unfollowed(alert *v1alpha1.SlackAlert) {
 // rest does nothing for a rule that is not at work but count its incidents.
 func (r *Reconciler) rest(ctx context.Context, alert *v1alpha1.SlackAlert) error {
 	unfollowed(alert)
-	r.halt(client.ObjectKeyFromObject(alert))
+	r.pause(client.ObjectKeyFromObject(alert))
 	if r.Posts != nil {
 		r.Posts.Deaf(alert.UID)
 	}
@@ -189,51 +190,46 @@ func (r *Reconciler) rest(ctx context.Context, alert *v1alpha1.SlackAlert) error
 
 // follow has the rule's source followed, and returns it when all that there is
 // has been seen.
-func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (outcome, *running, error) {
+func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (outcome, *activeRule, error) {
 	key := client.ObjectKeyFromObject(alert)
 	rule, err := r.Rules.Compile(alert)
 	var wrong *alerting.CompileError
 	if errors.As(err, &wrong) {
-		r.halt(key)
+		r.pause(key)
 		return stalled(wrong.Reason, wrong.Message), nil, nil
 	}
 	if err != nil {
 		return outcome{}, nil, err
 	}
 	if takesPosts(alert) {
-		r.halt(key)
+		r.pause(key)
 		out, err := r.listening(ctx, alert)
 		return out, nil, err
 	}
 	scope, err := r.scope(ctx, alert)
-	var p *problem
+	var p *kindwatch.Unavailable
 	if errors.As(err, &p) {
-		if !p.asking {
-			r.halt(key)
+		if !p.Asking {
+			r.pause(key)
 		}
-		return p.outcome(r.Clock.Now()), nil, nil
+		return unavailable(p, r.Clock.Now()), nil, nil
 	}
 	if err != nil {
 		return outcome{}, nil, err
 	}
 	run, err := r.run(ctx, alert, rule, scope)
 	if errors.As(err, &p) {
-		r.halt(key)
-		return p.outcome(r.Clock.Now()), nil, nil
+		r.pause(key)
+		return unavailable(p, r.Clock.Now()), nil, nil
 	}
 	if err != nil {
 		return outcome{}, nil, err
 	}
-	if !run.synced && !run.sub.synced() {
+	if !run.synced && !run.sub.Synced() {
 		return starting(run, r.Clock.Now()), nil, nil
 	}
 	if !run.synced {
-		switch f := run.follower.(type) {
-		case *events:
-			f.restore(run.sub)
-		case *objects:
-			f.begun()
-		}
+		run.follower.begun(run.sub)
 	}
 	run.synced = true
 	return watching(run), run, nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,40 +13,29 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // scope is what a rule looks at.
 type scope struct {
-	kind kind
-	// namespaces of the objects; nil for a cluster-scoped kind.
-	namespaces map[string]bool
-	selector   labels.Selector
+	kindwatch.Scope
+	selector labels.Selector
 	// where it looks, for people.
 	where string
 }
 
 // has reports whether an object is looked at.
 func (s *scope) has(namespace string, set map[string]string) bool {
-	return (s.namespaces == nil || s.namespaces[namespace]) && s.selector.Matches(labels.Set(set))
+	return (s.Namespaces == nil || s.Namespaces[namespace]) && s.selector.Matches(labels.Set(set))
 }
 
-// same reports whether two scopes look at the same.
-func (s *scope) same(other *scope) bool {
-	if s.kind != other.kind || len(s.namespaces) != len(other.namespaces) || (s.namespaces == nil) != (other.namespaces == nil) {
-		return false
-	}
-	for namespace := range s.namespaces {
-		if !other.namespaces[namespace] {
-			return false
-		}
-	}
-	return true
-}
+// watches reports whether a rule looks at an object.
+func (s *scope) watches(c *kindwatch.Object) bool { return s.has(c.Namespace, c.Labels) && !ofRules(c) }
 
 // eventsKind is where Kubernetes Events are.
 var eventsKind = schema.GroupVersionKind{Group: "events.k8s.io", Version: "v1", Kind: "Event"}
 
-// scope finds out what a rule is to look at. The error is a problem if the rule
+// scope finds out what a rule is to look at. The error is an Unavailable if the rule
 // or the cluster is at fault.
 func (r *Reconciler) scope(ctx context.Context, rule *v1alpha1.SlackAlert) (*scope, error) {
 	out := &scope{selector: labels.Everything()}
@@ -55,7 +43,7 @@ func (r *Reconciler) scope(ctx context.Context, rule *v1alpha1.SlackAlert) (*sco
 	if o := rule.Spec.Source.Objects; o != nil {
 		gv, err := schema.ParseGroupVersion(o.APIVersion)
 		if err != nil {
-			return nil, forGood(v1alpha1.ReasonKindNotFound, "spec.source.objects.apiVersion %q is none: write it as in apps/v1", o.APIVersion)
+			return nil, kindwatch.Terminal(v1alpha1.ReasonKindNotFound, "spec.source.objects.apiVersion %q is none: write it as in apps/v1", o.APIVersion)
 		}
 		gvk, selector, everywhere = gv.WithKind(o.Kind), o.Selector, o.NamespaceSelector
 	} else {
@@ -63,28 +51,28 @@ func (r *Reconciler) scope(ctx context.Context, rule *v1alpha1.SlackAlert) (*sco
 	}
 	central := slices.Contains(r.ClusterScopeNamespaces, rule.Namespace)
 	if everywhere != nil && !central {
-		return nil, forGood(v1alpha1.ReasonScopeNotAllowed, "rules of namespace %q may watch their own namespace only: remove %s, or %s", rule.Namespace, selectorField(rule), centralFlag(rule.Namespace))
+		return nil, kindwatch.Terminal(v1alpha1.ReasonScopeNotAllowed, "rules of namespace %q may watch their own namespace only: remove %s, or %s", rule.Namespace, selectorField(rule), centralFlag(rule.Namespace))
 	}
 	var err error
 	if selector != nil {
 		if out.selector, err = metav1.LabelSelectorAsSelector(selector); err != nil {
-			return nil, forGood(v1alpha1.ReasonInvalidExpression, "spec.source.objects.selector can't be used: %v", err)
+			return nil, kindwatch.Terminal(v1alpha1.ReasonInvalidExpression, "spec.source.objects.selector can't be used: %v", err)
 		}
 	}
-	if out.kind, err = r.kind(ctx, rule, gvk); err != nil {
+	if out.Kind, err = r.kind(ctx, rule, gvk); err != nil {
 		return nil, err
 	}
-	if !out.kind.namespaced {
+	if !out.Kind.Namespaced {
 		if !central {
-			return nil, forGood(v1alpha1.ReasonScopeNotAllowed, "%s is a kind of the whole cluster, which rules of namespace %q may not watch: name another in spec.source.objects.kind, or %s", gvk.Kind, rule.Namespace, centralFlag(rule.Namespace))
+			return nil, kindwatch.Terminal(v1alpha1.ReasonScopeNotAllowed, "%s is a kind of the whole cluster, which rules of namespace %q may not watch: name another in spec.source.objects.kind, or %s", gvk.Kind, rule.Namespace, centralFlag(rule.Namespace))
 		}
 		out.where = "the cluster"
 		return out, nil
 	}
-	out.namespaces, out.where = map[string]bool{rule.Namespace: true}, fmt.Sprintf("namespace %q", rule.Namespace)
+	out.Namespaces, out.where = map[string]bool{rule.Namespace: true}, fmt.Sprintf("namespace %q", rule.Namespace)
 	if everywhere != nil {
 		out.where = "the namespaces of " + selectorField(rule)
-		out.namespaces, err = r.namespaces(ctx, everywhere, selectorField(rule))
+		out.Namespaces, err = r.namespaces(ctx, everywhere, selectorField(rule))
 	}
 	return out, err
 }
@@ -104,23 +92,23 @@ func centralFlag(namespace string) string {
 
 // kind returns the kind that a rule looks at, which is only asked for when it is
 // not being watched already.
-func (r *Reconciler) kind(ctx context.Context, rule *v1alpha1.SlackAlert, gvk schema.GroupVersionKind) (kind, error) {
+func (r *Reconciler) kind(ctx context.Context, rule *v1alpha1.SlackAlert, gvk schema.GroupVersionKind) (kindwatch.Kind, error) {
 	key := client.ObjectKeyFromObject(rule)
 	if run := r.current(key); run != nil && run.is(rule) {
-		err := run.sub.refused()
-		var p *problem
+		err := run.sub.Refused()
+		var p *kindwatch.Unavailable
 		if err == nil || errors.As(err, &p) {
-			return run.scope.kind, err
+			return run.scope.Kind, err
 		}
 	}
-	return r.Kinds.find(ctx, gvk, func() { r.Wake.Wake(key) })
+	return r.Kinds.Find(ctx, gvk, func() { r.Wake.Wake(key) })
 }
 
 // namespaces returns those with the labels.
 func (r *Reconciler) namespaces(ctx context.Context, selector *metav1.LabelSelector, field string) (map[string]bool, error) {
 	matching, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil {
-		return nil, forGood(v1alpha1.ReasonInvalidExpression, "%s can't be used: %v", field, err)
+		return nil, kindwatch.Terminal(v1alpha1.ReasonInvalidExpression, "%s can't be used: %v", field, err)
 	}
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NamespaceList"))
@@ -132,15 +120,4 @@ func (r *Reconciler) namespaces(ctx context.Context, selector *metav1.LabelSelec
 		out[list.Items[i].Name] = true
 	}
 	return out, nil
-}
-
-// plural of a kind, for people.
-func plural(kind string) string {
-	switch {
-	case strings.HasSuffix(kind, "s"), strings.HasSuffix(kind, "x"), strings.HasSuffix(kind, "ch"):
-		return kind + "es"
-	case strings.HasSuffix(kind, "y") && !strings.HasSuffix(kind, "ay") && !strings.HasSuffix(kind, "ey"):
-		return strings.TrimSuffix(kind, "y") + "ies"
-	}
-	return kind + "s"
 }

@@ -83,15 +83,15 @@ func (r *Reconciler) ofNotification() handler.EventHandler {
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { wake(e.Object, q) },
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { wake(e.ObjectNew, q) },
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
-			r.mute(e.Object)
+			r.suppress(e.Object)
 			wake(e.Object, q)
 		},
 	}
 }
 
-// mute has an incident that a person has deleted stay away until the world
+// suppress has an incident that a person has deleted stay away until the world
 // changes.
-func (r *Reconciler) mute(o client.Object) {
+func (r *Reconciler) suppress(o client.Object) {
 	n, ok := o.(*v1alpha1.SlackNotification)
 	owner := metav1.GetControllerOf(o)
 	if !ok || owner == nil || incident.Owner(o) == nil {
@@ -102,7 +102,7 @@ func (r *Reconciler) mute(o client.Object) {
 		return
 	}
 	for _, key := range incident.OpenKeys(n) {
-		run.follower.mute(key)
+		run.follower.suppress(key)
 	}
 }
 

@@ -5,49 +5,46 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // follower follows what a rule's source brings.
 type follower interface {
-	cache.ResourceEventHandler
-	// matters reports whether an object is worth a look, when it is changed or
-	// gone; pending is true while an earlier look at it is yet to come.
-	matters(c *compact, gone, pending bool) bool
-	// spent is what looking has cost since it was last asked, in units of CEL.
-	spent() uint64
-	// news of a group that has changed or is overdue.
-	news(key alerting.Key, w *work) incident.News
+	kindwatch.Handler
+	// update of a group that has changed or is overdue. commit is called when it is
+	// stored.
+	update(key alerting.Key, w *work) (u incident.Update, commit func())
 	// overdue tells when an open incident is to be looked at though nothing
 	// has changed; false for never.
 	overdue(open incident.Group) (time.Time, bool)
-	// mute is told when a person has deleted an open incident.
-	mute(key string)
-	// settled is told when the news of a group are stored.
-	settled(key string)
+	// suppress is told when a person has deleted an open incident.
+	suppress(key string)
+	// begun is told when all that there was at first has been looked at.
+	begun(s *kindwatch.Subscription)
+	// save writes into the status what must survive a restart, now and then, and
+	// returns when there is more to write; zero for when something changes.
+	save(alert *v1alpha1.SlackAlert) time.Time
 	// trouble tells of expressions that can't be evaluated.
 	trouble() trouble
 }
 
-// running is a rule at work.
-type running struct {
+// activeRule is a rule at work.
+type activeRule struct {
 	uid      types.UID
 	alert    *v1alpha1.SlackAlert
 	rule     *alerting.Rule
 	scope    *scope
 	follower follower
-	changes  *changes
-	sub      *subscription
+	schedule *schedule
+	sub      *kindwatch.Subscription
 	since    time.Time
 	synced   bool
-	// rollupAt is when the rollup may be written again.
-	rollupAt time.Time
-	// seenAt is when the mark of Events was written last.
-	seenAt time.Time
+	// overflowAt is when the overflow may be written again.
+	overflowAt time.Time
 	// evaluatingAt is when the condition Evaluating was changed last.
 	evaluatingAt time.Time
 	// refused are the groups whose messages the API server does not store, which
@@ -62,11 +59,8 @@ type running struct {
 // work is one pass over the changes of a rule.
 type work struct {
 	ctx     context.Context //nolint:containedctx // the life of the pass
-	run     *running
+	run     *activeRule
 	cluster string
-	// afterwards are called for what was stored.
-	afterwards map[string]func()
-	current    string
 }
 
 // maxThings are the objects of a group that templates see.
@@ -76,10 +70,7 @@ const maxThings = 20
 const maxRendering = time.Second
 
 // get returns the object of a thing, or nil.
-func (w *work) get(t alerting.Thing) map[string]any { return w.run.sub.get(t.Namespace, t.Name) }
-
-// stored has f called when the news that are being made are stored.
-func (w *work) stored(f func()) { w.afterwards[w.current] = f }
+func (w *work) get(t alerting.Thing) map[string]any { return w.run.sub.Get(t.Namespace, t.Name) }
 
 // render makes the message about objects, of which there are total.
 func (w *work) render(things []alerting.Thing, total int, key alerting.Key) func(string) v1alpha1.Content {
@@ -138,8 +129,8 @@ func (w *work) content(data map[string]any, instead v1alpha1.Content, key alerti
 	return content
 }
 
-// digest stores what has changed, and returns when there is more to do.
-func (r *Reconciler) digest(ctx context.Context, run *running) (time.Time, error) {
+// processChanges stores what has changed, and returns when there is more to do.
+func (r *Reconciler) processChanges(ctx context.Context, run *activeRule) (time.Time, error) {
 	open, err := r.Incidents.Open(ctx, run.alert)
 	if err != nil {
 		return time.Time{}, err
@@ -152,7 +143,7 @@ func (r *Reconciler) digest(ctx context.Context, run *running) (time.Time, error
 		at, ok := run.follower.overdue(g)
 		switch {
 		case ok && !now.Before(at):
-			run.changes.overdue(g.Key.ID, now)
+			run.schedule.expire(g.Key.ID, now)
 		case ok:
 			next = earlier(next, at)
 		}
@@ -162,36 +153,36 @@ func (r *Reconciler) digest(ctx context.Context, run *running) (time.Time, error
 			delete(run.unrendered, id) // over
 		}
 	}
-	w := &work{ctx: ctx, run: run, cluster: r.ClusterName, afterwards: map[string]func(){}}
-	ids := run.untried(run.changes.take(now), now)
-	news := make([]incident.News, 0, len(ids))
-	for _, id := range ids {
+	w := &work{ctx: ctx, run: run, cluster: r.ClusterName}
+	ids := run.untried(run.schedule.due(now), now)
+	updates, commits := make([]incident.Update, len(ids)), make([]func(), len(ids))
+	for i, id := range ids {
 		key := keys[id]
-		key.ID, w.current = id, id
-		news = append(news, run.follower.news(key, w))
+		key.ID = id
+		updates[i], commits[i] = run.follower.update(key, w)
 	}
-	if len(news) > 0 {
-		if err := r.store(ctx, run, w, ids, news); err != nil {
+	if len(updates) > 0 {
+		if err := r.store(ctx, run, ids, updates, commits); err != nil {
 			return time.Time{}, err
 		}
 	}
-	return earlier(next, run.changes.next()), nil
+	return earlier(next, run.schedule.next()), nil
 }
 
-// store applies news to the incidents.
-func (r *Reconciler) store(ctx context.Context, run *running, w *work, ids []string, news []incident.News) error {
+// store applies the updates of groups to the incidents.
+func (r *Reconciler) store(ctx context.Context, run *activeRule, ids []string, updates []incident.Update, commits []func()) error {
 	now := r.Clock.Now()
-	applied, err := r.Incidents.Apply(ctx, run.alert, news, incident.Options{HoldRollup: now.Before(run.rollupAt)})
+	applied, err := r.Incidents.Apply(ctx, run.alert, updates, incident.Options{HoldOverflow: now.Before(run.overflowAt)})
 	if err != nil {
-		run.changes.again(ids, now)
+		run.schedule.retry(ids, now)
 		return err
 	}
-	if applied.Rollup {
-		run.rollupAt = now.Add(r.pace())
+	if applied.Overflow {
+		run.overflowAt = now.Add(r.pace())
 	}
 	run.note(ids, applied.Refused, now)
 	var held []string
-	for _, id := range ids {
+	for i, id := range ids {
 		if applied.Refused[id] != "" {
 			continue
 		}
@@ -199,12 +190,9 @@ func (r *Reconciler) store(ctx context.Context, run *running, w *work, ids []str
 			held = append(held, id)
 			continue
 		}
-		if f := w.afterwards[id]; f != nil {
-			f()
-		}
-		run.follower.settled(id)
+		commits[i]()
 	}
-	run.changes.again(held, run.rollupAt)
+	run.schedule.retry(held, run.overflowAt)
 	return nil
 }
 
@@ -216,7 +204,7 @@ const (
 
 // untried are the groups that are to be tried now. Those that were refused wait
 // for their time, whatever happens to them meanwhile.
-func (run *running) untried(ids []string, now time.Time) []string {
+func (run *activeRule) untried(ids []string, now time.Time) []string {
 	if !now.Before(run.refusedUntil) {
 		return ids
 	}
@@ -228,13 +216,13 @@ func (run *running) untried(ids []string, now time.Time) []string {
 			out = append(out, id)
 		}
 	}
-	run.changes.again(wait, run.refusedUntil)
+	run.schedule.retry(wait, run.refusedUntil)
 	return out
 }
 
 // note has groups that were refused tried again, and forgets those that were
 // not.
-func (run *running) note(ids []string, refused map[string]string, now time.Time) {
+func (run *activeRule) note(ids []string, refused map[string]string, now time.Time) {
 	if run.refused == nil {
 		run.refused = map[string]bool{}
 	}
@@ -253,7 +241,7 @@ func (run *running) note(ids []string, refused map[string]string, now time.Time)
 		run.refusedPause = min(max(2*run.refusedPause, refusedFirst), refusedRarely)
 		run.refusedUntil = now.Add(run.refusedPause)
 	}
-	run.changes.again(again, run.refusedUntil)
+	run.schedule.retry(again, run.refusedUntil)
 }
 
 // earlier of two times, of which zero is never.

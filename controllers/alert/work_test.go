@@ -12,15 +12,15 @@ import (
 // changes, and holds up no other group.
 func TestRefusedGroupsAreTriedEverMoreRarely(t *testing.T) {
 	clock := testclock.NewFakePassiveClock(start)
-	run := &running{changes: newChanges(clock, 2*time.Second, func() {})}
+	run := &activeRule{schedule: newSchedule(clock, 2*time.Second, func() {})}
 	var tries []int
 	stored := 0
 	for second := range 1200 {
 		now := start.Add(time.Duration(second) * time.Second)
 		clock.SetTime(now)
-		run.changes.mark("refused", now, true)
-		run.changes.mark("other", now, true)
-		ids := run.untried(run.changes.take(now), now)
+		run.schedule.changed("refused", now, true)
+		run.schedule.changed("other", now, true)
+		ids := run.untried(run.schedule.due(now), now)
 		words := map[string]string{}
 		for _, id := range ids {
 			if id == "other" {
@@ -39,7 +39,7 @@ func TestRefusedGroupsAreTriedEverMoreRarely(t *testing.T) {
 		t.Errorf("the other group was stored %d times in 20 minutes", stored)
 	}
 	now := run.refusedUntil
-	if ids := run.untried(run.changes.take(now), now); len(ids) == 0 {
+	if ids := run.untried(run.schedule.due(now), now); len(ids) == 0 {
 		t.Error("it is not tried when its time has come")
 	} else {
 		run.note(ids, nil, now)

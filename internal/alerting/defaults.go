@@ -239,9 +239,9 @@ func headline(c v1alpha1.Content) string {
 	return "the alert"
 }
 
-// RollupContent tells of the incidents beyond maxIncidents: some names of them,
+// OverflowContent tells of the incidents beyond maxIncidents: some names of them,
 // how many are open, and how many there have been.
-func RollupContent(rule string, severity v1alpha1.Severity, names []string, open, total, limit int) v1alpha1.Content {
+func OverflowContent(rule string, severity v1alpha1.Severity, names []string, open, total, limit int) v1alpha1.Content {
 	c := v1alpha1.Content{Severity: severity}
 	if open == 0 {
 		c.Title = fmt.Sprintf("%s: and %d more", rule, total)

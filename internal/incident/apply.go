@@ -14,22 +14,20 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 )
 
-// Past is what is known of a group when news of it come: of its open incident,
+// Current is what is stored of a group when there is an update: of its open incident,
 // or else of its last one.
-type Past struct {
+type Current struct {
 	// Open is true while an incident is open.
 	Open bool
 	// Known is false when there is no incident at all.
 	Known bool
-	// Rolled is true when it is one of those beyond maxIncidents, of which
-	// only the source's small data is kept.
-	Rolled bool
-	// Data is what the source has stored with it.
+	// Data is what the source has stored with it: Small of one that is beyond
+	// maxIncidents, and nothing when there was no room for that.
 	Data json.RawMessage
 }
 
-// Outlook is what a source makes of the past and its news.
-type Outlook struct {
+// Desired is what a source makes of what is stored and of what it has learned.
+type Desired struct {
 	// Firing opens an incident if none is open, and false ends an open one.
 	Firing bool
 	// Data is stored with the incident, and Small instead of it when the
@@ -44,30 +42,28 @@ type Outlook struct {
 	Render func(state string) v1alpha1.Content
 }
 
-// News are what a source has learned of a group.
-type News struct {
+// Update is what a source has learned of a group.
+type Update struct {
 	Key alerting.Key
-	// Fold is called with the past, and again if that turns out to be outdated.
-	Fold func(Past) Outlook
+	// Next is called with what is stored, and again if that turns out to be outdated.
+	Next func(Current) Desired
 }
 
 // Options of Apply.
 type Options struct {
-	// HoldRollup puts off what would change the rollup.
-	HoldRollup bool
+	// HoldOverflow puts off what would change the overflow.
+	HoldOverflow bool
 }
 
-// Applied is what became of the news.
+// Applied is what became of the updates.
 type Applied struct {
 	// Held are the IDs of the keys that were put off.
 	Held map[string]bool
-	// Refused are the API server's words by the IDs of the keys whose news it does
+	// Refused are the API server's words by the IDs of the keys whose updates it does
 	// not store. All others are stored.
 	Refused map[string]string
-	// Rollup is true when the rollup was written.
-	Rollup bool
-	// Writes to the API server.
-	Writes int
+	// Overflow is true when the overflow was written.
+	Overflow bool
 }
 
 // maxTries of a decision that turns out to be outdated.
@@ -76,80 +72,83 @@ const maxTries = 6
 // ErrBusy means that others change the same incidents all the time.
 var ErrBusy = errors.New("the incidents are being changed by another process; try again")
 
-// Apply stores what the news make of the incidents of a rule. When it returns
+// Apply stores what the updates make of the incidents of a rule. When it returns
 // nil, all is stored but what was held and what was refused.
-func (s *Store) Apply(ctx context.Context, rule *v1alpha1.SlackAlert, news []News, o Options) (Applied, error) {
+func (s *Store) Apply(ctx context.Context, rule *v1alpha1.SlackAlert, updates []Update, o Options) (Applied, error) {
 	m := s.of(rule.UID)
 	m.Lock()
 	defer m.Unlock()
-	a := &applying{Store: s, rule: rule, m: &m.memory, options: o, muted: s.mutedUntil(rule), taken: map[string]bool{}, out: Applied{Held: map[string]bool{}, Refused: map[string]string{}}}
+	a := &session{Store: s, rule: rule, m: &m.memory, options: o, muted: s.mutedUntil(rule), taken: map[string]bool{}, out: Applied{Held: map[string]bool{}, Refused: map[string]string{}}}
 	var err error
 	defer func() {
-		for _, n := range news {
+		for _, u := range updates {
 			if err != nil {
 				return // not all was tried
 			}
-			m.note(n.Key.ID, a.out.Refused[n.Key.ID], s.Clock.Now())
+			m.note(u.Key.ID, a.out.Refused[u.Key.ID], s.Clock.Now())
 		}
 	}()
-	if a.book, err = s.load(ctx, rule, a.m); err != nil {
+	if a.snapshot, err = s.load(ctx, rule, a.m); err != nil {
 		return a.out, err
 	}
-	left := news
+	left := updates
 	for range maxTries {
 		if left, err = a.pass(ctx, left); err != nil || len(left) == 0 {
 			return a.out, err
 		}
-		if a.book, err = s.reload(ctx, rule, a.m); err != nil {
+		if a.snapshot, err = s.reload(ctx, rule, a.m); err != nil {
 			return a.out, err
 		}
 	}
 	return a.out, ErrBusy
 }
 
-// applying is one call of Apply.
-type applying struct {
+// session is one call of Apply or Maintain.
+type session struct {
 	*Store
-	rule    *v1alpha1.SlackAlert
-	m       *memory
-	book    *book
-	options Options
+	rule     *v1alpha1.SlackAlert
+	m        *memory
+	snapshot *snapshot
+	options  Options
 	// muted is the end of the time in which nothing is posted; nil otherwise.
 	muted *metav1.Time
 	// taken are names that belong to somebody else.
 	taken map[string]bool
-	out   Applied
+	// out is what Apply returns, and maintained what Maintain does.
+	out        Applied
+	maintained Maintained
 }
 
-// pass applies the news, and returns those that have to be applied again to
+// pass applies the updates, and returns those that have to be applied again to
 // what is so by now.
-func (a *applying) pass(ctx context.Context, news []News) (again []News, err error) {
-	list := a.book.rolled.clone()
-	var touched []News
+func (a *session) pass(ctx context.Context, updates []Update) (again []Update, err error) {
+	list := a.snapshot.overflow.clone()
+	var touched []Update
 	var refused *RefusedError
-	for _, n := range news {
-		onList, err := a.one(ctx, n, &list)
+	for _, u := range updates {
+		onList, err := a.one(ctx, u, &list)
 		switch {
 		case errors.Is(err, errOutdated):
-			again = append(again, n)
+			again = append(again, u)
 		case errors.As(err, &refused):
-			a.out.Refused[n.Key.ID] = refused.Words // no matter of the others
+			a.out.Refused[u.Key.ID] = refused.Words // no matter of the others
 		case err != nil:
 			return nil, err
 		case onList:
-			touched = append(touched, n)
+			touched = append(touched, u)
 		}
 	}
 	if len(touched) == 0 {
 		return again, nil
 	}
-	err = a.writeRollup(ctx, list)
+	a.out.Overflow = true
+	err = a.settle(ctx, alerting.Key{ID: overflowKey}, list.desired(a.rule, a.limit()))
 	switch {
 	case errors.Is(err, errOutdated):
 		return append(again, touched...), nil
 	case errors.As(err, &refused):
-		for _, n := range touched {
-			a.out.Refused[n.Key.ID] = refused.Words
+		for _, u := range touched {
+			a.out.Refused[u.Key.ID] = refused.Words
 		}
 	case err != nil:
 		return nil, err
@@ -157,44 +156,60 @@ func (a *applying) pass(ctx context.Context, news []News) (again []News, err err
 	return again, nil
 }
 
-// one applies the news of one group. It reports whether the list of those
+// one applies the update of one group. It reports whether the list of those
 // beyond maxIncidents was changed.
-func (a *applying) one(ctx context.Context, n News, list *rolled) (bool, error) {
-	last := a.book.last(n.Key.ID)
-	group, onList := list.Open[n.Key.ID]
-	past := Past{Rolled: onList, Open: onList, Known: onList || last != nil, Data: group.Data}
-	if last != nil && (!onList || last.state.Open()) {
-		past.Open, past.Data, past.Rolled = last.state.Open(), last.state.Data, false
+func (a *session) one(ctx context.Context, u Update, list *overflow) (bool, error) {
+	last := a.snapshot.last(u.Key.ID)
+	current := Current{Open: last.isOpen(), Known: last != nil}
+	if last != nil {
+		current.Data = last.state.Data
 	}
-	next := n.Fold(past)
+	group, beyond := list.Open[u.Key.ID]
+	if beyond = beyond && !current.Open; beyond {
+		current = Current{Open: true, Known: true, Data: group.Data}
+	}
+	next := u.Next(current)
+	if beyond || !current.Open && next.Firing && a.snapshot.open >= a.limit() {
+		return a.beyond(u.Key, next, list), nil
+	}
+	return false, a.settle(ctx, u.Key, next)
+}
+
+// beyond has a group beyond maxIncidents be on the list or not, and reports whether
+// that changes it.
+func (a *session) beyond(key alerting.Key, next Desired, list *overflow) bool {
+	group, known := list.Open[key.ID]
 	switch {
-	case past.Open && !past.Rolled && next.Firing:
-		return false, a.change(ctx, last, next)
-	case past.Open && !past.Rolled:
-		return false, a.resolve(ctx, last, next)
-	case !past.Open && !next.Firing:
-		return false, a.note(ctx, last, next)
-	case !past.Open && a.book.open < a.limit():
-		return false, a.open(ctx, n.Key, last, next)
-	}
-	if a.options.HoldRollup {
-		a.out.Held[n.Key.ID] = true
-		return false, nil
-	}
-	if !next.Firing {
-		list.remove(n.Key.ID)
+	case a.options.HoldOverflow:
+		a.out.Held[key.ID] = true
+		return false
+	case !next.Firing:
+		list.remove(key.ID)
 		if next.Note != "" {
 			list.Quiet++
 		}
-		return true, nil
+		return true
+	case known && equality.Semantic.DeepEqual(group.Data, next.Small):
+		return false
 	}
-	if onList && equality.Semantic.DeepEqual(group.Data, next.Small) {
-		return false, nil
-	}
-	return list.put(n.Key.ID, n.Key.Text, next.Small), nil
+	return list.put(key.ID, key.Text, next.Small)
 }
 
-func (a *applying) limit() int {
+// settle makes of a group with messages of its own what it is to be.
+func (a *session) settle(ctx context.Context, key alerting.Key, next Desired) error {
+	last := a.snapshot.last(key.ID)
+	switch {
+	case last.isOpen() && next.Firing:
+		return a.change(ctx, last, next)
+	case last.isOpen():
+		return a.resolve(ctx, last, next)
+	case next.Firing:
+		return a.open(ctx, key, last, next)
+	}
+	return a.note(ctx, last, next)
+}
+
+func (a *session) limit() int {
 	if a.rule.Spec.MaxIncidents > 0 {
 		return int(a.rule.Spec.MaxIncidents)
 	}
@@ -202,25 +217,26 @@ func (a *applying) limit() int {
 }
 
 // now in seconds, as it is stored.
-func (a *applying) now() time.Time { return a.Clock.Now().UTC().Truncate(time.Second) }
+func (a *session) now() time.Time { return a.Clock.Now().UTC().Truncate(time.Second) }
 
 // open makes a new incident.
-func (a *applying) open(ctx context.Context, key alerting.Key, last *incident, next Outlook) error {
+func (a *session) open(ctx context.Context, key alerting.Key, last *incident, next Desired) error {
 	state := State{Key: key.ID, Text: key.Text, Number: 1, OpenedAt: a.now(), Count: next.Count, Data: next.Data}
 	if last != nil {
 		state.Number = last.state.Number + 1
 	}
-	i, err := a.make(ctx, key.ID, state, next.Render(alerting.Firing))
+	i, err := a.make(ctx, state, next.Render(alerting.Firing))
 	if err != nil {
 		return err
 	}
-	a.book.groups[key.ID] = append(a.book.groups[key.ID], i)
-	a.book.open++
+	a.snapshot.groups[key.ID] = append(a.snapshot.groups[key.ID], i)
+	a.snapshot.count(key.ID, 1)
 	return nil
 }
 
 // make stores a new incident under the first name that is free.
-func (a *applying) make(ctx context.Context, id string, state State, content v1alpha1.Content) (*incident, error) {
+func (a *session) make(ctx context.Context, state State, content v1alpha1.Content) (*incident, error) {
+	id := nameID(a.rule, state.Key)
 	for a.taken[alerting.IncidentName(a.rule.Name, id, state.Number)] {
 		state.Number++
 	}
@@ -229,10 +245,9 @@ func (a *applying) make(ctx context.Context, id string, state State, content v1a
 	n.Spec.NotBefore = a.muted
 	setState(n, state)
 	err := a.create(ctx, a.m, n)
-	a.out.Writes++
 	if apierrors.IsAlreadyExists(err) {
 		// Either it is ours and was not seen, or it is somebody else's.
-		return nil, a.taker(ctx, n.Name)
+		return nil, a.nameOwner(ctx, n.Name)
 	}
 	if err != nil {
 		return nil, err
@@ -240,8 +255,8 @@ func (a *applying) make(ctx context.Context, id string, state State, content v1a
 	return &incident{n, state}, nil
 }
 
-// taker finds out whose a name is, and has it left alone if it is not ours.
-func (a *applying) taker(ctx context.Context, name string) error {
+// nameOwner finds out whose a name is, and has it left alone if it is not ours.
+func (a *session) nameOwner(ctx context.Context, name string) error {
 	there := &v1alpha1.SlackNotification{}
 	there.Namespace, there.Name = a.rule.Namespace, name
 	if err := a.Live.Get(ctx, keyOf(there), there); err != nil && !apierrors.IsNotFound(err) {
@@ -255,18 +270,18 @@ func (a *applying) taker(ctx context.Context, name string) error {
 }
 
 // change edits an open incident, if there is anything to change.
-func (a *applying) change(ctx context.Context, i *incident, next Outlook) error {
+func (a *session) change(ctx context.Context, i *incident, next Desired) error {
 	n := i.object.DeepCopy()
 	state := i.state
 	state.Count, state.Data = next.Count, next.Data
 	if next.Render != nil {
-		n.Spec.Content = carried(n.Spec.Content, next.Render(alerting.Firing))
+		n.Spec.Content = withSender(n.Spec.Content, next.Render(alerting.Firing))
 	}
 	return a.write(ctx, i, n, state)
 }
 
 // note stores what is known of an incident that is over.
-func (a *applying) note(ctx context.Context, i *incident, next Outlook) error {
+func (a *session) note(ctx context.Context, i *incident, next Desired) error {
 	if i == nil || i.state.Open() || next.Data == nil {
 		return nil
 	}
@@ -276,7 +291,7 @@ func (a *applying) note(ctx context.Context, i *incident, next Outlook) error {
 }
 
 // resolve ends an open incident.
-func (a *applying) resolve(ctx context.Context, i *incident, next Outlook) error {
+func (a *session) resolve(ctx context.Context, i *incident, next Desired) error {
 	policy := a.rule.Spec.OnResolve
 	// What nobody was told of is over without a word.
 	untold := a.held(i.object)
@@ -292,7 +307,7 @@ func (a *applying) resolve(ctx context.Context, i *incident, next Outlook) error
 	if policy == v1alpha1.ResolveEdit || policy == v1alpha1.ResolveEditAndReply || policy == "" {
 		content := n.Spec.Content
 		if next.Render != nil {
-			content = carried(content, next.Render(alerting.Resolved))
+			content = withSender(content, next.Render(alerting.Resolved))
 		}
 		n.Spec.Content = withNote(alerting.AsResolved(content), next.Note)
 		n.Spec.Suspend = n.Spec.Suspend || untold
@@ -311,17 +326,16 @@ func (a *applying) resolve(ctx context.Context, i *incident, next Outlook) error
 	if err := a.write(ctx, i, n, state); err != nil {
 		return err
 	}
-	a.book.open--
+	a.snapshot.count(i.state.Key, -1)
 	return nil
 }
 
 // write stores a changed incident, if it has changed.
-func (a *applying) write(ctx context.Context, i *incident, n *v1alpha1.SlackNotification, state State) error {
+func (a *session) write(ctx context.Context, i *incident, n *v1alpha1.SlackNotification, state State) error {
 	setState(n, state)
 	if n.Annotations[StateAnnotation] == i.object.Annotations[StateAnnotation] && equality.Semantic.DeepEqual(n.Spec, i.object.Spec) {
 		return nil
 	}
-	a.out.Writes++
 	if err := a.update(ctx, a.m, n); err != nil {
 		return err
 	}

@@ -43,13 +43,13 @@ func (s *Store) held(n *v1alpha1.SlackNotification) bool {
 
 // unhold has a message that waits for the end of a muted time wait as the rule says
 // by now.
-func (t *tending) unhold(ctx context.Context, i *incident) error {
-	if !t.held(i.object) || i.object.Spec.NotBefore.Equal(t.muted) {
+func (a *session) unhold(ctx context.Context, i *incident) error {
+	if !a.held(i.object) || i.object.Spec.NotBefore.Equal(a.muted) {
 		return nil
 	}
 	n := i.object.DeepCopy()
-	n.Spec.NotBefore = t.muted
-	return t.write(ctx, i, n, i.state)
+	n.Spec.NotBefore = a.muted
+	return a.write(ctx, i, n, i.state)
 }
 
 // afterMute is the later of two times, of which nil is none.

@@ -79,9 +79,13 @@ func (s *Store) inShard(label string) bool {
 
 func incidentLabel(id string, number int) string { return fmt.Sprintf("%s-%d", id, number) }
 
-// rollupID is the ID in the name of a rule's rollup.
-func rollupID(rule *v1alpha1.SlackAlert) string {
-	return rollupKey + "-" + alerting.KeyOf(string(rule.UID), []string{rollupKey}).ID[:6]
+// nameID is the ID of a group in the names of its incidents. Those of keys differ
+// by rule; that of the overflow is made so.
+func nameID(rule *v1alpha1.SlackAlert, key string) string {
+	if key == overflowKey {
+		return overflowKey + "-" + alerting.KeyOf(string(rule.UID), []string{overflowKey}).ID[:6]
+	}
+	return key
 }
 
 func setState(n *v1alpha1.SlackNotification, s State) {
@@ -92,8 +96,8 @@ func setState(n *v1alpha1.SlackNotification, s State) {
 	n.Annotations[StateAnnotation] = string(data)
 }
 
-// carried is a new content that keeps what a rule does not say.
-func carried(was, is v1alpha1.Content) v1alpha1.Content {
+// withSender is a new content that keeps what a rule does not say.
+func withSender(was, is v1alpha1.Content) v1alpha1.Content {
 	is.Sender, is.UnfurlLinks = was.Sender, was.UnfurlLinks
 	return is
 }
@@ -117,7 +121,7 @@ const replyResolved = "resolved"
 
 // reply makes a reply in the thread of an incident, once: its name says which
 // one it is.
-func (a *applying) reply(ctx context.Context, i *incident, which string, content v1alpha1.Content) error {
+func (a *session) reply(ctx context.Context, i *incident, which string, content v1alpha1.Content) error {
 	n := a.newNotification(a.rule, i.object.Name+"-"+which, i.object.Labels[v1alpha1.LabelIncident])
 	n.Spec.ChannelRef, n.Spec.Recipients = i.object.Spec.ChannelRef, i.object.Spec.Recipients
 	if !a.byWebhook(ctx, i.object) {
@@ -126,7 +130,6 @@ func (a *applying) reply(ctx context.Context, i *incident, which string, content
 	n.Spec.Content = content
 	n.Spec.NotBefore = a.muted
 	err := a.create(ctx, a.m, n)
-	a.out.Writes++
 	if apierrors.IsAlreadyExists(err) {
 		return nil
 	}

@@ -31,20 +31,20 @@ func TestIncidentsAreNobodysToPrune(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			g := newRig(t)
-			g.rule.Labels = everything
+			g.Rule.Labels = everything
 			var err error
 			if g.store.Shard, err = labels.Parse(row.shard); err != nil {
 				t.Fatal(err)
 			}
-			g.rule.Spec.OnResolve = v1alpha1.ResolveReply
+			g.Rule.Spec.OnResolve = v1alpha1.ResolveReply
 			g.apply(g.news("a", "one"))
 			g.apply(g.news("a", ""))
 			want := strings.Fields("app.kubernetes.io/name example.com/applyset notargoproj.io/x release slack.notify.dev/alert slack.notify.dev/incident team" + row.more)
 			slices.Sort(want)
-			if n := len(g.list()); n != 2 {
+			if n := len(g.List()); n != 2 {
 				t.Fatalf("%d SlackNotifications, want the incident and its reply", n)
 			}
-			for _, n := range g.list() {
+			for _, n := range g.List() {
 				if got := slices.Sorted(maps.Keys(n.Labels)); !slices.Equal(got, want) {
 					t.Errorf("%s has the labels %v\nwant %v", n.Name, got, want)
 				}

@@ -11,10 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// ErrTooManyAlerts means that a rule is beyond those that are at work in its
-// namespace.
-var ErrTooManyAlerts = errors.New("the namespace has too many SlackAlerts, and this one is not at work")
-
 // RefusedError says that the API server does not store a message, because of a
 // quota, a policy or the operator's rights. To try at once again is of no use.
 type RefusedError struct {
@@ -57,7 +53,7 @@ type refusedGroup struct {
 	at    time.Time
 }
 
-// note keeps what became of the news of a group.
+// note keeps what became of the update of a group.
 func (m *memory) note(id, words string, now time.Time) {
 	if words == "" {
 		delete(m.refused, id)

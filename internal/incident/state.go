@@ -72,25 +72,23 @@ type incident struct {
 	state  State
 }
 
-// book is what is known of all incidents of a rule.
-type book struct {
+// isOpen reports whether there is one that is not over.
+func (i *incident) isOpen() bool { return i != nil && i.state.Open() }
+
+// snapshot is what is known of all incidents of a rule.
+type snapshot struct {
 	// groups by their key's ID, each with its incidents in their order.
 	groups map[string][]*incident
 	// replies by the label of their incident.
 	replies map[string][]*v1alpha1.SlackNotification
-	// rollup is the last one; nil when there was none.
-	rollup *incident
-	rolled rolled
-	// old are rollups before the last one.
-	old []*incident
-	// open counts the incidents that have messages of their own.
+	// overflow are those beyond maxIncidents, of which overflowKey's incident is.
+	overflow overflow
+	// open counts the incidents that have messages of their own, the overflow's
+	// excepted.
 	open int
 }
 
-// rollupKey is the key of what is beyond maxIncidents.
-const rollupKey = "rollup"
-
-func (b *book) add(n *v1alpha1.SlackNotification, s State, ok bool) {
+func (b *snapshot) add(n *v1alpha1.SlackNotification, s State, ok bool) {
 	switch {
 	case !ok:
 		label := n.Labels[v1alpha1.LabelIncident]
@@ -100,31 +98,30 @@ func (b *book) add(n *v1alpha1.SlackNotification, s State, ok bool) {
 	}
 }
 
-// settle sorts what was added.
-func (b *book) settle() {
+// index sorts and counts what was added.
+func (b *snapshot) index() {
 	for key, list := range b.groups {
 		slices.SortFunc(list, func(x, y *incident) int { return x.state.Number - y.state.Number })
-		if key == rollupKey {
-			continue
-		}
 		for _, i := range list {
 			if i.state.Open() {
-				b.open++
+				b.count(key, 1)
 			}
 		}
 	}
-	list := b.groups[rollupKey]
-	delete(b.groups, rollupKey)
-	if len(list) > 0 {
-		b.rollup, b.old = list[len(list)-1], list[:len(list)-1]
-		if b.rollup.state.Open() {
-			b.rolled = readRolled(b.rollup.state.Data)
-		}
+	if last := b.last(overflowKey); last.isOpen() {
+		b.overflow = readOverflow(last.state.Data)
+	}
+}
+
+// count notes that incidents of a group are open, or are not any more.
+func (b *snapshot) count(key string, more int) {
+	if key != overflowKey {
+		b.open += more
 	}
 }
 
 // last incident of a group, or nil.
-func (b *book) last(key string) *incident {
+func (b *snapshot) last(key string) *incident {
 	list := b.groups[key]
 	if len(list) == 0 {
 		return nil
@@ -132,22 +129,18 @@ func (b *book) last(key string) *incident {
 	return list[len(list)-1]
 }
 
-// all incidents, rollups included.
-func (b *book) all() []*incident {
+// all incidents, the overflow included.
+func (b *snapshot) all() []*incident {
 	var out []*incident
 	for _, list := range b.groups {
 		out = append(out, list...)
-	}
-	out = append(out, b.old...)
-	if b.rollup != nil {
-		out = append(out, b.rollup)
 	}
 	slices.SortFunc(out, func(x, y *incident) int { return strings.Compare(x.object.Name, y.object.Name) })
 	return out
 }
 
 // firing counts the open incidents.
-func (b *book) firing() int { return b.open + len(b.rolled.Open) }
+func (b *snapshot) firing() int { return b.open + len(b.overflow.Open) }
 
 // written is what this process has written last of an object.
 type written struct {

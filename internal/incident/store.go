@@ -66,7 +66,7 @@ func (s *Store) Forget(rule types.UID) {
 
 // load reads the incidents of a rule from the cache, and from what was written
 // since. The objects are the cache's own: they must not be changed.
-func (s *Store) load(ctx context.Context, rule *v1alpha1.SlackAlert, m *memory) (*book, error) {
+func (s *Store) load(ctx context.Context, rule *v1alpha1.SlackAlert, m *memory) (*snapshot, error) {
 	list := &v1alpha1.SlackNotificationList{}
 	err := s.Client.List(ctx, list, client.InNamespace(rule.Namespace),
 		client.MatchingFields{OwnerIndex: string(rule.UID)}, client.UnsafeDisableDeepCopy)
@@ -77,7 +77,7 @@ func (s *Store) load(ctx context.Context, rule *v1alpha1.SlackAlert, m *memory) 
 }
 
 // reload reads the incidents of a rule from the API server.
-func (s *Store) reload(ctx context.Context, rule *v1alpha1.SlackAlert, m *memory) (*book, error) {
+func (s *Store) reload(ctx context.Context, rule *v1alpha1.SlackAlert, m *memory) (*snapshot, error) {
 	list := &v1alpha1.SlackNotificationList{}
 	err := s.Live.List(ctx, list, client.InNamespace(rule.Namespace),
 		client.MatchingLabels{v1alpha1.LabelAlert: alerting.LabelValue(rule.Name)})
@@ -93,9 +93,9 @@ func (s *Store) reload(ctx context.Context, rule *v1alpha1.SlackAlert, m *memory
 	return m.read(own, s.Clock.Now()), nil
 }
 
-// read makes a book of what was listed and of what was written.
-func (m *memory) read(items []v1alpha1.SlackNotification, now time.Time) *book {
-	b := &book{groups: map[string][]*incident{}, replies: map[string][]*v1alpha1.SlackNotification{}}
+// read makes a snapshot of what was listed and of what was written.
+func (m *memory) read(items []v1alpha1.SlackNotification, now time.Time) *snapshot {
+	b := &snapshot{groups: map[string][]*incident{}, replies: map[string][]*v1alpha1.SlackNotification{}}
 	listed := make(map[types.UID]struct{}, len(items))
 	for i := range items {
 		n := &items[i]
@@ -129,12 +129,12 @@ func (m *memory) read(items []v1alpha1.SlackNotification, now time.Time) *book {
 			delete(m.parsed, uid)
 		}
 	}
-	b.settle()
+	b.index()
 	return b
 }
 
 // put adds an object, whose state is read once for each version.
-func (m *memory) put(b *book, n *v1alpha1.SlackNotification) {
+func (m *memory) put(b *snapshot, n *v1alpha1.SlackNotification) {
 	p := m.parsed[n.UID]
 	if p.version != n.ResourceVersion || p.version == "" {
 		p.version = n.ResourceVersion

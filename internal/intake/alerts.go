@@ -12,9 +12,9 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
-	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 	"github.com/slack-notifier/slack-notifier/internal/posts"
+	"github.com/slack-notifier/slack-notifier/internal/source"
 )
 
 // alerts is POST /v1/…/alerts/…: what an Alertmanager, or whoever else, posts for
@@ -102,8 +102,8 @@ func noRule(to route) *answer {
 func received(remark string, err error, to route) *answer {
 	var unreadable *alertmanager.PayloadError
 	var noPost *posts.PayloadError
-	var failed *incident.EvaluationError
-	var unstored *incident.RefusedError
+	var failed *source.EvaluationError
+	var unstored *source.RefusedError
 	name := fmt.Sprintf("SlackAlert %q in namespace %q", to.name, to.namespace)
 	switch {
 	case err == nil && remark == "":
@@ -118,13 +118,13 @@ func received(remark string, err error, to route) *answer {
 		return refuse(http.StatusUnprocessableEntity, "%s fails on this: %s", name, failed.Words)
 	case apierrors.IsNotFound(err):
 		return noRule(to)
-	case errors.Is(err, incident.ErrSuspended):
+	case errors.Is(err, source.ErrSuspended):
 		return again(60, nil, name+" is suspended")
-	case errors.Is(err, incident.ErrTooManyAlerts):
+	case errors.Is(err, source.ErrTooManyAlerts):
 		return again(300, nil, name+" is not at work, because the namespace has too many")
-	case errors.Is(err, incident.ErrDoesNotCompile):
+	case errors.Is(err, source.ErrDoesNotCompile):
 		return again(300, nil, name+" does not compile, as its status says")
-	case errors.Is(err, incident.ErrOverspent):
+	case errors.Is(err, source.ErrOverspent):
 		return again(5, nil, fmt.Sprintf("the expressions of the SlackAlerts in namespace %q have cost too much", to.namespace))
 	case errors.As(err, &unstored):
 		return notTaken(unstored.Words)

@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode/utf16"
 
-	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/source"
 )
 
 // bigPost is a post of so many alerts of about a KiB, whose group is named last.
@@ -35,7 +35,7 @@ func TestLargePosts(t *testing.T) {
 		"2 MiB":                     {path: alerts, body: big, code: 200, answer: "stored", alerts: 2000},
 		"beyond what is read":       {path: alerts, body: big, change: func(r *rig) { r.Limits.Alerts = 3 << 19 }, code: 413, answer: `larger than 1572864 bytes and was not read to its end, which is told by SlackAlert "am" in namespace "a"`, alerts: 1480, partial: true},
 		"that could not be stored":  {path: alerts, body: big, change: func(r *rig) { r.receiver.err = errors.New("conflict") }, code: 503, answer: "send it again"},
-		"beyond, and not stored":    {path: alerts, body: big, change: func(r *rig) { r.Limits.Alerts, r.receiver.err = 3<<19, incident.ErrSuspended }, code: 503, answer: "suspended"},
+		"beyond, and not stored":    {path: alerts, body: big, change: func(r *rig) { r.Limits.Alerts, r.receiver.err = 3<<19, source.ErrSuspended }, code: 503, answer: "suspended"},
 		"without its end":           {path: alerts, body: big[:len(big)-1], code: 400, answer: "its end is missing"},
 		"no JSON":                   {path: alerts, body: strings.Repeat("x", 2<<20), code: 400, answer: "no JSON object"},
 		"no alerts":                 {path: alerts, body: `{"alerts":[],"x":"` + strings.Repeat("x", 2<<20) + `"}`, code: 400, answer: "has no alerts"},

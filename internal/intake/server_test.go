@@ -24,9 +24,9 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
-	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 	"github.com/slack-notifier/slack-notifier/internal/posts"
+	"github.com/slack-notifier/slack-notifier/internal/source"
 )
 
 // reviewer knows tokens by the name of their user, who may do all in the
@@ -419,7 +419,7 @@ func TestAlerts(t *testing.T) {
 		"gone":              {path: alerts, err: notFound, code: 404, answer: `no SlackAlert "am"`},
 		"not stored":        {path: alerts, err: errors.New("conflict"), code: 503, answer: "send it again"},
 		"refused by quota":  {path: alerts, err: quota, code: 503, answer: "the API server refuses to store the alerts: exceeded quota: five; they are taken once that is mended\n"},
-		"suspended":         {path: alerts, err: incident.ErrSuspended, code: 503, answer: `SlackAlert "am" in namespace "a" is suspended; send it again`},
+		"suspended":         {path: alerts, err: source.ErrSuspended, code: 503, answer: `SlackAlert "am" in namespace "a" is suspended; send it again`},
 		"not there":         {path: "/v1/namespaces/a/alerts/nothere", code: 404, answer: `no SlackAlert "nothere"`},
 		"of another source": {path: "/v1/namespaces/a/alerts/events", code: 409, answer: "spec.source.alertmanager"},
 		"another shard's":   {path: alerts, change: func(r *rig) { r.Shard = labels.SelectorFromSet(labels.Set{"shard": "one"}) }, code: 404, answer: "another operator"},

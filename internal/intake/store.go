@@ -30,7 +30,7 @@ const (
 )
 
 const (
-	source = "intake"
+	labelIntake = "intake"
 	// storeTime is how long it may take to store something.
 	storeTime = 8 * time.Second
 	// tries to store it.
@@ -85,7 +85,7 @@ func (s *Server) store(ctx context.Context, p post) (name string, refused *answe
 	ttl := int32(min(s.TTL/time.Second, 1<<31-1)) //nolint:gosec // bounded
 	n := &v1alpha1.SlackNotification{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: p.channel.Namespace, Name: p.name, Labels: map[string]string{LabelSource: source},
+			Namespace: p.channel.Namespace, Name: p.name, Labels: map[string]string{LabelSource: labelIntake},
 			Annotations: map[string]string{AnnotationCaller: p.caller, annotationRequest: p.hash},
 		},
 		Spec: v1alpha1.SlackNotificationSpec{

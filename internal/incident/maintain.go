@@ -12,8 +12,8 @@ import (
 
 // Group is a group of a rule with an open incident.
 type Group struct {
-	Key  alerting.Key
-	Past Past
+	Key     alerting.Key
+	Current Current
 }
 
 // Open returns the groups of a rule that have open incidents, those beyond
@@ -28,21 +28,21 @@ func (s *Store) Open(ctx context.Context, rule *v1alpha1.SlackAlert) ([]Group, e
 	}
 	var out []Group
 	for _, i := range b.all() {
-		if i.state.Open() && i.state.Key != rollupKey {
-			out = append(out, Group{alerting.Key{ID: i.state.Key, Text: i.state.Text}, Past{Open: true, Known: true, Data: i.state.Data}})
+		if i.state.Open() && i.state.Key != overflowKey {
+			out = append(out, Group{alerting.Key{ID: i.state.Key, Text: i.state.Text}, Current{Open: true, Known: true, Data: i.state.Data}})
 		}
 	}
-	for id, g := range b.rolled.Open {
-		out = append(out, Group{alerting.Key{ID: id, Text: g.Text}, Past{Open: true, Known: true, Rolled: true, Data: g.Data}})
+	for id, g := range b.overflow.Open {
+		out = append(out, Group{alerting.Key{ID: id, Text: g.Text}, Current{Open: true, Known: true, Data: g.Data}})
 	}
 	return out, nil
 }
 
-// Tended is how the incidents of a rule are.
-type Tended struct {
+// Maintained is how the incidents of a rule are.
+type Maintained struct {
 	// Firing is how many are open.
 	Firing int
-	// Next is when they are to be tended again; zero for when something changes.
+	// Next is when they are to be maintained again; zero for when something changes.
 	Next time.Time
 }
 
@@ -53,63 +53,58 @@ const (
 	longestTTL = 30 * 24 * time.Hour
 )
 
-// tendKey tells what is tended from groups, where refusals are noted.
-const tendKey = "tend/"
+// maintainKey tells what is maintained from groups, where refusals are noted.
+const maintainKey = "tend/"
 
 // patience is when to look again at what waits for a delivery, if the news of
 // it do not come.
 const patience = time.Minute
 
-// Tend reminds of open incidents and deletes what has been over for long. kept,
+// Maintain reminds of open incidents and deletes what has been over for long. kept,
 // if not nil, tells which of them are still needed.
-func (s *Store) Tend(ctx context.Context, rule *v1alpha1.SlackAlert, kept func(Past, time.Time) bool) (Tended, error) {
+func (s *Store) Maintain(ctx context.Context, rule *v1alpha1.SlackAlert, kept func(Current, time.Time) bool) (Maintained, error) {
 	m := s.of(rule.UID)
 	m.Lock()
 	defer m.Unlock()
 	b, err := s.load(ctx, rule, &m.memory)
 	if err != nil {
-		return Tended{}, err
+		return Maintained{}, err
 	}
-	t := &tending{applying{Store: s, rule: rule, m: &m.memory, book: b, muted: s.mutedUntil(rule)}, Tended{Firing: b.firing()}}
+	a := &session{Store: s, rule: rule, m: &m.memory, snapshot: b, muted: s.mutedUntil(rule), maintained: Maintained{Firing: b.firing()}}
 	var refused *RefusedError
 	for _, i := range b.all() {
 		if i.state.Open() {
-			if err = t.unhold(ctx, i); err == nil {
-				err = t.remind(ctx, i)
+			if err = a.unhold(ctx, i); err == nil {
+				err = a.remind(ctx, i)
 			}
 		} else {
-			err = t.expire(ctx, i, kept)
+			err = a.expire(ctx, i, kept)
 		}
 		switch {
 		case errors.Is(err, errOutdated):
 			// The cache will show it soon.
-			t.at(s.Clock.Now().Add(time.Second))
+			a.at(s.Clock.Now().Add(time.Second))
 		case errors.As(err, &refused):
-			m.note(tendKey+i.object.Name, refused.Words, s.Clock.Now())
-			t.at(s.Clock.Now().Add(patience))
+			m.note(maintainKey+i.object.Name, refused.Words, s.Clock.Now())
+			a.at(s.Clock.Now().Add(patience))
 		case err != nil:
-			return t.out, err
+			return a.maintained, err
 		default:
-			m.note(tendKey+i.object.Name, "", s.Clock.Now())
+			m.note(maintainKey+i.object.Name, "", s.Clock.Now())
 		}
 	}
-	return t.out, nil
+	return a.maintained, nil
 }
 
-type tending struct {
-	applying
-	out Tended
-}
-
-func (t *tending) at(at time.Time) {
-	if t.out.Next.IsZero() || at.Before(t.out.Next) {
-		t.out.Next = at
+func (a *session) at(at time.Time) {
+	if a.maintained.Next.IsZero() || at.Before(a.maintained.Next) {
+		a.maintained.Next = at
 	}
 }
 
 // remind makes a reminder in the thread of an open incident when it is due.
-func (t *tending) remind(ctx context.Context, i *incident) error {
-	every := t.rule.Spec.RepeatInterval
+func (a *session) remind(ctx context.Context, i *incident) error {
+	every := a.rule.Spec.RepeatInterval
 	if every == nil || every.Duration <= 0 {
 		return nil
 	}
@@ -117,58 +112,58 @@ func (t *tending) remind(ctx context.Context, i *incident) error {
 	if i.state.RemindedAt.After(last) {
 		last = i.state.RemindedAt
 	}
-	now := t.now()
-	if due := afterMute(last.Add(every.Duration), t.muted); now.Before(due) {
-		t.at(due)
+	now := a.now()
+	if due := afterMute(last.Add(every.Duration), a.muted); now.Before(due) {
+		a.at(due)
 		return nil
 	}
 	if phase := i.object.Status.Phase; phase != v1alpha1.PhaseDelivered && phase != v1alpha1.PhasePartiallyDelivered {
 		// Replies to what is not out yet would come all at once.
-		t.at(now.Add(patience))
+		a.at(now.Add(patience))
 		return nil
 	}
 	state := i.state
 	state.Reminders++
 	state.RemindedAt = now
-	if err := t.reply(ctx, i, fmt.Sprintf("reminder-%d", state.Reminders), alerting.ReminderContent(i.object.Spec.Content)); err != nil {
+	if err := a.reply(ctx, i, fmt.Sprintf("reminder-%d", state.Reminders), alerting.ReminderContent(i.object.Spec.Content)); err != nil {
 		return err
 	}
-	if err := t.write(ctx, i, i.object.DeepCopy(), state); err != nil {
+	if err := a.write(ctx, i, i.object.DeepCopy(), state); err != nil {
 		return err
 	}
-	t.at(now.Add(every.Duration))
+	a.at(now.Add(every.Duration))
 	return nil
 }
 
 // expire deletes what belongs to an incident that has been over for long: first
 // the replies in its thread, then itself, and nothing that is still on its way.
-func (t *tending) expire(ctx context.Context, i *incident, kept func(Past, time.Time) bool) error {
+func (a *session) expire(ctx context.Context, i *incident, kept func(Current, time.Time) bool) error {
 	ttl := defaultTTL
-	if t.rule.Spec.NotificationTTL != nil {
-		ttl = min(t.rule.Spec.NotificationTTL.Duration, longestTTL)
+	if a.rule.Spec.NotificationTTL != nil {
+		ttl = min(a.rule.Spec.NotificationTTL.Duration, longestTTL)
 	}
-	now := t.Clock.Now()
+	now := a.Clock.Now()
 	if due := i.state.ResolvedAt.Add(ttl); now.Before(due) {
-		t.at(due)
+		a.at(due)
 		return nil
 	}
-	if kept != nil && kept(Past{Known: true, Data: i.state.Data}, i.state.ResolvedAt) {
-		t.at(now.Add(patience))
+	if kept != nil && kept(Current{Known: true, Data: i.state.Data}, i.state.ResolvedAt) {
+		a.at(now.Add(patience))
 		return nil
 	}
 	left := false
-	for _, reply := range t.book.replies[i.object.Labels[v1alpha1.LabelIncident]] {
+	for _, reply := range a.snapshot.replies[i.object.Labels[v1alpha1.LabelIncident]] {
 		if !finished(reply) {
 			left = true
-		} else if err := t.delete(ctx, t.m, reply); err != nil {
+		} else if err := a.delete(ctx, a.m, reply); err != nil {
 			return err
 		}
 	}
 	if left || !finished(i.object) {
-		t.at(now.Add(patience))
+		a.at(now.Add(patience))
 		return nil
 	}
-	return t.delete(ctx, t.m, i.object)
+	return a.delete(ctx, a.m, i.object)
 }
 
 // finished reports whether nothing is left to be delivered of a notification.
@@ -177,17 +172,17 @@ func finished(n *v1alpha1.SlackNotification) bool {
 }
 
 // OpenKeys returns the IDs of the groups whose open incidents a SlackNotification
-// holds: one, or several if it is a rollup.
+// holds: one, or several if it is the overflow.
 func OpenKeys(n *v1alpha1.SlackNotification) []string {
 	s, ok := StateOf(n)
 	if !ok || !s.Open() {
 		return nil
 	}
-	if s.Key != rollupKey {
+	if s.Key != overflowKey {
 		return []string{s.Key}
 	}
 	var out []string
-	for id := range readRolled(s.Data).Open {
+	for id := range readOverflow(s.Data).Open {
 		out = append(out, id)
 	}
 	return out

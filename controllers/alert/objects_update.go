@@ -26,39 +26,40 @@ const (
 	maxSmall   = 20
 )
 
-// news implements follower.
-func (o *objects) news(key alerting.Key, w *work) incident.News {
+// update implements follower.
+func (o *objects) update(key alerting.Key, w *work) (incident.Update, func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if g := o.groups[key.ID]; g != nil {
 		key = g.key
 	}
-	return incident.News{Key: key, Fold: func(past incident.Past) incident.Outlook {
-		firing, last, muted := o.firing(key, past)
-		if len(firing) == 0 || muted && !past.Open {
-			out := incident.Outlook{}
+	u := incident.Update{Key: key, Next: func(current incident.Current) incident.Desired {
+		firing, last, muted := o.firing(key, current)
+		if len(firing) == 0 || muted && !current.Open {
+			out := incident.Desired{}
 			if last.Object = w.get(last); last.Name != "" && last.Object != nil {
 				out.Render = w.render([]alerting.Thing{last}, 1, key)
 			}
 			return out
 		}
-		return incident.Outlook{
-			Firing: true, Count: int64(len(firing)), Render: w.renderMembers(firing, past, key),
+		return incident.Desired{
+			Firing: true, Count: int64(len(firing)), Render: w.renderMembers(firing, current, key),
 			Data: membersJSON(firing, maxMembers), Small: membersJSON(firing, maxSmall),
 		}
 	}}
+	return u, func() { o.settled(key.ID) }
 }
 
 // renderMembers makes the message about members, of which there is at least one.
 // When none is known to hold, an open incident goes on saying what it has said.
-func (w *work) renderMembers(firing []member, past incident.Past, key alerting.Key) func(string) v1alpha1.Content {
+func (w *work) renderMembers(firing []member, current incident.Current, key alerting.Key) func(string) v1alpha1.Content {
 	var things []alerting.Thing
 	for _, m := range firing {
 		if m.left.IsZero() && !m.unknown {
 			things = append(things, w.fetch(m, len(things)))
 		}
 	}
-	if len(things) == 0 && past.Open && !past.Rolled {
+	if len(things) == 0 && current.Open {
 		return nil
 	}
 	if len(things) == 0 {
@@ -76,7 +77,7 @@ func (w *work) fetch(m member, before int) alerting.Thing {
 		return out
 	}
 	if out.Object = w.get(out); out.Object == nil && m.last != nil {
-		if u := m.last.whole(); u != nil {
+		if u := m.last.Unpack(); u != nil {
 			out.Object = u.Object
 		}
 	}
@@ -86,12 +87,12 @@ func (w *work) fetch(m member, before int) alerting.Thing {
 // firing are the members of a group that hold for long enough, or that fired
 // before and are not over: those that hold come first. Beside them is the last
 // object that left, and whether the group is muted.
-func (o *objects) firing(key alerting.Key, past incident.Past) (out []member, last alerting.Thing, muted bool) {
+func (o *objects) firing(key alerting.Key, current incident.Current) (out []member, last alerting.Thing, muted bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	g, now := o.group(key), o.changes.clock.Now()
-	if past.Open && !g.adopted {
-		o.adopt(g, past)
+	g, now := o.group(key), o.schedule.clock.Now()
+	if current.Open && !g.adopted {
+		o.adopt(g, current)
 	}
 	g.adopted = true
 	for _, m := range g.members {
@@ -99,21 +100,21 @@ func (o *objects) firing(key alerting.Key, past incident.Past) (out []member, la
 			if over := m.left.Add(o.keep); !now.Before(over) {
 				o.remove(m)
 			} else {
-				o.changes.later(g.key.ID, over)
+				o.schedule.at(g.key.ID, over)
 			}
 		}
 	}
 	for _, m := range g.members {
 		if !m.fired && !o.ripe(m) {
 			if ripe := m.since.Add(o.hold); ripe.After(now) {
-				o.changes.later(g.key.ID, ripe)
+				o.schedule.at(g.key.ID, ripe)
 			}
 			continue
 		}
 		m.fired = true
 		out = append(out, *m)
 	}
-	if past.Open && o.keep > 0 && !slices.ContainsFunc(out, func(m member) bool { return m.left.IsZero() }) {
+	if current.Open && o.keep > 0 && !slices.ContainsFunc(out, func(m member) bool { return m.left.IsZero() }) {
 		out = append(out, o.takeOver(g)...)
 	}
 	slices.SortFunc(out, func(a, b member) int {
@@ -145,10 +146,10 @@ func (o *objects) takeOver(g *group) (out []member) {
 // which this process has not seen fire: those that hold fire at once, those that
 // can't be evaluated stay, and of those that do not hold, or that are gone,
 // spec.keepFiringFor begins. The caller holds the lock.
-func (o *objects) adopt(g *group, past incident.Past) {
+func (o *objects) adopt(g *group, current incident.Current) {
 	var before objectsData
-	if json.Unmarshal(past.Data, &before) != nil && past.Rolled {
-		before.More = 1 // there was no room for them
+	if json.Unmarshal(current.Data, &before) != nil && len(current.Data) == 0 {
+		before.More = 1 // there was no room for them, beyond maxIncidents
 	}
 	for _, uid := range before.Members {
 		o.adoptOne(g, uid)
@@ -165,14 +166,14 @@ func (o *objects) adopt(g *group, past incident.Past) {
 }
 
 func (o *objects) adoptOne(g *group, uid types.UID) {
-	m, now := o.members[uid], o.changes.clock.Now()
+	m, now := o.members[uid], o.schedule.clock.Now()
 	f, fails := o.failing[uid]
 	switch {
 	case m != nil && m.group != g && !m.unsure:
 		return // it is told of there
 	case m != nil && m.group != g:
 		o.remove(m)
-		o.changes.mark(m.group.key.ID, now, false)
+		o.schedule.changed(m.group.key.ID, now, false)
 	case m != nil:
 	case fails && !f.grouped:
 		m = &member{uid: uid, thing: f.thing, since: now, unknown: true}
@@ -181,7 +182,7 @@ func (o *objects) adoptOne(g *group, uid types.UID) {
 		if left, ok := o.earlyLeft[uid]; ok {
 			m.left = left
 		}
-		o.changes.later(g.key.ID, m.left.Add(o.keep))
+		o.schedule.at(g.key.ID, m.left.Add(o.keep))
 	default:
 		return
 	}

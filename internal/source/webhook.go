@@ -1,4 +1,4 @@
-package incident
+package source
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
+	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/posts"
 )
 
@@ -58,7 +59,7 @@ func (r *Receiver) judged(ctx context.Context, alert *v1alpha1.SlackAlert, post 
 	}
 	switch {
 	case p.means != posts.Nothing:
-		return received{news: []News{{Key: p.key, Fold: func(past Past) Outlook { return p.fold(ctx, past) }}}, remark: p.remark}, nil
+		return received{updates: []incident.Update{{Key: p.key, Next: func(current incident.Current) incident.Desired { return p.fold(ctx, current) }}}, remark: p.remark}, nil
 	case p.trouble != nil && !p.trouble.Missing:
 		return received{}, &EvaluationError{Words: p.trouble.Error()}
 	}
@@ -131,20 +132,20 @@ func (p *posted) group(ctx context.Context, vars alerting.Vars) alerting.Key {
 }
 
 // fold merges the post into what is known of its group.
-func (p *posted) fold(ctx context.Context, past Past) Outlook {
+func (p *posted) fold(ctx context.Context, current incident.Current) incident.Desired {
 	var before posts.State
-	_ = json.Unmarshal(past.Data, &before) // what can't be read is not known
-	p.became, p.opened = posts.Merge(before, past.Open, p.post, p.means, p.now), !past.Open
+	_ = json.Unmarshal(current.Data, &before) // what can't be read is not known
+	p.became, p.opened = posts.Merge(before, current.Open, p.post, p.means, p.now), !current.Open
 	state, after := p.became.State, posts.EndsAfter(&p.alert.Spec)
 	if p.became.Repeated && (posts.Told(&p.alert.Spec) || p.now.Sub(before.NewsAt) < max(after/8, time.Second) || after == 0) {
 		state = before // not worth a write
 	}
 	data, _ := json.Marshal(state) // numbers, texts and times alone
-	out := Outlook{Firing: p.became.Open, Data: data, Small: data, Count: state.Count}
+	out := incident.Desired{Firing: p.became.Open, Data: data, Small: data, Count: state.Count}
 	if !out.Firing {
 		return out // it keeps what it said last
 	}
-	if p.became.News || !past.Open {
+	if p.became.News || !current.Open {
 		out.Render = func(phase string) v1alpha1.Content {
 			own := p.post.Vars()
 			own["count"] = state.Count
@@ -200,23 +201,23 @@ func (r *Receiver) endSilent(ctx context.Context, alert *v1alpha1.SlackAlert) (H
 	if err != nil {
 		return Heard{}, err
 	}
-	due := func(past Past) time.Time {
-		if due := newsAt(past, now).Add(after); due.After(floor) {
+	due := func(current incident.Current) time.Time {
+		if due := newsAt(current, now).Add(after); due.After(floor) {
 			return due
 		}
 		return floor
 	}
 	var out Heard
-	var news []News
+	var updates []incident.Update
 	for _, g := range open {
-		if at := due(g.Past); now.Before(at) {
+		if at := due(g.Current); now.Before(at) {
 			out.Next = sooner(out.Next, at)
 			continue
 		}
-		news = append(news, News{Key: g.Key, Fold: func(past Past) Outlook {
+		updates = append(updates, incident.Update{Key: g.Key, Next: func(current incident.Current) incident.Desired {
 			var state posts.State
-			_ = json.Unmarshal(past.Data, &state) // what can't be read is not known
-			end := Outlook{Firing: past.Open && now.Before(due(past)), Data: past.Data, Small: past.Data, Count: state.Count}
+			_ = json.Unmarshal(current.Data, &state) // what can't be read is not known
+			end := incident.Desired{Firing: current.Open && now.Before(due(current)), Data: current.Data, Small: current.Data, Count: state.Count}
 			if !end.Firing {
 				end.Data, _ = json.Marshal(state.Over()) // numbers, texts and times alone
 				end.Note = forWantOfNews(after)
@@ -224,17 +225,17 @@ func (r *Receiver) endSilent(ctx context.Context, alert *v1alpha1.SlackAlert) (H
 			return end
 		}})
 	}
-	if len(news) > 0 {
+	if len(updates) > 0 {
 		out.Next = now.Add(time.Second)
-		_, err = r.Store.Apply(ctx, Quiet(alert), news, Options{})
+		_, err = r.Store.Apply(ctx, Quiet(alert), updates, incident.Options{})
 	}
 	return out, err
 }
 
 // newsAt is when the last post of a group came; now when that is not known.
-func newsAt(past Past, now time.Time) time.Time {
+func newsAt(current incident.Current, now time.Time) time.Time {
 	var state posts.State
-	if json.Unmarshal(past.Data, &state) != nil || state.NewsAt.IsZero() {
+	if json.Unmarshal(current.Data, &state) != nil || state.NewsAt.IsZero() {
 		return now
 	}
 	return state.NewsAt

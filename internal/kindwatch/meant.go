@@ -1,4 +1,4 @@
-package alert
+package kindwatch
 
 import (
 	"fmt"
@@ -6,13 +6,11 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/slack-notifier/slack-notifier/internal/directory"
 )
 
 // meant asks for what was mistaken for a kind: its plural, a short name, other
 // letters or a typing error.
-func meant(wrong string, resources []metav1.APIResource) string {
+func (k *Kinds) meant(wrong string, resources []metav1.APIResource) string {
 	for i := range resources {
 		resource := &resources[i]
 		names := append([]string{resource.Kind, resource.Name, resource.SingularName}, resource.ShortNames...)
@@ -26,7 +24,10 @@ func meant(wrong string, resources []metav1.APIResource) string {
 			kinds = append(kinds, resources[i].Kind)
 		}
 	}
-	if near := directory.Near(wrong, kinds); len(near) > 0 {
+	if k.Near == nil {
+		return ""
+	}
+	if near := k.Near(wrong, kinds); len(near) > 0 {
 		return fmt.Sprintf(" (did you mean %s?)", strings.Join(near, " or "))
 	}
 	return ""

@@ -1,4 +1,4 @@
-package alert
+package kindwatch
 
 import (
 	"runtime"
@@ -9,23 +9,23 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// Limits of what rules are evaluated with, in the cost units of CEL: a million
+// Limits of what subscribers are evaluated with, in the cost units of CEL: a million
 // take 0.2 to 0.7 seconds of a core.
 const (
-	// costRate is what the rules of one namespace may cost in a second, for long,
+	// costRate is what the subscribers of one namespace may cost in a second, for long,
 	// and costBurst at once.
 	costRate  = 500_000
 	costBurst = 5_000_000
-	// lookCost is what any look at an object costs, beside its expressions.
+	// lookCost is what any look at an object costs, beside what the handler says.
 	lookCost = 100
 	// maxWorkers look at objects at once.
 	maxWorkers = 8
 )
 
-// Pool has rules look at objects: not in the handler of a watch, which would
-// hold up all rules of its kind, but by a few workers, which serve namespaces
+// Pool has handlers look at objects: not in the handler of a watch, which would
+// hold up all subscribers of its kind, but by a few workers, which serve namespaces
 // in turn. What is more than a namespace may cost waits, and is not lost: of an
-// object that changes meanwhile a rule sees the last state. The zero value is
+// object that changes meanwhile a subscriber sees the last state. The zero value is
 // ready to use.
 type Pool struct {
 	// Clock is the real one when nil.
@@ -38,7 +38,7 @@ type Pool struct {
 	workers int
 }
 
-// lane are the looks of one namespace's rules.
+// lane are the looks of one namespace's subscribers.
 type lane struct {
 	looks []*glance
 	// busy workers, and whether it is in turn or waits for its budget.
@@ -50,13 +50,13 @@ type lane struct {
 	at   time.Time
 }
 
-// glance is what a rule has yet to see of an object.
+// glance is what a subscriber has yet to see of an object.
 type glance struct {
-	sub         *subscription
+	sub         *Subscription
 	uid         types.UID
-	obj, before *compact
+	obj, before *Object
 	// initial is true for what the API server listed at first, and counted while
-	// the rule's beginning waits for it.
+	// the subscriber's beginning waits for it.
 	initial, counted bool
 	gone, running    bool
 	// next is what has come while it was being looked at.
@@ -73,7 +73,7 @@ func (p *Pool) clock() clock.WithDelayedExecution {
 // size of the pool.
 func (p *Pool) size() int { return min(max(2, runtime.GOMAXPROCS(0)), maxWorkers) }
 
-// submit has a rule look at an object.
+// submit has a subscriber look at an object.
 func (p *Pool) submit(l *glance) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -105,7 +105,7 @@ func (p *Pool) add(l *glance) {
 	p.schedule(lane)
 }
 
-// count has the beginning of a rule wait for what was listed at first.
+// count has the beginning of a subscriber wait for what was listed at first.
 func (p *Pool) count(l *glance) {
 	if l.initial && !l.counted {
 		l.counted = true
@@ -113,7 +113,7 @@ func (p *Pool) count(l *glance) {
 	}
 }
 
-// merge has a look see what has come since. What was before stays what the rule
+// merge has a look see what has come since. What was before stays what the subscriber
 // has seen last.
 func (p *Pool) merge(l, later *glance) {
 	if l.gone {
@@ -221,22 +221,22 @@ func (p *Pool) done(lane *lane, l *glance, cost uint64) {
 	p.schedule(lane)
 }
 
-// pending reports whether a rule has yet to look at an object.
-func (p *Pool) pending(s *subscription, uid types.UID) bool {
+// pending reports whether a subscriber has yet to look at an object.
+func (p *Pool) pending(s *Subscription, uid types.UID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return s.looks[uid] != nil
 }
 
-// begun reports whether a rule has looked at all that was there at first.
-func (p *Pool) begun(s *subscription) bool {
+// begun reports whether a subscriber has looked at all that was there at first.
+func (p *Pool) begun(s *Subscription) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return s.unseen == 0
 }
 
-// drop has a rule look at nothing any more.
-func (p *Pool) drop(s *subscription) {
+// drop has a subscriber look at nothing any more.
+func (p *Pool) drop(s *Subscription) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.closed = true

@@ -1,4 +1,4 @@
-package alert
+package kindwatch
 
 import (
 	"reflect"
@@ -22,20 +22,19 @@ func object(version string) *unstructured.Unstructured {
 
 // An object comes back as it was, but for what is dropped, whether it is still
 // in memory or not.
-func TestCompact(t *testing.T) {
-	made, err := shrink(object("7"))
+func TestPack(t *testing.T) {
+	c, err := Pack(object("7"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := made.(*compact)
-	if c.Namespace != "ns" || c.Name != "web" || c.UID != "u-7" || c.ResourceVersion != "7" || c.kind != "Pod" || c.Labels["app"] != "web" || c.label() != "ns/web" {
+	if c.Namespace != "ns" || c.Name != "web" || c.UID != "u-7" || c.ResourceVersion != "7" || c.Kind != "Pod" || c.Labels["app"] != "web" || c.Key() != "ns/web" {
 		t.Errorf("%+v", c.ObjectMeta)
 	}
 	want := object("7")
 	want.SetManagedFields(nil)
 	want.SetAnnotations(map[string]string{"kept": "yes"})
 	for range 2 {
-		if got := c.whole(); !reflect.DeepEqual(got.Object, want.Object) {
+		if got := c.Unpack(); !reflect.DeepEqual(got.Object, want.Object) {
 			t.Errorf("comes back as %v\nwant %v", got.Object, want.Object)
 		}
 		runtime.GC()
@@ -43,7 +42,7 @@ func TestCompact(t *testing.T) {
 			t.Error("it is still in memory, so that the other way is not tried")
 		}
 	}
-	if again, err := shrink(c); again != any(c) || err != nil {
-		t.Errorf("what is compact becomes %v, %v", again, err)
+	if again, err := transform(c); again != any(c) || err != nil {
+		t.Errorf("what is packed becomes %v, %v", again, err)
 	}
 }

@@ -1,8 +1,7 @@
-package incident
+package source
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
-	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
 )
 
 // deaf knows since when a rule has taken posts. What was not heard before that
@@ -51,14 +49,6 @@ func (r *Receiver) Forget(rule types.UID) { r.deaf.forget(rule) }
 // does by group_interval.
 const comeback = time.Hour
 
-// quietAfter is after what time without news an alert counts as over.
-func quietAfter(alert *v1alpha1.SlackAlert) time.Duration {
-	if d := alert.Spec.ResolveAfter; d != nil {
-		return d.Duration
-	}
-	return 0
-}
-
 // Heard is what the posts of a rule have left behind.
 type Heard struct {
 	// Next is when EndQuiet is to be called again; zero for when something
@@ -74,62 +64,7 @@ func (r *Receiver) EndQuiet(ctx context.Context, alert *v1alpha1.SlackAlert) (He
 	if alert.Spec.Source.Webhook != nil {
 		return r.endSilent(ctx, alert)
 	}
-	var out Heard
-	now, after := r.Clock.Now(), quietAfter(alert)
-	floor := r.deaf.until(alert.UID, now, false).Add(min(after, comeback))
-	open, err := r.Store.Open(ctx, alert)
-	if err != nil {
-		return out, err
-	}
-	rule := r.ruleOf(alert)
-	var news []News
-	for _, g := range open {
-		state := stateOf(g.Past)
-		if state.Unread != nil {
-			out.Unread = state.Unread.Sentence()
-		}
-		due := state.Due()
-		switch {
-		case state.Within != after:
-			due = time.Time{}
-		case due.IsZero():
-			continue
-		case due.Before(floor):
-			due = floor
-		}
-		if now.Before(due) {
-			out.Next = sooner(out.Next, due)
-			continue
-		}
-		news = append(news, News{Key: g.Key, Fold: func(past Past) Outlook {
-			if !past.Open {
-				return Outlook{}
-			}
-			before := stateOf(past)
-			if before.Within != after {
-				return listening(before, after, now)
-			}
-			if due := before.Due(); due.IsZero() || now.Before(due) {
-				return Outlook{Firing: true, Data: past.Data, Small: past.Data, Count: int64(before.Firing())}
-			}
-			return r.outlook(ctx, alert, rule, past, alertmanager.Expire(before, now.UTC().Truncate(time.Second)), true)
-		}})
-	}
-	if len(news) > 0 {
-		out.Next = now.Add(time.Second)
-		_, err = r.Store.Apply(ctx, alert, news, Options{})
-	}
-	return out, err
-}
-
-// listening is the outlook of an incident whose alerts are to be over after
-// another time.
-func listening(before alertmanager.State, after time.Duration, now time.Time) Outlook {
-	state := alertmanager.Listen(before, after, now.UTC().Truncate(time.Second))
-	out := Outlook{Firing: true, Count: int64(state.Firing())}
-	out.Data, _ = json.Marshal(state) // strings, numbers and times alone
-	out.Small, _ = json.Marshal(state.Small())
-	return out
+	return r.endUntold(ctx, alert)
 }
 
 func sooner(a, b time.Time) time.Time {
@@ -137,14 +72,6 @@ func sooner(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// quietNote says that an incident is over for want of news.
-func quietNote(s alertmanager.State) string {
-	if !s.Quiet() || s.Unread != nil {
-		return ""
-	}
-	return forWantOfNews(s.Within)
 }
 
 // forWantOfNews says that nothing was posted of an incident for a time.

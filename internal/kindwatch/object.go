@@ -1,4 +1,4 @@
-package alert
+package kindwatch
 
 import (
 	"bytes"
@@ -12,12 +12,13 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// compact is a watched object as it is kept in memory: its metadata, by which
-// most objects are passed over, and the rest compressed. As maps an object
-// takes some ten times as much.
-type compact struct {
+// Object is a watched object as it is kept in memory: of its metadata what most
+// objects are passed over by (namespace, name, UID, version and labels), and the
+// whole compressed. As maps an object takes some ten times as much.
+type Object struct {
 	metav1.ObjectMeta
-	kind string
+	// Kind of the object, without its group.
+	Kind string
 	data []byte
 	// recent is the whole object for as long as it happens to be in memory, so
 	// that what has just come need not be decoded.
@@ -29,12 +30,17 @@ var compressors = sync.Pool{New: func() any {
 	return w
 }}
 
-// shrink makes an object compact, without what no rule asks for and is large.
-func shrink(o any) (any, error) {
-	u, ok := o.(*unstructured.Unstructured)
-	if !ok {
-		return o, nil
+// transform is Pack as informers call it.
+func transform(o any) (any, error) {
+	if u, ok := o.(*unstructured.Unstructured); ok {
+		return Pack(u)
 	}
+	return o, nil
+}
+
+// Pack makes an Object, without what is large and nobody asks for. It changes what
+// it is given.
+func Pack(u *unstructured.Unstructured) (*Object, error) {
 	u.SetManagedFields(nil)
 	if notes := u.GetAnnotations(); notes["kubectl.kubernetes.io/last-applied-configuration"] != "" {
 		delete(notes, "kubectl.kubernetes.io/last-applied-configuration")
@@ -54,21 +60,21 @@ func shrink(o any) (any, error) {
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
-	c := &compact{kind: u.GetKind(), data: bytes.Clone(out.Bytes()), ObjectMeta: metav1.ObjectMeta{
+	c := &Object{Kind: u.GetKind(), data: bytes.Clone(out.Bytes()), ObjectMeta: metav1.ObjectMeta{
 		Namespace: u.GetNamespace(), Name: u.GetName(), UID: u.GetUID(), ResourceVersion: u.GetResourceVersion(), Labels: u.GetLabels(),
 	}}
-	c.keep(u)
+	c.cache(u)
 	return c, nil
 }
 
-func (c *compact) keep(u *unstructured.Unstructured) {
+func (c *Object) cache(u *unstructured.Unstructured) {
 	p := weak.Make(u)
 	c.recent.Store(&p)
 }
 
-// whole returns the object, which must not be changed; nil if it can't be read,
+// Unpack returns the object, which must not be changed; nil if it can't be read,
 // which does not happen.
-func (c *compact) whole() *unstructured.Unstructured {
+func (c *Object) Unpack() *unstructured.Unstructured {
 	if p := c.recent.Load(); p != nil {
 		if u := p.Value(); u != nil {
 			return u
@@ -82,12 +88,12 @@ func (c *compact) whole() *unstructured.Unstructured {
 	if u.UnmarshalJSON(plain) != nil {
 		return nil
 	}
-	c.keep(u)
+	c.cache(u)
 	return u
 }
 
-// label names an object for people.
-func (c *compact) label() string {
+// Key is the namespace and name, or the name alone of an object that is in none.
+func (c *Object) Key() string {
 	if c.Namespace == "" {
 		return c.Name
 	}

@@ -1,4 +1,4 @@
-package alert
+package kindwatch
 
 import (
 	"context"
@@ -22,13 +22,13 @@ import (
 // DefaultMaxObjects of a kind are kept in memory: some 250 MiB of Deployments.
 const DefaultMaxObjects = 50000
 
-// ownWatches of a kind are for one namespace each; rules of further namespaces
+// ownWatches of a kind are for one namespace each; subscribers of further namespaces
 // share one of the whole cluster, which costs the API server less by then.
 const ownWatches = 20
 
-// Watches are the watches of all rules: of each kind one for each namespace
-// whose rules look at it, or one for the whole cluster, and none for what no
-// rule looks at.
+// Watches are the watches of all subscriptions: of each kind one for each
+// namespace that is looked at, or one for the whole cluster, and none for what
+// nobody looks at.
 type Watches struct {
 	// Client to watch with.
 	Client dynamic.Interface
@@ -36,24 +36,24 @@ type Watches struct {
 	Namespaces []string
 	// MaxObjects of a kind; DefaultMaxObjects when 0.
 	MaxObjects int
-	// Pool has the rules look at what has changed.
+	// Pool has the handlers look at what has changed.
 	Pool Pool
 
 	mu    sync.Mutex
 	kinds map[schema.GroupVersionKind]map[string]*watch
 }
 
-// subscribe has a rule's follower see the objects of its scope. namespace is the
-// rule's own. wake is called when the watch fails, and when all that was there
-// at first has been looked at. The error may be a problem.
-func (w *Watches) subscribe(ctx context.Context, namespace string, s *scope, f follower, wake func()) (*subscription, error) {
-	sub := &subscription{watches: w, kind: s.kind.gvk, namespace: namespace, namespaces: s.namespaces, follower: f, wake: wake}
+// Subscribe has a handler see the objects of a scope. namespace is the one that
+// pays for looking (see Pool). wake is called when the watch fails, and when all
+// that was there at first has been looked at. The error may be an *Unavailable.
+func (w *Watches) Subscribe(ctx context.Context, namespace string, s *Scope, h Handler, wake func()) (*Subscription, error) {
+	sub := &Subscription{watches: w, kind: s.Kind.GVK, namespace: namespace, namespaces: s.Namespaces, handler: h, wake: wake}
 	missing := w.attach(ctx, sub, s, false)
 	if len(missing) == 0 {
 		return sub, nil
 	}
 	// To count takes a call, for which nobody else waits.
-	if err := w.room(ctx, s.kind, missing); err != nil {
+	if err := w.room(ctx, s.Kind, missing); err != nil {
 		return nil, err
 	}
 	w.attach(ctx, sub, s, true)
@@ -62,16 +62,16 @@ func (w *Watches) subscribe(ctx context.Context, namespace string, s *scope, f f
 
 // places are the namespaces to watch for a scope, "" for all. The caller holds
 // the lock.
-func (w *Watches) places(s *scope) []string {
+func (w *Watches) places(s *Scope) []string {
 	everywhere := []string{metav1.NamespaceAll}
-	if len(w.Namespaces) > 0 && s.kind.namespaced {
+	if len(w.Namespaces) > 0 && s.Kind.Namespaced {
 		everywhere = w.Namespaces
 	}
-	if s.namespaces == nil || len(s.namespaces) > 1 {
+	if s.Namespaces == nil || len(s.Namespaces) > 1 {
 		return everywhere
 	}
-	own := slices.Collect(maps.Keys(s.namespaces))
-	running := w.kinds[s.kind.gvk]
+	own := slices.Collect(maps.Keys(s.Namespaces))
+	running := w.kinds[s.Kind.GVK]
 	shared := running[metav1.NamespaceAll] != nil
 	if len(own) == 1 && running[own[0]] == nil && (shared || len(running) >= ownWatches) && len(w.Namespaces) == 0 {
 		return everywhere
@@ -81,12 +81,12 @@ func (w *Watches) places(s *scope) []string {
 
 // attach has a subscription take part in the watches of its scope. Those that are
 // not there are begun, or else returned.
-func (w *Watches) attach(ctx context.Context, sub *subscription, s *scope, begin bool) (missing []string) {
+func (w *Watches) attach(ctx context.Context, sub *Subscription, s *Scope, begin bool) (missing []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	places := w.places(s)
 	for _, place := range places {
-		if w.kinds[s.kind.gvk][place] == nil {
+		if w.kinds[s.Kind.GVK][place] == nil {
 			missing = append(missing, place)
 		}
 	}
@@ -96,13 +96,13 @@ func (w *Watches) attach(ctx context.Context, sub *subscription, s *scope, begin
 	if w.kinds == nil {
 		w.kinds = map[schema.GroupVersionKind]map[string]*watch{}
 	}
-	running := w.kinds[s.kind.gvk]
+	running := w.kinds[s.Kind.GVK]
 	if running == nil {
 		running = map[string]*watch{}
-		w.kinds[s.kind.gvk] = running
+		w.kinds[s.Kind.GVK] = running
 	}
 	for _, place := range missing {
-		running[place] = w.begin(ctx, s.kind, place)
+		running[place] = w.begin(ctx, s.Kind, place)
 	}
 	for _, place := range places {
 		sub.parts = append(sub.parts, running[place])
@@ -113,13 +113,13 @@ func (w *Watches) attach(ctx context.Context, sub *subscription, s *scope, begin
 
 // begin begins to watch a kind in a namespace, or in all. It goes on when the
 // request that has asked for it is over, until its last user is gone.
-func (w *Watches) begin(ctx context.Context, k kind, namespace string) *watch {
+func (w *Watches) begin(ctx context.Context, k Kind, namespace string) *watch {
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
 	indexers := cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}
-	out := &watch{kind: k, end: end, users: map[string]map[*subscription]struct{}{}, overfull: func() error { return w.overfull(k) },
-		informer: dynamicinformer.NewFilteredDynamicInformer(w.Client, k.resource, namespace, 0, indexers, nil).Informer()}
+	out := &watch{kind: k, end: end, users: map[string]map[*Subscription]struct{}{}, overfull: func() error { return w.overfull(k) },
+		informer: dynamicinformer.NewFilteredDynamicInformer(w.Client, k.Resource, namespace, 0, indexers, nil).Informer()}
 	// These fail for an informer that runs already.
-	_ = out.informer.SetTransform(shrink)
+	_ = out.informer.SetTransform(transform)
 	_ = out.informer.SetWatchErrorHandlerWithContext(out.fail)
 	out.handle, _ = out.informer.AddEventHandler(out)
 	go out.informer.RunWithContext(ctx)
@@ -135,16 +135,16 @@ func (w *Watches) maxObjects() int {
 }
 
 // kept is how many objects of a kind are in memory. The caller holds the lock.
-func (w *Watches) kept(k kind) int {
+func (w *Watches) kept(k Kind) int {
 	n := 0
-	for _, part := range w.kinds[k.gvk] {
+	for _, part := range w.kinds[k.GVK] {
 		n += int(part.objects.Load())
 	}
 	return n
 }
 
 // overfull is the problem of a kind that has come to have too many objects.
-func (w *Watches) overfull(k kind) error {
+func (w *Watches) overfull(k Kind) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	// What grows slowly past the limit is let be for a while, rather than
@@ -155,15 +155,15 @@ func (w *Watches) overfull(k kind) error {
 	return nil
 }
 
-func (w *Watches) tooMany(k kind, n int) *problem {
-	return &problem{reason: v1alpha1.ReasonTooManyObjects, stalled: true, again: tooManyAgain, message: fmt.Sprintf(
+func (w *Watches) tooMany(k Kind, n int) *Unavailable {
+	return &Unavailable{Reason: v1alpha1.ReasonTooManyObjects, Stalled: true, RetryAfter: tooManyAgain, Message: fmt.Sprintf(
 		"there are about %d %s to watch, and the operator keeps %d objects of a kind in memory at the most: have rules of fewer namespaces watch them, or give the operator more memory (some 5 KiB for each object) and start it with --max-objects-per-kind=%d or more (in the args of its Deployment); it is looked at again every minute",
-		about(n), plural(k.gvk.Kind), w.maxObjects(), max(2*w.maxObjects(), 2*about(n)))}
+		About(n), k.Plural(), w.maxObjects(), max(2*w.maxObjects(), 2*About(n)))}
 }
 
-// about is a number to two digits, so that a message does not change with each
+// About is a number to two digits, so that a message does not change with each
 // object.
-func about(n int) int {
+func About(n int) int {
 	unit := 1
 	for n/unit >= 100 {
 		unit *= 10
@@ -179,14 +179,14 @@ const countPatience = 5 * time.Second
 
 // room is nil if the objects of namespaces can be kept beside those that are. The
 // API server counts: an answer of one object says how many remain.
-func (w *Watches) room(ctx context.Context, k kind, namespaces []string) error {
+func (w *Watches) room(ctx context.Context, k Kind, namespaces []string) error {
 	ctx, cancel := context.WithTimeout(ctx, countPatience)
 	defer cancel()
 	w.mu.Lock()
 	n := w.kept(k)
 	w.mu.Unlock()
 	for _, namespace := range namespaces {
-		list, err := w.Client.Resource(k.resource).Namespace(namespace).List(ctx, metav1.ListOptions{Limit: 1})
+		list, err := w.Client.Resource(k.Resource).Namespace(namespace).List(ctx, metav1.ListOptions{Limit: 1})
 		if err != nil {
 			continue // the watch will tell
 		}
@@ -202,9 +202,9 @@ func (w *Watches) room(ctx context.Context, k kind, namespaces []string) error {
 }
 
 // watch of one kind in one namespace, or in all. It is the only handler of its
-// informer, and knows which rules look at what namespace.
+// informer, and knows which subscribers look at what namespace.
 type watch struct {
-	kind     kind
+	kind     Kind
 	informer cache.SharedIndexInformer
 	handle   cache.ResourceEventHandlerRegistration
 	end      context.CancelFunc
@@ -215,7 +215,7 @@ type watch struct {
 	mu sync.Mutex
 	// users by the namespaces that they look at; by "" those of a kind that has
 	// none.
-	users map[string]map[*subscription]struct{}
+	users map[string]map[*Subscription]struct{}
 	// failed is why the API server has refused it.
 	failed error
 }
@@ -242,13 +242,13 @@ func (w *watch) OnDelete(obj any) {
 	w.tell(obj, nil, false, true)
 }
 
-// tell has the rules that an object concerns look at it.
+// tell has the subscribers that an object concerns look at it.
 func (w *watch) tell(obj, before any, initial, gone bool) {
-	c, ok := obj.(*compact)
+	c, ok := obj.(*Object)
 	if !ok {
 		return
 	}
-	old, _ := before.(*compact)
+	old, _ := before.(*Object)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for sub := range w.users[c.Namespace] {
@@ -256,22 +256,22 @@ func (w *watch) tell(obj, before any, initial, gone bool) {
 	}
 }
 
-// join has a rule see what there is, and what comes. What comes in between may be
+// join has a subscriber see what there is, and what comes. What comes in between may be
 // told twice, which changes nothing.
-func (w *watch) join(s *subscription) {
+func (w *watch) join(s *Subscription) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, namespace := range s.places() {
 		if w.users[namespace] == nil {
-			w.users[namespace] = map[*subscription]struct{}{}
+			w.users[namespace] = map[*Subscription]struct{}{}
 		}
 		w.users[namespace][s] = struct{}{}
 	}
 	w.replay(s)
 }
 
-// leave reports whether a rule was the last one.
-func (w *watch) leave(s *subscription) bool {
+// leave reports whether a subscriber was the last one.
+func (w *watch) leave(s *Subscription) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, namespace := range s.places() {
@@ -283,8 +283,8 @@ func (w *watch) leave(s *subscription) bool {
 	return len(w.users) == 0
 }
 
-// replay tells a rule of all that there is. The caller holds the lock.
-func (w *watch) replay(s *subscription) {
+// replay tells a subscriber of all that there is. The caller holds the lock.
+func (w *watch) replay(s *Subscription) {
 	for _, namespace := range s.places() {
 		list := w.informer.GetStore().List
 		if namespace != "" {
@@ -294,7 +294,7 @@ func (w *watch) replay(s *subscription) {
 			}
 		}
 		for _, o := range list() {
-			if c, ok := o.(*compact); ok {
+			if c, ok := o.(*Object); ok {
 				s.tell(c, nil, true, false)
 			}
 		}

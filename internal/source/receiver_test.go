@@ -1,6 +1,7 @@
-package incident
+package source
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,12 +9,33 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
+	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/incident/incidenttest"
 	"github.com/slack-notifier/slack-notifier/internal/posts"
 )
+
+// rig is a store of incidents on an API server in memory.
+type rig struct {
+	*incidenttest.Cluster
+	store *incident.Store
+}
+
+var start = incidenttest.Start
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	g := &rig{Cluster: incidenttest.New(t, incident.OwnerIndex, incident.Owner)}
+	g.restart()
+	return g
+}
+
+// restart forgets all that is in memory.
+func (g *rig) restart() { g.store = &incident.Store{Client: g.Live, Live: g.Live, Clock: g.Clock} }
 
 // desk is a rig with what takes posts.
 type desk struct {
@@ -23,7 +45,7 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	g := newRig(t)
-	g.rule.Spec.Source.Alertmanager = &v1alpha1.AlertmanagerSource{}
+	g.Rule.Spec.Source.Alertmanager = &v1alpha1.AlertmanagerSource{}
 	d := &desk{rig: g}
 	d.restart()
 	return d
@@ -32,7 +54,7 @@ func newDesk(t *testing.T) *desk {
 // restart forgets all that is in memory.
 func (d *desk) restart() {
 	d.rig.restart()
-	d.Receiver = &Receiver{Store: d.store, Clock: d.clock, Rules: &alerting.Cache{}}
+	d.Receiver = &Receiver{Store: d.store, Clock: d.rig.Clock, Rules: &alerting.Cache{}}
 }
 
 // alert is an alert that fires since 10:00, or is over at 10:10.
@@ -42,33 +64,33 @@ func alert(name, status string) string {
 
 // take takes a post of a group.
 func (d *desk) take(group, status string, names ...string) {
-	d.t.Helper()
+	d.T.Helper()
 	var alerts []string
 	for _, name := range names {
 		alerts = append(alerts, alert(name, status))
 	}
 	body := fmt.Sprintf(`{"version":"4","groupKey":%q,"status":%q,"externalURL":"http://am","alerts":[%s]}`, group, status, strings.Join(alerts, ","))
-	if _, err := d.Receive(d.ctx, d.rule, posts.Raw{Body: []byte(body)}); err != nil {
-		d.t.Fatal(err)
+	if _, err := d.Receive(d.Ctx, d.Rule, posts.Raw{Body: []byte(body)}); err != nil {
+		d.T.Fatal(err)
 	}
 }
 
 // end ends what is not told of any more, and returns when to look again.
 func (d *desk) end() time.Time {
-	d.t.Helper()
-	heard, err := d.EndQuiet(d.ctx, d.rule)
+	d.T.Helper()
+	heard, err := d.EndQuiet(d.Ctx, d.Rule)
 	if err != nil {
-		d.t.Fatal(err)
+		d.T.Fatal(err)
 	}
 	return heard.Next
 }
 
 // open are the titles of the open incidents.
 func (d *desk) open() string {
-	d.t.Helper()
+	d.T.Helper()
 	var out []string
-	for _, n := range d.list() {
-		if s, ok := StateOf(&n); ok && s.Open() {
+	for _, n := range d.List() {
+		if s, ok := incident.StateOf(&n); ok && s.Open() {
 			out = append(out, n.Spec.Title)
 		}
 	}
@@ -76,9 +98,9 @@ func (d *desk) open() string {
 }
 
 func (d *desk) expectOpen(when, want string) {
-	d.t.Helper()
+	d.T.Helper()
 	if got := d.open(); got != want {
-		d.t.Errorf("%s %q is open, not %q", when, got, want)
+		d.T.Errorf("%s %q is open, not %q", when, got, want)
 	}
 }
 
@@ -91,12 +113,12 @@ func TestLatePosts(t *testing.T) {
 	d.take("g", "firing", "a")
 	d.take("g", "resolved", "a")
 	for _, minutes := range []int{1, 14, 15, 30} {
-		d.pass(time.Duration(minutes) * time.Minute)
+		d.Pass(time.Duration(minutes) * time.Minute)
 		d.restart()
 		d.take("g", "firing", "a")
 		d.expectOpen(fmt.Sprint(minutes, " minutes later"), "")
 	}
-	d.pass(time.Minute)
+	d.Pass(time.Minute)
 	d.take("g", "firing", "a")
 	d.expectOpen("an hour after the first late post", "[FIRING] A")
 	d.take("g", "resolved", "a")
@@ -106,30 +128,30 @@ func TestLatePosts(t *testing.T) {
 // Nothing is over for want of news that nobody could have heard.
 func TestQuietNeedsEars(t *testing.T) {
 	d := newDesk(t)
-	d.rule.Spec.ResolveAfter = hours(6)
+	d.Rule.Spec.ResolveAfter = hours(6)
 	d.end()
 	d.take("g", "firing", "a")
-	d.pass(5 * time.Hour)
+	d.Pass(5 * time.Hour)
 	d.end()
 	d.expectOpen("after 5 hours", "[FIRING] A")
 	// The operator was away for a day.
-	d.pass(24 * time.Hour)
+	d.Pass(24 * time.Hour)
 	d.restart()
 	next := d.end()
 	d.expectOpen("after a restart", "[FIRING] A")
-	if want := d.clock.Now().Add(time.Hour); !next.Equal(want) {
+	if want := d.rig.Clock.Now().Add(time.Hour); !next.Equal(want) {
 		t.Errorf("it looks again at %s, not %s", next, want)
 	}
-	d.pass(time.Hour)
+	d.Pass(time.Hour)
 	d.end()
 	d.expectOpen("an hour after the restart", "")
 	// The rule was suspended for a day.
 	d.take("g", "firing", "a")
-	d.pass(24 * time.Hour)
-	d.Deaf(d.rule.UID)
+	d.Pass(24 * time.Hour)
+	d.Deaf(d.Rule.UID)
 	d.end()
 	d.expectOpen("when it takes posts again", "[FIRING] A")
-	d.pass(time.Hour)
+	d.Pass(time.Hour)
 	d.end()
 	d.expectOpen("an hour later", "")
 }
@@ -141,19 +163,19 @@ func TestQuietBeginsAnew(t *testing.T) {
 	d.end()
 	d.take("g", "firing", "a")
 	for range 10 {
-		d.pass(4 * time.Hour)
+		d.Pass(4 * time.Hour)
 		d.take("g", "firing", "a")
 		d.end()
 	}
-	d.rule.Spec.ResolveAfter = hours(6)
+	d.Rule.Spec.ResolveAfter = hours(6)
 	d.end()
-	d.pass(5 * time.Hour)
+	d.Pass(5 * time.Hour)
 	d.end()
 	d.expectOpen("5 hours later", "[FIRING] A")
-	d.rule.Spec.ResolveAfter = hours(2)
+	d.Rule.Spec.ResolveAfter = hours(2)
 	d.end()
 	d.expectOpen("with less", "[FIRING] A")
-	d.pass(3 * time.Hour)
+	d.Pass(3 * time.Hour)
 	d.end()
 	d.expectOpen("3 hours later", "")
 }
@@ -163,14 +185,14 @@ func TestQuietIsSaid(t *testing.T) {
 	for name, policy := range map[string]v1alpha1.ResolvePolicy{"edited": v1alpha1.ResolveEdit, "in the thread": v1alpha1.ResolveReply} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t)
-			d.rule.Spec.ResolveAfter, d.rule.Spec.OnResolve = &metav1.Duration{Duration: 90 * time.Minute}, policy
-			d.rule.Spec.Message = &v1alpha1.AlertMessage{Title: "mine", Text: "own words"}
+			d.Rule.Spec.ResolveAfter, d.Rule.Spec.OnResolve = &metav1.Duration{Duration: 90 * time.Minute}, policy
+			d.Rule.Spec.Message = &v1alpha1.AlertMessage{Title: "mine", Text: "own words"}
 			d.end()
 			d.take("g", "firing", "a")
-			d.pass(2 * time.Hour)
+			d.Pass(2 * time.Hour)
 			d.end()
 			said := ""
-			for _, n := range d.list() {
+			for _, n := range d.List() {
 				said += n.Spec.Text + "\n"
 			}
 			if !strings.Contains(said, "own words") || !strings.Contains(said, "No post has told of it for 1h30m (resolveAfter)") {
@@ -185,14 +207,14 @@ func TestQuietIsSaid(t *testing.T) {
 func TestTwoRulesOfOneGroup(t *testing.T) {
 	d := newDesk(t)
 	d.take("g", "firing", "a")
-	other := d.rule.DeepCopy()
+	other := d.Rule.DeepCopy()
 	other.Name, other.UID = "other", "other-uid"
-	first := d.rule
-	d.rule = other
+	first := d.Rule
+	d.Rule = other
 	d.take("g", "firing", "a")
 	d.take("g", "resolved", "a")
 	d.expectOpen("the other's end leaves", "[FIRING] A")
-	d.rule = first
+	d.Rule = first
 	d.take("g", "resolved", "a")
 	d.expectOpen("both ends leave", "")
 }
@@ -200,14 +222,21 @@ func TestTwoRulesOfOneGroup(t *testing.T) {
 // Beyond maxIncidents as well, another's end ends nothing, and one's own does.
 func TestRolledUpPosts(t *testing.T) {
 	d := newDesk(t)
-	d.rule.Spec.MaxIncidents = 1
+	d.Rule.Spec.MaxIncidents = 1
 	d.take("first", "firing", "x")
 	var names []string
 	for i := range 300 {
 		names = append(names, fmt.Sprint("pod-", i))
 	}
 	d.take("g", "firing", names...)
-	firing := func() int { return d.tend().Firing }
+	firing := func() int {
+		t.Helper()
+		out, err := d.store.Maintain(d.Ctx, d.Rule, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.Firing
+	}
 	if n := firing(); n != 2 {
 		t.Fatalf("%d incidents", n)
 	}
@@ -227,7 +256,7 @@ func TestUnreadPosts(t *testing.T) {
 	for name, groupBy := range map[string][]string{"alertmanager's groups": nil, "the rule's groups": {"labels.pod"}} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t)
-			d.rule.Spec.GroupBy = groupBy
+			d.Rule.Spec.GroupBy = groupBy
 			r := alertmanager.NewReader()
 			_, _ = r.Write([]byte(`{"receiver":"r","status":"firing","alerts":[` + alert("a", "firing") + `,{"labels"`))
 			p, err := r.Payload()
@@ -235,18 +264,18 @@ func TestUnreadPosts(t *testing.T) {
 				t.Fatal(err)
 			}
 			for range 2 {
-				if err := d.ReceivePost(d.ctx, d.rule, p); err != nil {
+				if err := d.ReceivePost(d.Ctx, d.Rule, p); err != nil {
 					t.Fatal(err)
 				}
 			}
 			if got := d.open(); strings.Count(got, "too large to be read") != 1 || strings.Contains(got, "[FIRING] A,") != (groupBy != nil) && strings.HasSuffix(got, "[FIRING] A") != (groupBy != nil) {
 				t.Errorf("%q is open", got)
 			}
-			heard, err := d.EndQuiet(d.ctx, d.rule)
+			heard, err := d.EndQuiet(d.Ctx, d.Rule)
 			if err != nil || !strings.Contains(heard.Unread, "too large") {
 				t.Errorf("%v: the rule says %q", err, heard.Unread)
 			}
-			d.pass(25 * time.Hour)
+			d.Pass(25 * time.Hour)
 			d.end()
 			if got := d.open(); strings.Contains(got, "too large") {
 				t.Errorf("a day later %q is open", got)
@@ -258,14 +287,14 @@ func TestUnreadPosts(t *testing.T) {
 // The labels that a rule names are kept, however many there are.
 func TestLabelsThatARuleNames(t *testing.T) {
 	d := newDesk(t)
-	d.rule.Spec.GroupBy = []string{`labels["zz.team"]`}
-	d.rule.Spec.Message = &v1alpha1.AlertMessage{Title: `{{ index .labels "zz.team" }} {{ .labels.zz_owner }}`}
+	d.Rule.Spec.GroupBy = []string{`labels["zz.team"]`}
+	d.Rule.Spec.Message = &v1alpha1.AlertMessage{Title: `{{ index .labels "zz.team" }} {{ .labels.zz_owner }}`}
 	var labels strings.Builder
 	for i := range 60 {
 		fmt.Fprintf(&labels, `"label_%02d":"x",`, i)
 	}
 	body := `{"groupKey":"g","alerts":[{"labels":{` + labels.String() + `"zz.team":"blue","zz_owner":"ada"}}]}`
-	if _, err := d.Receive(d.ctx, d.rule, posts.Raw{Body: []byte(body)}); err != nil {
+	if _, err := d.Receive(d.Ctx, d.Rule, posts.Raw{Body: []byte(body)}); err != nil {
 		t.Fatal(err)
 	}
 	d.expectOpen("the title", "blue ada")
@@ -275,19 +304,46 @@ func TestLabelsThatARuleNames(t *testing.T) {
 // resolved group belongs to; it is over all the same, and no stranger's is.
 func TestSilencedInAnotherIncident(t *testing.T) {
 	d := newDesk(t)
-	d.rule.Spec.GroupBy = []string{"labels.pod"}
+	d.Rule.Spec.GroupBy = []string{"labels.pod"}
 	d.take("g", "firing", "a", "b")
 	d.take("g", "firing", "stranger")
 	d.take("other", "firing", "c")
 	d.take("g", "resolved", "b")
 	var open []string
-	for _, n := range d.list() {
-		if s, ok := StateOf(&n); ok && s.Open() {
+	for _, n := range d.List() {
+		if s, ok := incident.StateOf(&n); ok && s.Open() {
 			open = append(open, s.Text)
 		}
 	}
 	slices.Sort(open)
 	if got := strings.Join(open, " "); got != "c stranger" {
 		t.Errorf("%s are open, not those that the sender did not tell of together with b", got)
+	}
+}
+
+// Who posts to a rule is told that it is not stored, or that the rule is not at
+// work, and the rule is woken to say so.
+func TestReceiverTellsOfRefusals(t *testing.T) {
+	g := newRig(t)
+	woken := 0
+	r := &Receiver{Store: g.store, Clock: g.Clock, Rules: &alerting.Cache{}, Refused: func(n client.ObjectKey) {
+		if n != client.ObjectKeyFromObject(g.Rule) {
+			t.Errorf("%s is woken", n)
+		}
+		woken++
+	}}
+	post := posts.Raw{Body: []byte(`{"version":"4","groupKey":"g","status":"firing","receiver":"r","alerts":[{"status":"firing","labels":{"alertname":"A"},"startsAt":"2026-11-24T08:00:00Z","fingerprint":"f"}]}`)}
+	g.Fail = incidenttest.ByQuota(func(client.Object) bool { return true })
+	var refused *incident.RefusedError
+	if _, err := r.Receive(t.Context(), g.Rule, post); !errors.As(err, &refused) || !strings.Contains(refused.Words, incidenttest.QuotaWords) || woken != 1 {
+		t.Errorf("ends with %v, woken %d times", err, woken)
+	}
+	g.Fail = nil
+	if _, err := r.Receive(t.Context(), g.Rule, post); err != nil || len(g.List()) != 1 {
+		t.Errorf("ends with %v", err)
+	}
+	g.Rule.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonTooManyAlerts}}
+	if _, err := r.Receive(t.Context(), g.Rule, post); !errors.Is(err, ErrTooManyAlerts) {
+		t.Errorf("ends with %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package incident
+package source
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
+	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/posts"
 )
 
@@ -24,31 +25,31 @@ type hooked struct {
 func newHooked(t *testing.T, source v1alpha1.WebhookSource, change func(*v1alpha1.SlackAlertSpec)) *hooked {
 	t.Helper()
 	h := &hooked{rig: newRig(t)}
-	h.rule.Spec.Source.Webhook = &source
+	h.Rule.Spec.Source.Webhook = &source
 	if change != nil {
-		change(&h.rule.Spec)
+		change(&h.Rule.Spec)
 	}
 	for range 2 {
-		store := &Store{Client: h.live, Live: h.live, Clock: h.clock}
-		h.receivers = append(h.receivers, &Receiver{Store: store, Clock: h.clock, Rules: &alerting.Cache{}})
+		store := &incident.Store{Client: h.Live, Live: h.Live, Clock: h.Clock}
+		h.receivers = append(h.receivers, &Receiver{Store: store, Clock: h.Clock, Rules: &alerting.Cache{}})
 	}
-	h.receivers[0].Deaf(h.rule.UID) // takes posts from now on
+	h.receivers[0].Deaf(h.Rule.UID) // takes posts from now on
 	return h
 }
 
 // post sends a body to the next process.
 func (h *hooked) post(body string, signed bool) (string, error) {
 	h.turn++
-	return h.receivers[h.turn%2].Receive(h.ctx, h.rule, posts.Raw{Body: []byte(body), Signed: signed})
+	return h.receivers[h.turn%2].Receive(h.Ctx, h.Rule, posts.Raw{Body: []byte(body), Signed: signed})
 }
 
 // incidents are number, count, whether it is open, severity and title of each, in
 // the order of their making.
 func (h *hooked) incidents() string {
-	h.t.Helper()
+	h.T.Helper()
 	var out []string
-	for _, n := range h.list() {
-		if s, ok := StateOf(&n); ok {
+	for _, n := range h.List() {
+		if s, ok := incident.StateOf(&n); ok {
 			out = append(out, fmt.Sprintf("%d×%d open=%v %s %s", s.Number, s.Count, s.Open(), n.Spec.Severity, n.Spec.Title))
 		}
 	}
@@ -56,18 +57,18 @@ func (h *hooked) incidents() string {
 }
 
 func (h *hooked) want(what, want string) {
-	h.t.Helper()
+	h.T.Helper()
 	if got := h.incidents(); got != want {
-		h.t.Errorf("%s:\n%s\nwant\n%s", what, got, want)
+		h.T.Errorf("%s:\n%s\nwant\n%s", what, got, want)
 	}
 }
 
 // endQuiet has those ended that have been without news.
 func (h *hooked) endQuiet() time.Time {
-	h.t.Helper()
-	heard, err := h.receivers[0].EndQuiet(h.ctx, h.rule)
+	h.T.Helper()
+	heard, err := h.receivers[0].EndQuiet(h.Ctx, h.Rule)
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	return heard.Next
 }
@@ -114,22 +115,22 @@ func TestPostsWithoutNews(t *testing.T) {
 		}
 	}
 	send()
-	h.pass(9 * time.Minute)
+	h.Pass(9 * time.Minute)
 	send()
-	h.pass(9 * time.Minute)
+	h.Pass(9 * time.Minute)
 	if next := h.endQuiet(); !next.Equal(start.Add(19 * time.Minute)) {
 		t.Errorf("ends at %s, want 10 minutes after the last post", next)
 	}
 	h.want("a post that is repeated", "1×1 open=true Error A")
-	h.pass(time.Minute)
-	h.receivers[0].Deaf(h.rule.UID)
+	h.Pass(time.Minute)
+	h.receivers[0].Deaf(h.Rule.UID)
 	h.endQuiet()
 	h.want("posts could not be taken until now", "1×1 open=true Error A")
-	h.pass(10 * time.Minute)
+	h.Pass(10 * time.Minute)
 	h.endQuiet()
 	h.want("10 minutes after the last post", "1×1 open=false Success Resolved: A")
 	var said []string
-	for _, n := range h.list() {
+	for _, n := range h.List() {
 		if strings.Contains(n.Spec.Text, "_No post has told of it for 10m (resolveAfter), so it counts as resolved.") {
 			said = append(said, n.Spec.Title)
 		}
@@ -155,15 +156,15 @@ func TestPostsThatAreTold(t *testing.T) {
 	}
 	send(`{"title":"A","n":1}`)
 	send(`{"title":"A","n":2}`)
-	h.deliver()
-	h.pass(5 * time.Minute)
-	if _, err := h.receivers[0].Store.Tend(h.ctx, Quiet(h.rule), nil); err != nil {
+	h.Deliver()
+	h.Pass(5 * time.Minute)
+	if _, err := h.receivers[0].Store.Maintain(h.Ctx, Quiet(h.Rule), nil); err != nil {
 		t.Fatal(err)
 	}
-	h.pass(6 * time.Minute)
+	h.Pass(6 * time.Minute)
 	h.endQuiet()
 	h.want("two posts of a group", "1×2 open=false Info A")
-	if n := len(h.list()); n != 1 {
+	if n := len(h.List()); n != 1 {
 		t.Errorf("%d messages, want one without reminder", n)
 	}
 	send(`{"title":"A","n":3}`)
@@ -175,7 +176,7 @@ func TestPostsAreCharged(t *testing.T) {
 	h := newHooked(t, v1alpha1.WebhookSource{When: `body.list.all(x, body.list.all(y, x == y))`}, ends)
 	body := `{"list":[` + strings.TrimSuffix(strings.Repeat("1,", 80), ",") + `]}`
 	for n := 0; ; n++ {
-		_, err := h.receivers[0].Receive(h.ctx, h.rule, posts.Raw{Body: []byte(body)})
+		_, err := h.receivers[0].Receive(h.Ctx, h.Rule, posts.Raw{Body: []byte(body)})
 		if errors.Is(err, ErrOverspent) {
 			break
 		}
@@ -183,13 +184,13 @@ func TestPostsAreCharged(t *testing.T) {
 			t.Fatalf("after %d posts: %v", n, err)
 		}
 	}
-	other := h.rule.DeepCopy()
+	other := h.Rule.DeepCopy()
 	other.Namespace = "other"
-	if _, err := h.receivers[0].Receive(h.ctx, other, posts.Raw{Body: []byte(body)}); err != nil {
+	if _, err := h.receivers[0].Receive(h.Ctx, other, posts.Raw{Body: []byte(body)}); err != nil {
 		t.Errorf("another namespace: %v", err)
 	}
-	h.pass(time.Minute)
-	if _, err := h.receivers[0].Receive(h.ctx, h.rule, posts.Raw{Body: []byte(body)}); err != nil {
+	h.Pass(time.Minute)
+	if _, err := h.receivers[0].Receive(h.Ctx, h.Rule, posts.Raw{Body: []byte(body)}); err != nil {
 		t.Errorf("a minute later: %v", err)
 	}
 }
@@ -202,7 +203,7 @@ func TestPostsThatFail(t *testing.T) {
 	if !errors.As(err, &failed) || !strings.HasPrefix(failed.Words, "spec.source.webhook.when: no such overload") {
 		t.Errorf("ends with %v", err)
 	}
-	h.rule.Spec.Source.Webhook.When, h.rule.Generation = `body.(`, 2
+	h.Rule.Spec.Source.Webhook.When, h.Rule.Generation = `body.(`, 2
 	if _, err := h.post(`{"n":1}`, false); !errors.Is(err, ErrDoesNotCompile) {
 		t.Errorf("ends with %v", err)
 	}

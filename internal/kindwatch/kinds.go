@@ -1,4 +1,4 @@
-package alert
+package kindwatch
 
 import (
 	"context"
@@ -21,16 +21,17 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 )
 
-// problem is why a rule can't be at work; the message says what to do.
-type problem struct {
-	reason, message string
-	// stalled is true when a person has to act.
-	stalled bool
-	// again is when to look again; zero when only a change of the rule or of the
-	// operator's flags can mend it.
-	again time.Duration
-	// asking is true when the answer is yet to come.
-	asking bool
+// Unavailable is an error that says why a kind can't be watched.
+type Unavailable struct {
+	// Reason is one of a condition, and Message says what to do.
+	Reason, Message string
+	// Stalled is true when a person has to act.
+	Stalled bool
+	// RetryAfter is when to ask again; zero when only a change of what was asked for
+	// or of the operator's flags can mend it.
+	RetryAfter time.Duration
+	// Asking is true when the answer is yet to come.
+	Asking bool
 }
 
 // Times until a kind that can't be watched is asked for again: doubled from the
@@ -49,23 +50,36 @@ const (
 	maxAsks        = 64
 )
 
-// forGood is a problem that only a change of the rule or of the operator's
-// flags can mend.
-func forGood(reason, format string, args ...any) *problem {
-	return &problem{reason: reason, message: fmt.Sprintf(format, args...), stalled: true}
+// Terminal is an Unavailable that only a change of what was asked for or of the
+// operator's flags can mend.
+func Terminal(reason, format string, args ...any) *Unavailable {
+	return &Unavailable{Reason: reason, Message: fmt.Sprintf(format, args...), Stalled: true}
 }
 
-func (p *problem) Error() string { return p.message }
+// Error is the message.
+func (p *Unavailable) Error() string { return p.Message }
 
-// kind is what the API server says of a kind.
-type kind struct {
-	gvk        schema.GroupVersionKind
-	resource   schema.GroupVersionResource
-	namespaced bool
+// Kind is what the API server says of a kind.
+type Kind struct {
+	GVK        schema.GroupVersionKind
+	Resource   schema.GroupVersionResource
+	Namespaced bool
+}
+
+// Plural names the kind's objects for people.
+func (k Kind) Plural() string {
+	name := k.GVK.Kind
+	switch {
+	case strings.HasSuffix(name, "s"), strings.HasSuffix(name, "x"), strings.HasSuffix(name, "ch"):
+		return name + "es"
+	case strings.HasSuffix(name, "y") && !strings.HasSuffix(name, "ay") && !strings.HasSuffix(name, "ey"):
+		return strings.TrimSuffix(name, "y") + "ies"
+	}
+	return name + "s"
 }
 
 // Kinds finds out whether kinds exist and may be watched. The answers are kept
-// for a moment, for the many rules that ask for the same.
+// for a moment, for the many that ask for the same.
 type Kinds struct {
 	// Discovery and Access of the API server.
 	Discovery discovery.ServerResourcesInterface
@@ -73,6 +87,8 @@ type Kinds struct {
 	// Namespaces that the operator watches; all when empty.
 	Namespaces []string
 	Clock      clock.PassiveClock
+	// Near returns the names that are like a wrong one; none are told when nil.
+	Near func(wrong string, names []string) []string
 
 	mu      sync.Mutex
 	answers map[schema.GroupVersionKind]*kindAnswer
@@ -80,7 +96,7 @@ type Kinds struct {
 }
 
 type kindAnswer struct {
-	kind kind
+	kind Kind
 	err  error
 	// until is when to ask again; pause is how long that was put off.
 	until time.Time
@@ -91,10 +107,10 @@ type kindAnswer struct {
 	wake []func()
 }
 
-// find returns a kind that exists and may be watched, or a problem. All who ask
-// for one at once share an answer. It does not wait long: if the answer is yet to
-// come, the problem says so, and wake is called when it is there.
-func (k *Kinds) find(ctx context.Context, gvk schema.GroupVersionKind, wake func()) (kind, error) {
+// Find returns a kind that exists and may be watched, or an *Unavailable. All who
+// ask for one at once share an answer. It does not wait long: if the answer is yet
+// to come, the error says so, and wake is called when it is there.
+func (k *Kinds) Find(ctx context.Context, gvk schema.GroupVersionKind, wake func()) (Kind, error) {
 	done := k.begin(ctx, gvk)
 	if done != nil {
 		timer := time.NewTimer(answerAwait)
@@ -103,7 +119,7 @@ func (k *Kinds) find(ctx context.Context, gvk schema.GroupVersionKind, wake func
 		case <-done:
 		case <-timer.C:
 		case <-ctx.Done():
-			return kind{}, ctx.Err()
+			return Kind{}, ctx.Err()
 		}
 	}
 	k.mu.Lock()
@@ -114,16 +130,16 @@ func (k *Kinds) find(ctx context.Context, gvk schema.GroupVersionKind, wake func
 		if a != nil {
 			a.wake = append(a.wake, wake)
 		}
-		return kind{}, &problem{asking: true, again: answerKept, reason: v1alpha1.ReasonWatchStarting,
-			message: "the API server is being asked for the kind " + gvk.Kind}
+		return Kind{}, &Unavailable{Asking: true, RetryAfter: answerKept, Reason: v1alpha1.ReasonWatchStarting,
+			Message: "the API server is being asked for the kind " + gvk.Kind}
 	case a.err != nil:
-		var p *problem
-		if errors.As(a.err, &p) && p.again > 0 {
+		var p *Unavailable
+		if errors.As(a.err, &p) && p.RetryAfter > 0 {
 			later := *p
-			later.again = max(a.until.Sub(k.Clock.Now()), time.Second)
-			return kind{}, &later
+			later.RetryAfter = max(a.until.Sub(k.Clock.Now()), time.Second)
+			return Kind{}, &later
 		}
-		return kind{}, a.err
+		return Kind{}, a.err
 	}
 	return a.kind, nil
 }
@@ -175,9 +191,9 @@ func (k *Kinds) answer(ctx context.Context, gvk schema.GroupVersionKind, a *kind
 	found, err := k.ask(ctx, gvk)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var is, was *problem
+	var is, was *Unavailable
 	if errors.As(err, &is) {
-		if errors.As(a.err, &was) && was.reason == is.reason {
+		if errors.As(a.err, &was) && was.Reason == is.Reason {
 			a.pause = min(max(2*a.pause, lookAgain), lookRarely)
 		} else {
 			a.pause = lookAgain
@@ -198,47 +214,47 @@ func (k *Kinds) answer(ctx context.Context, gvk schema.GroupVersionKind, a *kind
 	}
 }
 
-func (k *Kinds) ask(ctx context.Context, gvk schema.GroupVersionKind) (kind, error) {
+func (k *Kinds) ask(ctx context.Context, gvk schema.GroupVersionKind) (Kind, error) {
 	if gvk.Group == "" && gvk.Kind == "Secret" {
-		return kind{}, forGood(v1alpha1.ReasonWatchForbidden, "Secrets are never watched, so that none of them gets into a message")
+		return Kind{}, Terminal(v1alpha1.ReasonWatchForbidden, "Secrets are never watched, so that none of them gets into a message")
 	}
 	list, err := k.Discovery.ServerResourcesForGroupVersion(gvk.GroupVersion().String())
 	if apierrors.IsNotFound(err) {
-		return kind{}, notFound(gvk, "")
+		return Kind{}, notFound(gvk, "")
 	}
 	if err != nil {
-		return kind{}, fmt.Errorf("asking the API server for %s: %w", gvk.GroupVersion(), err)
+		return Kind{}, fmt.Errorf("asking the API server for %s: %w", gvk.GroupVersion(), err)
 	}
 	for i := range list.APIResources {
 		resource := &list.APIResources[i]
 		if resource.Kind != gvk.Kind || strings.Contains(resource.Name, "/") {
 			continue
 		}
-		found := kind{gvk, gvk.GroupVersion().WithResource(resource.Name), resource.Namespaced}
+		found := Kind{gvk, gvk.GroupVersion().WithResource(resource.Name), resource.Namespaced}
 		if !slices.Contains(resource.Verbs, "watch") || !slices.Contains(resource.Verbs, "list") {
-			return kind{}, forGood(v1alpha1.ReasonWatchForbidden, "the API server lets nobody watch %s (%s): name another kind in spec.source.objects", gvk.Kind, gvk.GroupVersion())
+			return Kind{}, Terminal(v1alpha1.ReasonWatchForbidden, "the API server lets nobody watch %s (%s): name another kind in spec.source.objects", gvk.Kind, gvk.GroupVersion())
 		}
 		return found, k.allowed(ctx, found)
 	}
-	return kind{}, notFound(gvk, meant(gvk.Kind, list.APIResources))
+	return Kind{}, notFound(gvk, k.meant(gvk.Kind, list.APIResources))
 }
 
 func notFound(gvk schema.GroupVersionKind, meant string) error {
-	return &problem{reason: v1alpha1.ReasonKindNotFound, again: lookAgain, message: fmt.Sprintf(
+	return &Unavailable{Reason: v1alpha1.ReasonKindNotFound, RetryAfter: lookAgain, Message: fmt.Sprintf(
 		"the API server has no kind %s in %s%s: correct spec.source.objects.apiVersion or kind, or install it; it is picked up when it appears", gvk.Kind, gvk.GroupVersion(), meant)}
 }
 
 // allowed asks whether the operator may watch a kind, before it tries.
-func (k *Kinds) allowed(ctx context.Context, found kind) error {
+func (k *Kinds) allowed(ctx context.Context, found Kind) error {
 	namespaces := []string{metav1.NamespaceAll}
-	if found.namespaced && len(k.Namespaces) > 0 {
+	if found.Namespaced && len(k.Namespaces) > 0 {
 		namespaces = k.Namespaces
 	}
 	for _, namespace := range namespaces {
 		for _, verb := range []string{"list", "watch"} {
 			review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
 				ResourceAttributes: &authorizationv1.ResourceAttributes{
-					Namespace: namespace, Verb: verb, Group: found.resource.Group, Version: found.resource.Version, Resource: found.resource.Resource,
+					Namespace: namespace, Verb: verb, Group: found.Resource.Group, Version: found.Resource.Version, Resource: found.Resource.Resource,
 				},
 			}}
 			answer, err := k.Access.Create(ctx, review, metav1.CreateOptions{})
@@ -246,9 +262,9 @@ func (k *Kinds) allowed(ctx context.Context, found kind) error {
 				return fmt.Errorf("asking what the operator may do: %w", err)
 			}
 			if !answer.Status.Allowed {
-				return &problem{reason: v1alpha1.ReasonWatchForbidden, stalled: true, again: lookAgain, message: fmt.Sprintf(
+				return &Unavailable{Reason: v1alpha1.ReasonWatchForbidden, Stalled: true, RetryAfter: lookAgain, Message: fmt.Sprintf(
 					"the operator may not %s %s: add a ClusterRole with get, list and watch on them and the label slack.notify.dev/aggregate-to-watch: \"true\"",
-					verb, found.resource.GroupResource())}
+					verb, found.Resource.GroupResource())}
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package alert
+package kindwatch
 
 import (
 	"fmt"
@@ -10,12 +10,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	testclock "k8s.io/utils/clock/testing"
-
-	"github.com/slack-notifier/slack-notifier/internal/alerting"
-	"github.com/slack-notifier/slack-notifier/internal/incident"
 )
 
-// watcher is a follower that notes what it sees.
+// start of the made-up time.
+var start = time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
+
+// watcher is a handler that notes what it sees.
 type watcher struct {
 	mu   sync.Mutex
 	seen []string
@@ -42,8 +42,7 @@ func (w *watcher) list() []string {
 	return slices.Clone(w.seen)
 }
 
-func (w *watcher) OnAdd(obj any, _ bool) {
-	c := obj.(*compact)
+func (w *watcher) OnAdd(c *Object, _ bool) {
 	id := c.Namespace + "/" + c.Name + "@" + c.ResourceVersion
 	w.mu.Lock()
 	again := w.added[id]
@@ -57,20 +56,14 @@ func (w *watcher) OnAdd(obj any, _ bool) {
 	}
 }
 
-func (w *watcher) OnUpdate(before, obj any) {
-	c := obj.(*compact)
-	w.note(c.Name + "@" + before.(*compact).ResourceVersion + ">" + c.ResourceVersion)
+func (w *watcher) OnUpdate(before, c *Object) {
+	w.note(c.Name + "@" + before.ResourceVersion + ">" + c.ResourceVersion)
 }
 
-func (w *watcher) OnDelete(obj any) { w.note("-" + obj.(*compact).Name) }
+func (w *watcher) OnDelete(c *Object) { w.note("-" + c.Name) }
 
-func (w *watcher) matters(*compact, bool, bool) bool        { return true }
-func (w *watcher) spent() uint64                            { return w.cost }
-func (w *watcher) news(alerting.Key, *work) incident.News   { return incident.News{} }
-func (w *watcher) overdue(incident.Group) (time.Time, bool) { return time.Time{}, false }
-func (w *watcher) mute(string)                              {}
-func (w *watcher) settled(string)                           {}
-func (w *watcher) trouble() trouble                         { return trouble{} }
+func (w *watcher) Matters(*Object, bool, bool) bool { return true }
+func (w *watcher) Spent() uint64                    { return w.cost }
 
 // until waits for a condition.
 func until(t *testing.T, what string, holds func() bool) {
@@ -91,12 +84,12 @@ func (p *Pool) idle() bool {
 	return p.workers == 0
 }
 
-func objectOf(name string, version int) *compact {
-	return &compact{kind: "Pod", ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, UID: types.UID(name), ResourceVersion: fmt.Sprint(version)}}
+func objectOf(name string, version int) *Object {
+	return &Object{Kind: "Pod", ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, UID: types.UID(name), ResourceVersion: fmt.Sprint(version)}}
 }
 
-func ruleOf(w *Watches, namespace string, f follower) *subscription {
-	return &subscription{watches: w, namespace: namespace, namespaces: map[string]bool{"ns": true}, follower: f, wake: func() {}}
+func ruleOf(w *Watches, namespace string, h Handler) *Subscription {
+	return &Subscription{watches: w, namespace: namespace, namespaces: map[string]bool{"ns": true}, handler: h, wake: func() {}}
 }
 
 // A namespace whose rules are slow delays no other.
@@ -183,7 +176,7 @@ func TestARuleBeginsWhenItHasLookedAtAll(t *testing.T) {
 	sub := ruleOf(w, "ns", f)
 	woken := make(chan struct{}, 10)
 	sub.wake = func() { woken <- struct{}{} }
-	if !sub.synced() {
+	if !sub.Synced() {
 		t.Error("waits for nothing")
 	}
 	for i := range 3 {
@@ -191,14 +184,14 @@ func TestARuleBeginsWhenItHasLookedAtAll(t *testing.T) {
 	}
 	sub.tell(objectOf("p0", 2), objectOf("p0", 1), false, false)
 	for range 3 {
-		if sub.synced() {
+		if sub.Synced() {
 			t.Error("has begun before all was looked at")
 		}
 		f.hold <- struct{}{}
 	}
 	close(f.hold)
 	<-woken
-	if !sub.synced() {
+	if !sub.Synced() {
 		t.Error("has not begun, though it was told so")
 	}
 }

@@ -1,4 +1,4 @@
-package alert
+package kindwatch
 
 import (
 	"context"
@@ -86,24 +86,24 @@ func TestBrokenRulesHoldUpNobody(t *testing.T) {
 		wait.Go(func() {
 			gvk := thingOf(fmt.Sprintf("slow%d/v1", i%10))
 			gvk.Kind = fmt.Sprint("Kind", i)
-			_, err := k.find(t.Context(), gvk, func() {})
-			var p *problem
-			if !errors.As(err, &p) || !p.asking || p.again == 0 {
+			_, err := k.Find(t.Context(), gvk, func() {})
+			var p *Unavailable
+			if !errors.As(err, &p) || !p.Asking || p.RetryAfter == 0 {
 				t.Errorf("a slow answer is %v, want to be told to come again", err)
 			}
 		})
 	}
-	var found kind
+	var found Kind
 	var err error
 	wait.Go(func() {
 		until(t, "the good kind", func() bool {
-			found, err = k.find(t.Context(), thingOf("good/v1"), func() {})
-			var p *problem
-			return !errors.As(err, &p) || !p.asking
+			found, err = k.Find(t.Context(), thingOf("good/v1"), func() {})
+			var p *Unavailable
+			return !errors.As(err, &p) || !p.Asking
 		})
 	})
 	wait.Wait()
-	if err != nil || found.resource.Resource != "things" {
+	if err != nil || found.Resource.Resource != "things" {
 		t.Errorf("the good kind is %v, %v", found, err)
 	}
 	for i := range 10 {
@@ -118,7 +118,7 @@ func TestSlowAnswersWake(t *testing.T) {
 	k, s, _ := newKinds("slow/v1")
 	woken := make(chan struct{}, 10)
 	for range 5 {
-		if _, err := k.find(t.Context(), thingOf("slow/v1"), func() { woken <- struct{}{} }); err == nil {
+		if _, err := k.Find(t.Context(), thingOf("slow/v1"), func() { woken <- struct{}{} }); err == nil {
 			t.Fatal("there is an answer already")
 		}
 	}
@@ -126,7 +126,7 @@ func TestSlowAnswersWake(t *testing.T) {
 	for range 5 {
 		<-woken
 	}
-	if _, err := k.find(t.Context(), thingOf("slow/v1"), func() {}); err != nil || s.count("slow/v1") != 1 {
+	if _, err := k.Find(t.Context(), thingOf("slow/v1"), func() {}); err != nil || s.count("slow/v1") != 1 {
 		t.Errorf("%v after %d questions, want the kind after one", err, s.count("slow/v1"))
 	}
 }
@@ -137,13 +137,13 @@ func TestKindsThatDoNotExistAreAskedForRarely(t *testing.T) {
 	k, s, clock := newKinds()
 	var pauses []time.Duration
 	for range 7 {
-		_, err := k.find(t.Context(), thingOf("none/v1"), func() {})
-		var p *problem
-		if !errors.As(err, &p) || p.reason != v1alpha1.ReasonKindNotFound {
+		_, err := k.Find(t.Context(), thingOf("none/v1"), func() {})
+		var p *Unavailable
+		if !errors.As(err, &p) || p.Reason != v1alpha1.ReasonKindNotFound {
 			t.Fatalf("ends with %v", err)
 		}
-		pauses = append(pauses, p.again)
-		clock.SetTime(clock.Now().Add(p.again))
+		pauses = append(pauses, p.RetryAfter)
+		clock.SetTime(clock.Now().Add(p.RetryAfter))
 	}
 	if got := fmt.Sprint(pauses); got != "[5s 10s 20s 40s 1m0s 1m0s 1m0s]" || s.count("none/v1") != 7 {
 		t.Errorf("pauses are %s, of %d questions", got, s.count("none/v1"))
@@ -151,7 +151,7 @@ func TestKindsThatDoNotExistAreAskedForRarely(t *testing.T) {
 	s.mu.Lock()
 	s.served["none/v1"] = true
 	s.mu.Unlock()
-	if _, err := k.find(t.Context(), thingOf("none/v1"), func() {}); err != nil {
+	if _, err := k.Find(t.Context(), thingOf("none/v1"), func() {}); err != nil {
 		t.Errorf("it is not picked up: %v", err)
 	}
 }

@@ -12,26 +12,27 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 )
 
-func TestRollup(t *testing.T) {
+func TestOverflow(t *testing.T) {
 	g := newRig(t)
-	g.rule.Spec.MaxIncidents = 2
+	g.Rule.Spec.MaxIncidents = 2
 	for _, key := range []string{"a", "b", "c", "d"} {
 		g.apply(g.news(key, "one"))
 	}
 	g.expect("+a one, +b one, +r: and 2 more More than 2 are open at once, so these have no messages of their own:\n• `c`\n• `d`")
-	if out := g.apply(g.news("c", "one"), g.news("d", "one")); out.Writes != 0 {
-		t.Errorf("%d writes", out.Writes)
+	if n := g.writes(func() { g.apply(g.news("c", "one"), g.news("d", "one")) }); n != 0 {
+		t.Errorf("%d writes", n)
 	}
 	// Held back, nothing is written and nothing is lost.
-	out, err := g.store.Apply(g.ctx, g.rule, []News{g.news("e", "one"), g.news("a", "two")}, Options{HoldRollup: true})
-	if err != nil || len(out.Held) != 1 || out.Writes != 1 {
+	before := g.Writes
+	out, err := g.store.Apply(g.Ctx, g.Rule, []Update{g.news("e", "one"), g.news("a", "two")}, Options{HoldOverflow: true})
+	if err != nil || len(out.Held) != 1 || g.Writes != before+1 {
 		t.Errorf("%+v %v", out, err)
 	}
 	g.restart()
 	if firing := g.tend().Firing; firing != 4 {
 		t.Errorf("%d are firing", firing)
 	}
-	open, err := g.store.Open(g.ctx, g.rule)
+	open, err := g.store.Open(g.Ctx, g.Rule)
 	if err != nil || len(open) != 4 {
 		t.Errorf("%+v %v", open, err)
 	}
@@ -49,17 +50,17 @@ func TestRollup(t *testing.T) {
 // A flood fits into an annotation, and its end is seen.
 func TestRollupOfAFlood(t *testing.T) {
 	g := newRig(t)
-	g.rule.Spec.MaxIncidents = 1
+	g.Rule.Spec.MaxIncidents = 1
 	const flood = 10000
-	var on, off []News
+	var on, off []Update
 	for i := range flood {
 		name := fmt.Sprintf("namespace-of-a-team/deployment-with-a-long-name-%05d", i)
 		on, off = append(on, g.news(name, "x")), append(off, g.news(name, ""))
 	}
-	if out := g.apply(on...); out.Writes != 2 {
-		t.Errorf("%d writes", out.Writes)
+	if n := g.writes(func() { g.apply(on...) }); n != 2 {
+		t.Errorf("%d writes", n)
 	}
-	for _, n := range g.list() {
+	for _, n := range g.List() {
 		if size := len(n.Annotations[StateAnnotation]); size > 256<<10-2000 {
 			t.Errorf("%s has %d bytes", n.Name, size)
 		}
@@ -77,56 +78,56 @@ func TestRollupOfAFlood(t *testing.T) {
 
 func TestReminders(t *testing.T) {
 	g := newRig(t)
-	g.rule.Spec.RepeatInterval = &metav1.Duration{Duration: time.Hour}
+	g.Rule.Spec.RepeatInterval = &metav1.Duration{Duration: time.Hour}
 	g.apply(g.news("a", "one"))
 	if next := g.tend().Next; !next.Equal(start.Add(time.Hour)) {
 		t.Errorf("next at %s", next)
 	}
-	g.pass(2 * time.Hour)
+	g.Pass(2 * time.Hour)
 	g.tend()
 	g.expect("+a one") // it is not out yet
-	g.deliver()
+	g.Deliver()
 	g.tend()
 	g.tend()
 	g.restart()
 	g.tend()
 	g.expect("+a one, reply Still firing: a")
 	// A crash between the reply and the note of it makes none twice.
-	g.pass(time.Hour)
-	g.fail = func(verb string, _ client.Object) error {
+	g.Pass(time.Hour)
+	g.Fail = func(verb string, _ client.Object) error {
 		if verb == "update" {
 			return errors.New("crash")
 		}
 		return nil
 	}
-	if _, err := g.store.Tend(g.ctx, g.rule, nil); err == nil {
+	if _, err := g.store.Maintain(g.Ctx, g.Rule, nil); err == nil {
 		t.Error("no crash")
 	}
-	g.fail = nil
+	g.Fail = nil
 	g.restart()
-	g.pass(10 * time.Minute)
+	g.Pass(10 * time.Minute)
 	g.tend()
 	g.expect("+a one, reply Still firing: a, reply Still firing: a")
 	g.apply(g.news("a", ""))
-	g.pass(3 * time.Hour)
+	g.Pass(3 * time.Hour)
 	g.tend()
 	g.expect("Resolved: a, reply Still firing: a, reply Still firing: a")
 }
 
 func TestExpiry(t *testing.T) {
 	g := newRig(t)
-	g.rule.Spec.OnResolve, g.rule.Spec.NotificationTTL = v1alpha1.ResolveReply, &metav1.Duration{Duration: time.Hour}
+	g.Rule.Spec.OnResolve, g.Rule.Spec.NotificationTTL = v1alpha1.ResolveReply, &metav1.Duration{Duration: time.Hour}
 	g.apply(g.news("a", "one"), g.news("b", "one"))
-	g.deliver()
+	g.Deliver()
 	g.apply(g.news("a", ""))
 	if next := g.tend().Next; !next.Equal(start.Add(time.Hour)) {
 		t.Errorf("next at %s", next)
 	}
-	g.pass(2 * time.Hour)
+	g.Pass(2 * time.Hour)
 	g.tend()
 	g.expect("+b one, a, reply Resolved: a") // the reply is still on its way
-	g.deliver()
-	if _, err := g.store.Tend(g.ctx, g.rule, func(Past, time.Time) bool { return true }); err != nil {
+	g.Deliver()
+	if _, err := g.store.Maintain(g.Ctx, g.Rule, func(Current, time.Time) bool { return true }); err != nil {
 		t.Fatal(err)
 	}
 	g.expect("+b one, a, reply Resolved: a")

@@ -15,13 +15,13 @@ var start = time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
 func TestPaceOfChanges(t *testing.T) {
 	clock := testclock.NewFakePassiveClock(start)
 	woken := 0
-	c := newChanges(clock, 2*time.Second, func() { woken++ })
+	c := newSchedule(clock, 2*time.Second, func() { woken++ })
 	var looks []int
 	for tenth := range 600 {
 		now := start.Add(time.Duration(tenth) * 100 * time.Millisecond)
 		clock.SetTime(now)
-		c.mark("a", now, false)
-		if len(c.take(now)) > 0 {
+		c.changed("a", now, false)
+		if len(c.due(now)) > 0 {
 			looks = append(looks, tenth/10)
 		}
 	}
@@ -33,40 +33,40 @@ func TestPaceOfChanges(t *testing.T) {
 	}
 	// What begins or ends does not wait for long.
 	now := start.Add(59 * time.Second)
-	c.mark("a", now, true)
-	if got := c.take(now); !slices.Equal(got, []string{"a"}) {
+	c.changed("a", now, true)
+	if got := c.due(now); !slices.Equal(got, []string{"a"}) {
 		t.Errorf("takes %v", got)
 	}
-	c.mark("a", now, true)
+	c.changed("a", now, true)
 	if got := c.next(); !got.Equal(now.Add(500 * time.Millisecond)) {
 		t.Errorf("next at %s", got.Sub(start))
 	}
 	// After a rest it begins anew.
 	now = now.Add(time.Minute)
-	c.take(now)
-	c.take(now.Add(time.Minute))
-	c.mark("a", now.Add(time.Minute), false)
-	if got := c.take(now.Add(time.Minute)); !slices.Equal(got, []string{"a"}) {
+	c.due(now)
+	c.due(now.Add(time.Minute))
+	c.changed("a", now.Add(time.Minute), false)
+	if got := c.due(now.Add(time.Minute)); !slices.Equal(got, []string{"a"}) {
 		t.Errorf("takes %v", got)
 	}
 }
 
 func TestTimers(t *testing.T) {
-	c := newChanges(testclock.NewFakePassiveClock(start), time.Second, func() {})
-	c.later("a", start.Add(time.Minute))
-	c.later("a", start.Add(2*time.Minute))
-	if got := c.take(start.Add(59 * time.Second)); len(got) > 0 || !c.next().Equal(start.Add(time.Minute)) {
+	c := newSchedule(testclock.NewFakePassiveClock(start), time.Second, func() {})
+	c.at("a", start.Add(time.Minute))
+	c.at("a", start.Add(2*time.Minute))
+	if got := c.due(start.Add(59 * time.Second)); len(got) > 0 || !c.next().Equal(start.Add(time.Minute)) {
 		t.Errorf("takes %v, next %s", got, c.next())
 	}
-	if got := c.take(start.Add(time.Minute)); !slices.Equal(got, []string{"a"}) || !c.next().IsZero() {
+	if got := c.due(start.Add(time.Minute)); !slices.Equal(got, []string{"a"}) || !c.next().IsZero() {
 		t.Errorf("takes %v, next %s", got, c.next())
 	}
-	c.again([]string{"a"}, start.Add(3*time.Minute))
+	c.retry([]string{"a"}, start.Add(3*time.Minute))
 	if !c.next().Equal(start.Add(3 * time.Minute)) {
 		t.Errorf("next %s", c.next())
 	}
-	c.overdue("b", start)
-	if got := c.take(start); !slices.Equal(got, []string{"b"}) {
+	c.expire("b", start)
+	if got := c.due(start); !slices.Equal(got, []string{"b"}) {
 		t.Errorf("takes %v", got)
 	}
 }

@@ -1,8 +1,7 @@
-package incident
+package source
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"maps"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
+	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/posts"
 )
 
@@ -21,10 +21,17 @@ import (
 // told again, or its incidents would miss their end.
 var ErrSuspended = errors.New("the SlackAlert is suspended")
 
+// RefusedError says that the API server does not store a part of what a post brings.
+type RefusedError = incident.RefusedError
+
+// ErrTooManyAlerts means that a rule is beyond those that are at work in its
+// namespace.
+var ErrTooManyAlerts = errors.New("the namespace has too many SlackAlerts, and this one is not at work")
+
 // Receiver takes what is posted for a rule with source.alertmanager or
 // source.webhook, and has it stored.
 type Receiver struct {
-	Store *Store
+	Store *incident.Store
 	Clock clock.PassiveClock
 	// ClusterName is what templates see as .cluster.
 	ClusterName string
@@ -44,7 +51,7 @@ const maxRendering = time.Second
 // Receive stores what a post makes of the incidents of a rule. When it returns
 // nil, all is stored, and remark is what the sender should know beside, if it is
 // not empty. An *alertmanager.PayloadError or a *posts.PayloadError says that the
-// post can't be read, a *RefusedError that the API server does not store a part
+// post can't be read, an *incident.RefusedError that the API server does not store a part
 // of it, an *EvaluationError that an expression fails on it.
 func (r *Receiver) Receive(ctx context.Context, alert *v1alpha1.SlackAlert, raw posts.Raw) (remark string, err error) {
 	decode := r.decodeAlerts
@@ -62,7 +69,7 @@ func (r *Receiver) Receive(ctx context.Context, alert *v1alpha1.SlackAlert, raw 
 // was not read to its end is told of by itself when nobody knows what group it is
 // about.
 func (r *Receiver) ReceivePost(ctx context.Context, alert *v1alpha1.SlackAlert, post alertmanager.Payload) error {
-	_, err := r.take(ctx, alert, r.newsOf(alert, post))
+	_, err := r.take(ctx, alert, r.updatesOf(alert, post))
 	return err
 }
 
@@ -78,10 +85,10 @@ func (r *Receiver) take(ctx context.Context, alert *v1alpha1.SlackAlert, read fu
 		return "", ErrOverspent
 	}
 	got, err := read(ctx)
-	if err != nil || len(got.news) == 0 {
+	if err != nil || len(got.updates) == 0 {
 		return got.answer(), err
 	}
-	applied, err := r.Store.Apply(ctx, Quiet(alert), got.news, Options{})
+	applied, err := r.Store.Apply(ctx, Quiet(alert), got.updates, incident.Options{})
 	if err != nil {
 		return "", err
 	}
@@ -89,14 +96,14 @@ func (r *Receiver) take(ctx context.Context, alert *v1alpha1.SlackAlert, read fu
 		if r.Refused != nil {
 			r.Refused(types.NamespacedName{Namespace: alert.Namespace, Name: alert.Name})
 		}
-		return "", &RefusedError{Words: words}
+		return "", &incident.RefusedError{Words: words}
 	}
 	return got.answer(), nil
 }
 
 // received is what a post brings.
 type received struct {
-	news []News
+	updates []incident.Update
 	// remark, if not nil, is asked for what to tell the sender, when all is stored.
 	remark func() string
 }
@@ -106,26 +113,6 @@ func (r received) answer() string {
 		return ""
 	}
 	return r.remark()
-}
-
-// decodeAlerts reads a post of an Alertmanager.
-func (r *Receiver) decodeAlerts(alert *v1alpha1.SlackAlert, raw posts.Raw) (func(context.Context) (received, error), error) {
-	post, err := alertmanager.Decode(raw.Body)
-	if err != nil {
-		return nil, err
-	}
-	return r.newsOf(alert, post), nil
-}
-
-// newsOf makes news of a post of an Alertmanager.
-func (r *Receiver) newsOf(alert *v1alpha1.SlackAlert, post alertmanager.Payload) func(context.Context) (received, error) {
-	return func(ctx context.Context) (got received, err error) {
-		post.ReceivedAt, post.Within = r.now(), quietAfter(alert)
-		rule := r.ruleOf(alert)
-		got.news, err = r.news(ctx, alert, rule, post)
-		r.spending.charge(alert.Namespace, rule.Spent())
-		return got, err
-	}
 }
 
 // now in seconds, as it is stored.
@@ -139,49 +126,6 @@ func (r *Receiver) ruleOf(alert *v1alpha1.SlackAlert) *alerting.Rule {
 		return &alerting.Rule{Source: alerting.Alertmanager}
 	}
 	return rule
-}
-
-// fold merges a post into what is known of its group.
-func (r *Receiver) fold(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, past Past, post alertmanager.Payload) Outlook {
-	before := stateOf(past)
-	if past.Known && !past.Open {
-		merged, news := alertmanager.Merge(before, post)
-		if merged.Status() != alertmanager.Firing { // late, or once more
-			if !news {
-				return Outlook{}
-			}
-			data, _ := json.Marshal(merged) // strings, numbers and times alone
-			return Outlook{Data: data}
-		}
-		before = before.Next()
-	}
-	state, news := alertmanager.Merge(before, post)
-	return r.outlook(ctx, alert, rule, past, state, news || !past.Open)
-}
-
-// outlook is what a state makes of an incident.
-func (r *Receiver) outlook(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, past Past, state alertmanager.State, news bool) Outlook {
-	out := Outlook{Firing: state.Status() == alertmanager.Firing, Data: past.Data, Count: int64(state.Firing()), Note: quietNote(state)}
-	if news {
-		out.Data, _ = json.Marshal(state) // strings, numbers and times alone
-	}
-	if out.Small = out.Data; news {
-		out.Small, _ = json.Marshal(state.Small())
-	}
-	out.Render = func(string) v1alpha1.Content {
-		if state.Unread != nil {
-			return alertmanager.DefaultContent(state)
-		}
-		data := state.Data()
-		data["count"] = state.Firing()
-		return r.render(ctx, alert, rule, string(state.Status()), data, alertmanager.DefaultContent(state))
-	}
-	return out
-}
-
-func stateOf(past Past) (s alertmanager.State) {
-	_ = json.Unmarshal(past.Data, &s) // what can't be read is not known
-	return s
 }
 
 // render makes a message of what the source knows. A template that fails is told

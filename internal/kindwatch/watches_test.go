@@ -1,4 +1,4 @@
-package alert
+package kindwatch
 
 import (
 	"errors"
@@ -8,18 +8,18 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic/fake"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 )
 
-var podKind = kind{
-	gvk:      schema.GroupVersionKind{Version: "v1", Kind: "Pod"},
-	resource: schema.GroupVersionResource{Version: "v1", Resource: "pods"}, namespaced: true,
+var podKind = Kind{
+	GVK:      schema.GroupVersionKind{Version: "v1", Kind: "Pod"},
+	Resource: schema.GroupVersionResource{Version: "v1", Resource: "pods"}, Namespaced: true,
 }
 
 func podOf(namespace, name string) *unstructured.Unstructured {
@@ -37,25 +37,25 @@ func cluster(pods ...*unstructured.Unstructured) *fake.FakeDynamicClient {
 	for i, p := range pods {
 		objects[i] = p
 	}
-	return fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{podKind.resource: "PodList"}, objects...)
+	return fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{podKind.Resource: "PodList"}, objects...)
 }
 
-func scopeOf(namespaces ...string) *scope {
-	s := &scope{kind: podKind, selector: labels.Everything(), namespaces: map[string]bool{}}
+func scopeOf(namespaces ...string) *Scope {
+	s := &Scope{Kind: podKind, Namespaces: map[string]bool{}}
 	for _, n := range namespaces {
-		s.namespaces[n] = true
+		s.Namespaces[n] = true
 	}
 	return s
 }
 
-func (w *Watches) follow(t *testing.T, s *scope, f follower) *subscription {
+func (w *Watches) follow(t *testing.T, s *Scope, h Handler) *Subscription {
 	t.Helper()
-	sub, err := w.subscribe(t.Context(), "team", s, f, func() {})
+	sub, err := w.Subscribe(t.Context(), "team", s, h, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(sub.close)
-	until(t, "the watch", sub.synced)
+	t.Cleanup(sub.Close)
+	until(t, "the watch", sub.Synced)
 	return sub
 }
 
@@ -64,7 +64,7 @@ func (w *Watches) watched() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var out []string
-	for place := range w.kinds[podKind.gvk] {
+	for place := range w.kinds[podKind.GVK] {
 		out = append(out, place)
 	}
 	slices.Sort(out)
@@ -92,19 +92,19 @@ func TestARuleLoadsItsOwnNamespace(t *testing.T) {
 	if other.parts[0] != sub.parts[0] || !slices.Equal(g.list(), []string{"mine@1"}) {
 		t.Errorf("the second rule sees %v", g.list())
 	}
-	if _, err := w.Client.Resource(podKind.resource).Namespace("team").Create(t.Context(), podOf("team", "new"), metav1.CreateOptions{}); err != nil {
+	if _, err := w.Client.Resource(podKind.Resource).Namespace("team").Create(t.Context(), podOf("team", "new"), metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "both rules to see a new Pod", func() bool { return len(f.list()) == 2 && len(g.list()) == 2 })
-	if err := w.Client.Resource(podKind.resource).Namespace("team").Delete(t.Context(), "mine", metav1.DeleteOptions{}); err != nil {
+	if err := w.Client.Resource(podKind.Resource).Namespace("team").Delete(t.Context(), "mine", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "both rules to see it deleted", func() bool { return slices.Contains(f.list(), "-mine") && slices.Contains(g.list(), "-mine") })
-	sub.close()
+	sub.Close()
 	if len(w.watched()) != 1 {
 		t.Error("the watch ends while a rule needs it")
 	}
-	other.close()
+	other.Close()
 	if len(w.watched()) != 0 {
 		t.Error("the watch goes on without a rule")
 	}
@@ -148,6 +148,17 @@ func TestWatchesOfListedNamespaces(t *testing.T) {
 	}
 }
 
+// An object whose deletion the watch has missed is deleted all the same, as it was
+// last.
+func TestMissedDeletionsAreSeen(t *testing.T) {
+	w := &Watches{Client: cluster(podOf("team", "gone"))}
+	f := &watcher{}
+	sub := w.follow(t, scopeOf("team"), f)
+	last, _, _ := sub.parts[0].informer.GetStore().GetByKey("team/gone")
+	sub.parts[0].OnDelete(cache.DeletedFinalStateUnknown{Key: "team/gone", Obj: last})
+	until(t, "the deletion", func() bool { return slices.Contains(f.list(), "-gone") })
+}
+
 // Too many objects are not loaded; the rule says how many there are, and what
 // to do.
 func TestTooManyObjects(t *testing.T) {
@@ -156,35 +167,35 @@ func TestTooManyObjects(t *testing.T) {
 		pods = append(pods, podOf("team", fmt.Sprint("p", i)))
 	}
 	w := &Watches{Client: cluster(pods...), MaxObjects: 110}
-	_, err := w.subscribe(t.Context(), "team", scopeOf("team"), &watcher{}, func() {})
-	var p *problem
-	if !errors.As(err, &p) || p.reason != v1alpha1.ReasonTooManyObjects || !p.stalled || p.again == 0 {
+	_, err := w.Subscribe(t.Context(), "team", scopeOf("team"), &watcher{}, func() {})
+	var p *Unavailable
+	if !errors.As(err, &p) || p.Reason != v1alpha1.ReasonTooManyObjects || !p.Stalled || p.RetryAfter == 0 {
 		t.Fatalf("ends with %v", err)
 	}
 	want := "there are about 120 Pods to watch, and the operator keeps 110 objects of a kind in memory at the most: have rules of fewer namespaces watch them, or give the operator more memory (some 5 KiB for each object) and start it with --max-objects-per-kind=240 or more (in the args of its Deployment); it is looked at again every minute"
-	if p.message != want || len(w.watched()) != 0 {
-		t.Errorf("says %q, and watches %q", p.message, w.watched())
+	if p.Message != want || len(w.watched()) != 0 {
+		t.Errorf("says %q, and watches %q", p.Message, w.watched())
 	}
 	// Fewer are, and those that come later are noticed.
 	w.Client = cluster(pods[:90]...)
 	woken := make(chan struct{}, 100)
-	sub, err := w.subscribe(t.Context(), "team", scopeOf("team"), &watcher{}, func() { woken <- struct{}{} })
+	sub, err := w.Subscribe(t.Context(), "team", scopeOf("team"), &watcher{}, func() { woken <- struct{}{} })
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(sub.close)
-	until(t, "the watch", sub.synced)
+	t.Cleanup(sub.Close)
+	until(t, "the watch", sub.Synced)
 	for i := range 110 {
-		if _, err := w.Client.Resource(podKind.resource).Namespace("team").Create(t.Context(), podOf("team", fmt.Sprint("later", i)), metav1.CreateOptions{}); err != nil {
+		if _, err := w.Client.Resource(podKind.Resource).Namespace("team").Create(t.Context(), podOf("team", fmt.Sprint("later", i)), metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		until(t, "the Pod", func() bool { return int(sub.parts[0].objects.Load()) == 91+i })
 	}
 	until(t, "the refusal", func() bool {
 		<-woken
-		return errors.As(sub.refused(), &p)
+		return errors.As(sub.Refused(), &p)
 	})
-	if p.reason != v1alpha1.ReasonTooManyObjects {
-		t.Errorf("the problem is %s", p.reason)
+	if p.Reason != v1alpha1.ReasonTooManyObjects {
+		t.Errorf("the problem is %s", p.Reason)
 	}
 }

@@ -1,0 +1,130 @@
+package incident
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alerting"
+)
+
+// overflowKey is the ID of the key of those beyond maxIncidents: a group like any
+// other, but that it takes no place of its own.
+const overflowKey = "rollup"
+
+const (
+	// maxOverflow is how large an overflow may get, in bytes, so that it
+	// fits into an annotation.
+	maxOverflow = 160 << 10
+	// maxOverflowData of one group.
+	maxOverflowData = 2 << 10
+	// maxOverflowText is how much of a group's name is kept.
+	maxOverflowText = 60
+)
+
+// overflow are the groups that fire beyond maxIncidents.
+type overflow struct {
+	// Open by the ID of their key.
+	Open map[string]overflowGroup `json:"open,omitempty"`
+	// Total is how many there have been.
+	Total int `json:"total"`
+	// Quiet is how many of them are over for want of news.
+	Quiet int `json:"quiet,omitempty"`
+	// size of Open as JSON, about.
+	size int
+}
+
+type overflowGroup struct {
+	Text string          `json:"t,omitempty"`
+	Data json.RawMessage `json:"d,omitempty"`
+}
+
+func (g overflowGroup) size() int { return len(g.Text) + len(g.Data) + 32 }
+
+func readOverflow(data json.RawMessage) overflow {
+	var o overflow
+	if json.Unmarshal(data, &o) != nil {
+		return overflow{}
+	}
+	for _, g := range o.Open {
+		o.size += g.size()
+	}
+	return o
+}
+
+func (o *overflow) json() json.RawMessage {
+	data, _ := json.Marshal(o) // strings and numbers alone
+	return data
+}
+
+// put adds a group or changes what is known of it; false when there is no room.
+func (o *overflow) put(key, text string, data json.RawMessage) bool {
+	if len(data) > maxOverflowData {
+		data = nil
+	}
+	g := overflowGroup{Text: cutText(text), Data: data}
+	was, known := o.Open[key]
+	size := o.size + g.size()
+	if known {
+		size -= was.size()
+	}
+	if size > maxOverflow && !known {
+		return false
+	}
+	if o.Open == nil {
+		o.Open = map[string]overflowGroup{}
+	}
+	if !known {
+		o.Total++
+	}
+	o.Open[key], o.size = g, size
+	return true
+}
+
+func (o *overflow) remove(key string) {
+	o.size -= o.Open[key].size()
+	delete(o.Open, key)
+}
+
+// clone lets a change be tried.
+func (o *overflow) clone() overflow {
+	out := overflow{Total: o.Total, Quiet: o.Quiet, size: o.size, Open: make(map[string]overflowGroup, len(o.Open))}
+	for key, g := range o.Open {
+		out.Open[key] = g
+	}
+	return out
+}
+
+func (o *overflow) names() []string {
+	out := make([]string, 0, len(o.Open))
+	for _, g := range o.Open {
+		out = append(out, g.Text)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func cutText(s string) string {
+	runes := []rune(s)
+	if len(runes) <= maxOverflowText {
+		return s
+	}
+	return string(runes[:maxOverflowText-1]) + "…"
+}
+
+// desired is what the overflow of a rule is to be.
+func (o *overflow) desired(rule *v1alpha1.SlackAlert, limit int) Desired {
+	severity := v1alpha1.SeverityError
+	if m := rule.Spec.Message; m != nil && m.Severity != "" {
+		severity = m.Severity
+	}
+	out := Desired{Firing: len(o.Open) > 0, Count: int64(len(o.Open)), Data: o.json()}
+	out.Render = func(string) v1alpha1.Content {
+		return alerting.OverflowContent(rule.Name, severity, o.names(), len(o.Open), o.Total, limit)
+	}
+	if o.Quiet > 0 {
+		out.Note = fmt.Sprintf("_%d of them for want of news (resolveAfter): nothing has said that these are over._", o.Quiet)
+	}
+	return out
+}
