@@ -87,41 +87,55 @@ func isUserID(s string) bool { return strings.HasPrefix(s, "U") || strings.HasPr
 
 // resolve turns a recipient into a conversation.
 func (r *Reconciler) resolve(ctx context.Context, p *pass, rcpt *recipient) (*target, delivery.Event) {
-	owner := OwnerPrefix + p.name.String()
 	switch {
-	case rcpt.key == defaultKey && p.way.own != "":
-		return &target{conversation: p.way.own}, nil
 	case rcpt.key == defaultKey:
-		p.blocked(p.withoutChannel())
-		return nil, delivery.Held{Note: delivery.Note{Reason: p.block.Reason, Message: p.block.Message}}
+		return p.ownChannel()
 	case p.way.webhook():
-		p.blocked(conditions.Summary{Kind: conditions.KindStalled, Reason: v1alpha1.ReasonRecipientsNotSupported, Message: fmt.Sprintf(
+		return nil, p.blockedBy(conditions.Summary{Kind: conditions.KindStalled, Reason: v1alpha1.ReasonRecipientsNotSupported, Message: fmt.Sprintf(
 			"SlackChannel %s uses an incoming webhook, which posts to its own channel alone: refer to a SlackChannel that has spec.webAPI, or remove spec.recipients (the message then goes to that channel, for all in it to see)"+thenSent, p.way.key)})
-		return nil, delivery.Held{Note: delivery.Note{Reason: p.block.Reason, Message: p.block.Message}}
 	case !p.mayReach(rcpt):
 		return nil, p.notAllowed()
 	case p.confined():
 		// It names the SlackChannel's own channel.
-		if p.way.own == "" {
-			p.blocked(p.withoutChannel())
-			return nil, delivery.Held{Note: delivery.Note{Reason: p.block.Reason, Message: p.block.Message}}
-		}
-		return &target{conversation: p.way.own}, nil
+		return p.ownChannel()
 	case rcpt.Channel != "":
-		found, err := r.Directory.FindConversation(ctx, p.way.workspace, rcpt.Channel, owner)
-		if err != nil {
-			return nil, r.unresolved(p, rcpt, err)
-		}
-		if !found.Member && !found.DM && !found.Private {
-			p.apply(r, rcpt, delivery.NotMember{})
-		}
-		t := &target{conversation: found.ID}
-		if found.Private && !found.DM && !found.Unseen {
-			t.hidden = found.Name
-		}
-		return t, nil
+		return r.channelOf(ctx, p, rcpt)
+	default:
+		return r.personOf(ctx, p, rcpt)
 	}
-	user, err := r.Directory.FindUser(ctx, p.way.workspace, directory.Query{User: rcpt.User, Email: rcpt.Email}, owner)
+}
+
+// ownChannel is the SlackChannel's own.
+func (p *pass) ownChannel() (*target, delivery.Event) {
+	if p.way.own == "" {
+		return nil, p.blockedBy(p.withoutChannel())
+	}
+	return &target{conversation: p.way.own}, nil
+}
+
+// blockedBy notes why nothing can be sent at all.
+func (p *pass) blockedBy(why conditions.Summary) delivery.Event {
+	p.blocked(why)
+	return delivery.Held{Note: delivery.Note{Reason: p.block.Reason, Message: p.block.Message}}
+}
+
+func (r *Reconciler) channelOf(ctx context.Context, p *pass, rcpt *recipient) (*target, delivery.Event) {
+	found, err := r.Directory.FindConversation(ctx, p.way.workspace, rcpt.Channel, OwnerPrefix+p.name.String())
+	if err != nil {
+		return nil, r.unresolved(p, rcpt, err)
+	}
+	if !found.Member && !found.DM && !found.Private {
+		p.apply(r, rcpt, delivery.NotMember{})
+	}
+	t := &target{conversation: found.ID}
+	if found.Private && !found.DM && !found.Unseen {
+		t.hidden = found.Name
+	}
+	return t, nil
+}
+
+func (r *Reconciler) personOf(ctx context.Context, p *pass, rcpt *recipient) (*target, delivery.Event) {
+	user, err := r.Directory.FindUser(ctx, p.way.workspace, directory.Query{User: rcpt.User, Email: rcpt.Email}, OwnerPrefix+p.name.String())
 	if err != nil {
 		return nil, r.unresolved(p, rcpt, err)
 	}
