@@ -41,6 +41,17 @@ const (
 	// evaluated for some objects or Events, which is no evidence: what fires
 	// goes on firing, and nothing new is opened for them.
 	ConditionEvaluating = "Evaluating"
+	// ConditionInteractive is True on a SlackChannel while clicks on buttons arrive.
+	ConditionInteractive = "Interactive"
+	// ConditionAnswered is True on a SlackNotification with actions once its answer
+	// is decided.
+	ConditionAnswered = "Answered"
+	// ConditionActionsAvailable is False on a SlackNotification whose buttons can't
+	// be shown; the message says why.
+	ConditionActionsAvailable = "ActionsAvailable"
+	// ConditionAllowedGroupsFound is False on a SlackNotification while a user group
+	// whose members may answer was not found.
+	ConditionAllowedGroupsFound = "AllowedGroupsFound"
 	// ConditionExactlyOnce says of a SlackChannel whether duplicates can be
 	// ruled out, because the operator may ask Slack what it has taken.
 	ConditionExactlyOnce = "ExactlyOnce"
@@ -89,6 +100,49 @@ const (
 	ReasonSlackUnreachable = "SlackUnreachable"
 	// ReasonSuspended: spec.suspend is true.
 	ReasonSuspended = "Suspended"
+)
+
+// Reasons of the condition Interactive of a SlackChannel; MissingScope,
+// SecretNotFound, SecretKeyNotFound and Suspended occur too.
+const (
+	// ReasonConnected: the operator has a socket to the app.
+	ReasonConnected = "Connected"
+	// ReasonInteractionsListening: the intake takes what Slack sends to
+	// status.interactionsAddress.
+	ReasonInteractionsListening = "Listening"
+	// ReasonDisconnected: there is no socket to the app at the moment.
+	ReasonDisconnected = "Disconnected"
+	// ReasonAppMismatch: the app-level token and the bot token are of two apps, so
+	// that no click arrives.
+	ReasonAppMismatch = "AppMismatch"
+	// ReasonConnectionShared: another cluster or program has sockets to the same
+	// app, and takes a part of the clicks.
+	ReasonConnectionShared = "ConnectionShared"
+	// ReasonSocketModeDisabled: Socket Mode is off in the app's settings.
+	ReasonSocketModeDisabled = "SocketModeDisabled"
+	// ReasonInvalidAppToken: Slack refused the app-level token.
+	ReasonInvalidAppToken = "InvalidAppToken"
+	// ReasonTooManyConnections: the app has ten sockets already.
+	ReasonTooManyConnections = "TooManyConnections"
+)
+
+// Reasons of the conditions Answered, ActionsAvailable and AllowedGroupsFound of a
+// SlackNotification.
+const (
+	// ReasonAnswered: the answer is decided.
+	ReasonAnswered = "Answered"
+	// ReasonAwaitingAnswer: nobody has answered yet.
+	ReasonAwaitingAnswer = "AwaitingAnswer"
+	// ReasonAnswerExpired: nobody answered in time.
+	ReasonAnswerExpired = "Expired"
+	// ReasonActionsNotSupported: messages of a webhook can't have buttons.
+	ReasonActionsNotSupported = "ActionsNotSupported"
+	// ReasonInteractionsNotSet: the SlackChannel has no spec.interactions, so that a
+	// click would arrive nowhere.
+	ReasonInteractionsNotSet = "InteractionsNotSet"
+	// ReasonGroupsNotFound: no user group goes by a name in the list of who may
+	// answer.
+	ReasonGroupsNotFound = "GroupsNotFound"
 )
 
 // Reasons of the condition ExactlyOnce of a SlackChannel.

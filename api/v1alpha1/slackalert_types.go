@@ -7,6 +7,7 @@ import (
 
 // SlackAlertSpec says what is watched and what is said of it.
 //
+// +kubebuilder:validation:XValidation:rule="!has(self.actions) || !has(self.actions.silence) || has(self.source.alertmanager)",message="actions.silence is for source.alertmanager only"
 // +kubebuilder:validation:XValidation:rule="!has(self.keepFiringFor) || has(self.source.objects)",message="keepFiringFor is for source.objects only"
 // +kubebuilder:validation:XValidation:rule="!has(self.resolveAfter) || !has(self.source.objects)",message="resolveAfter is not for source.objects, whose state is always known; leave it out",fieldPath=".resolveAfter"
 type SlackAlertSpec struct {
@@ -103,6 +104,18 @@ type SlackAlertSpec struct {
 	// +kubebuilder:validation:XValidation:rule="duration(self) <= duration('720h')",message="notificationTTL must be at most 720h (30 days)"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="notificationTTL can't be negative"
 	NotificationTTL *metav1.Duration `json:"notificationTTL,omitempty"`
+
+	// actions are buttons below the message of an open incident. They need a
+	// SlackChannel with spec.interactions.
+	// +optional
+	Actions *AlertActions `json:"actions,omitempty"`
+
+	// escalate says what is said when, while nobody has acknowledged an incident.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=10
+	Escalate []Escalation `json:"escalate,omitempty"`
 
 	// suspend opens no incidents and changes none.
 	// +optional
@@ -206,6 +219,14 @@ type SlackAlertStatus struct {
 	// firing is the number of open incidents.
 	// +optional
 	Firing int32 `json:"firing"`
+
+	// acknowledged is the number of open incidents that somebody has acknowledged.
+	// +optional
+	Acknowledged int32 `json:"acknowledged,omitempty"`
+
+	// silenced is the number of open incidents with a silence in Alertmanager.
+	// +optional
+	Silenced int32 `json:"silenced,omitempty"`
 
 	// eventsSeenUntil is up to when Events have been looked at.
 	// +optional

@@ -7,6 +7,7 @@ import (
 // SlackChannelSpec says where messages go and with which credentials.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.webAPI) != has(self.webhook)",message="set exactly one of webAPI and webhook"
+// +kubebuilder:validation:XValidation:rule="!has(self.interactions) || has(self.webAPI)",message="interactions needs webAPI: messages of a webhook can't have buttons"
 // +kubebuilder:validation:XValidation:rule="!has(self.manage) || has(self.webAPI)",message="manage needs webAPI: a webhook can't manage its channel"
 // +kubebuilder:validation:XValidation:rule="!has(self.manage) || !has(self.webAPI) || has(self.webAPI.channel) && self.webAPI.channel.matches('^#?[a-z0-9_-]{1,80}$')",message="manage needs webAPI.channel to be a name: lowercase letters, digits, - and _, at most 80 characters"
 type SlackChannelSpec struct {
@@ -36,6 +37,11 @@ type SlackChannelSpec struct {
 	// webAPI.channel names. Web API only.
 	// +optional
 	Manage *Manage `json:"manage,omitempty"`
+
+	// interactions says how clicks on buttons arrive; without it messages have no
+	// buttons. Web API only.
+	// +optional
+	Interactions *Interactions `json:"interactions,omitempty"`
 
 	// suspend stops all checks and deliveries through this SlackChannel.
 	// +optional
@@ -271,12 +277,24 @@ type SlackChannelStatus struct {
 	// +optional
 	BotUserID string `json:"botUserID,omitempty"`
 
+	// appID of the Slack app that the token belongs to; with spec.interactions only.
+	// +optional
+	AppID string `json:"appID,omitempty"`
+
+	// interactionsAddress is the path that Slack is to send clicks to, below the
+	// address of the operator's intake as Slack reaches it; with
+	// spec.interactions.signingSecretRef only, and empty while the operator runs
+	// without --intake-bind-address.
+	// +optional
+	InteractionsAddress string `json:"interactionsAddress,omitempty"`
+
 	// scopes of the token, as Slack reports them; none when it does not.
 	// +optional
 	// +listType=set
 	Scopes []string `json:"scopes,omitempty"`
 
-	// conditions: Ready, Reconciling, Stalled and ExactlyOnce.
+	// conditions: Ready, Reconciling, Stalled and ExactlyOnce; Interactive with
+	// spec.interactions.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -9,6 +9,8 @@ import (
 // and what.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.title) || has(self.text) || has(self.markdown) || has(self.blocks) || has(self.attachments)",message="a message needs at least one of title, text, markdown, blocks and attachments"
+// +kubebuilder:validation:XValidation:rule="has(self.actions) == has(self.answers)",message="actions and answers go together: answers.allowed says who may press"
+// +kubebuilder:validation:XValidation:rule="!has(self.answers) || has(self.answers.allowed.users) && size(self.answers.allowed.users) > 0 || has(self.answers.allowed.groups) && size(self.answers.allowed.groups) > 0 || has(self.answers.allowed.everyone) && self.answers.allowed.everyone || has(self.actions) && self.actions.all(a, has(a.allowed))",message="say who may answer in answers.allowed: users, groups or everyone: true"
 // +kubebuilder:validation:XValidation:rule="!(has(self.markdown) && (has(self.text) || has(self.blocks)))",message="markdown can't be combined with text or blocks"
 type SlackNotificationSpec struct {
 	// channelRef names the SlackChannel to send through.
@@ -25,6 +27,19 @@ type SlackNotificationSpec struct {
 	Recipients []Recipient `json:"recipients,omitempty"`
 
 	Content `json:",inline"`
+
+	// actions are buttons below the message; what people answer stands in
+	// status.responses. They need a SlackChannel with spec.interactions.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=10
+	Actions []Action `json:"actions,omitempty"`
+
+	// answers says who may press the buttons and what decides.
+	// +optional
+	Answers *Answers `json:"answers,omitempty"`
 
 	// thread makes the message a reply to another one.
 	// +optional
@@ -437,8 +452,21 @@ type SlackNotificationStatus struct {
 	// +listMapKey=recipient
 	Deliveries []Delivery `json:"deliveries,omitempty"`
 
-	// conditions: Ready, Reconciling and Stalled; MentionsResolved, UpToDate,
-	// Shortened and Expired when there is something to tell.
+	// decision is the name of the action that was decided on, or Expired.
+	// +optional
+	Decision string `json:"decision,omitempty"`
+
+	// responses are the answers that were given, in the order in which they were
+	// stored.
+	// +optional
+	// +listType=map
+	// +listMapKey=id
+	// +kubebuilder:validation:MaxItems=100
+	Responses []Response `json:"responses,omitempty"`
+
+	// conditions: Ready, Reconciling and Stalled; Answered with spec.actions;
+	// MentionsResolved, UpToDate, Shortened, Expired, ActionsAvailable and
+	// AllowedGroupsFound when there is something to tell.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -448,6 +476,7 @@ type SlackNotificationStatus struct {
 // SlackNotification is one message to Slack: to whom, what, and, in its
 // status, what became of it.
 //
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.spec.answers) || oldSelf.spec.answers.decidedBy == 'None' || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Delivering', 'Delivered', 'PartiallyDelivered']) || has(self.spec.answers) && self.spec.answers.decidedBy == oldSelf.spec.answers.decidedBy && self.spec.answers.allowed == oldSelf.spec.answers.allowed && self.spec.actions == oldSelf.spec.actions",message="actions, answers.allowed and answers.decidedBy can't be changed once the message is out, so that nobody changes who may answer; make a new SlackNotification"
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=sln,categories=slack
@@ -456,6 +485,7 @@ type SlackNotificationStatus struct {
 // +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
 // +kubebuilder:printcolumn:name="Summary",type=string,JSONPath=`.status.summary`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Decision",type=string,JSONPath=`.status.decision`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 type SlackNotification struct {
