@@ -98,6 +98,9 @@ func (p Past) with(over ...Known) Past {
 		known[a.hash] = a
 	}
 	for _, k := range over {
+		if k.Gone {
+			continue // nobody has told of its end, so that it fires when it is told of
+		}
 		is := pastAlert{hash: hashOf(k.Fingerprint), began: seconds(k.StartsAt)}
 		if !k.LateAt.IsZero() {
 			is.late = seconds(k.LateAt)

@@ -86,6 +86,21 @@ func TestForgottenAlertsFireAgain(t *testing.T) {
 	}
 }
 
+// What was silenced while it fired is told of as firing when the silence is over: all
+// of it, however many there are.
+func TestSilencedCrowdsComeBack(t *testing.T) {
+	const n = 190 // more than Ended takes
+	firing := crowdOfAlerts(n, 0, -1)
+	s, _ := Merge(State{}, received(0, post(firing...)))
+	s, _ = Merge(s, received(10, post(alertOf("pod-0000", 0, 9))))
+	if s.Status() != Resolved {
+		t.Fatalf("%d fire though the group is over", s.Firing())
+	}
+	if got, _ := Merge(stored(t, s.Next()), received(20, post(firing[1:]...))); got.Firing() != n-1 {
+		t.Errorf("%d fire after the silence, want %d", got.Firing(), n-1)
+	}
+}
+
 // The end of an earlier firing, told again, does not end what fires by now, known by
 // hash alone.
 func TestEarlierEndOfACrowd(t *testing.T) {
