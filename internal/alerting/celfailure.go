@@ -3,6 +3,7 @@ package alerting
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -69,19 +70,28 @@ type (
 	}
 )
 
+// Exec implements interpreter.InterpretableV2.
 func (s seen) Exec(f *interpreter.ExecutionFrame) ref.Val {
 	return s.by.note(s.ID(), s.InterpretableV2.Exec(f))
 }
+
+// Eval implements interpreter.Interpretable.
 func (s seen) Eval(a interpreter.Activation) ref.Val { return s.Exec(interpreter.AsFrame(a)) }
 
+// Exec implements interpreter.InterpretableV2.
 func (s seenCall) Exec(f *interpreter.ExecutionFrame) ref.Val {
 	return s.by.note(s.ID(), s.InterpretableCall.Exec(f))
 }
+
+// Eval implements interpreter.Interpretable.
 func (s seenCall) Eval(a interpreter.Activation) ref.Val { return s.Exec(interpreter.AsFrame(a)) }
 
+// Exec implements interpreter.InterpretableV2.
 func (s seenAttribute) Exec(f *interpreter.ExecutionFrame) ref.Val {
 	return s.by.note(s.ID(), s.InterpretableAttribute.Exec(f))
 }
+
+// Eval implements interpreter.Interpretable.
 func (s seenAttribute) Eval(a interpreter.Activation) ref.Val { return s.Exec(interpreter.AsFrame(a)) }
 
 // see is the decorator of the parts. Constants stay what they are, for cel-go looks
@@ -203,28 +213,19 @@ func (d *diagnosis) call(c ast.CallExpr) string {
 
 // convert says what to do with values that a call does not take.
 func (d *diagnosis) convert(c ast.CallExpr, args []ast.Expr, kinds []string) string {
-	number := func(kind string) bool { return kind == "int" || kind == "uint" || kind == "double" }
-	text, numbers := -1, false
-	for i, kind := range kinds {
-		switch {
-		case kind == "null_type":
-			return fmt.Sprintf("say what null means, as in %s != null && …", d.written(args[i]))
-		case kind == "string":
-			text = i
-		case number(kind):
-			numbers = true
-		}
+	is := func(of ...string) int {
+		return slices.IndexFunc(kinds, func(kind string) bool { return slices.Contains(of, kind) })
 	}
-	for i, kind := range kinds {
-		if (kind == "google.protobuf.Timestamp" || kind == "google.protobuf.Duration") && text >= 0 {
-			return fmt.Sprintf("make it a time, as in %s(%s)", strings.ToLower(kinds[i][strings.LastIndex(kind, ".")+1:]), d.written(args[text]))
-		}
-	}
+	null, text, number, moment := is("null_type"), is("string"), is("int", "uint", "double"), is("google.protobuf.Timestamp", "google.protobuf.Duration")
 	switch {
-	case text >= 0 && numbers && args[text].Kind() != ast.LiteralKind:
+	case null >= 0:
+		return fmt.Sprintf("say what null means, as in %s != null && …", d.written(args[null]))
+	case text >= 0 && moment >= 0:
+		return fmt.Sprintf("make it a time, as in %s(%s)", strings.ToLower(strings.TrimPrefix(kinds[moment], "google.protobuf.")), d.written(args[text]))
+	case text >= 0 && number >= 0 && args[text].Kind() != ast.LiteralKind:
 		return fmt.Sprintf("make it a number, as in int(%s)", d.written(args[text]))
-	case text >= 0 && numbers:
-		return fmt.Sprintf("make the number a text, as in string(%s)", d.written(args[1-min(text, 1)]))
+	case text >= 0 && number >= 0:
+		return fmt.Sprintf("make the number a text, as in string(%s)", d.written(args[number]))
 	case c.IsMemberFunction() && kinds[0] != "string":
 		return fmt.Sprintf("ask first what it is, as in type(%s) == string && …", d.written(args[0]))
 	}

@@ -68,7 +68,7 @@ func (p *Past) UnmarshalJSON(text []byte) error {
 }
 
 // seconds of a time; 0 for one that is not known.
-func seconds(t time.Time) uint32 { return uint32(min(max(t.Unix(), 0), 1<<32-1)) } //nolint:gosec // bounded
+func seconds(t time.Time) uint32 { return uint32(min(max(t.Unix(), 0), 1<<32-1)) }
 
 // find returns the place of an alert; -1 for one that is not there.
 func (p Past) find(fingerprint string) int {
