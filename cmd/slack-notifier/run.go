@@ -187,8 +187,13 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 	channelController = &channel.Reconciler{
 		Readback: reader,
 		Client:   mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,
-		Directory: people, Limiter: limiter, Wake: channels, Clock: wall,
+		Directory: people, Limiter: limiter, Wake: channels, Clock: wall, Intake: o.intake.address != "",
 	}
+	keeper, err := newKeeper(mgr, o, connections, channels)
+	if err != nil {
+		return err
+	}
+	channelController.Sockets = keeper
 	notificationController = &notification.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("slack-notifier"),
 		Channels:    reference.Channels{Reader: mgr.GetClient(), Watched: o.watchNamespaces},
@@ -200,6 +205,9 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 	health.Learned = func(key types.NamespacedName) { notificationController.WakeChannel(ctx, key) }
 	if err := channelController.SetupWithManager(ctx, mgr, c.shard); err != nil {
 		return fmt.Errorf("setting up the SlackChannel controller: %w", err)
+	}
+	if err := keeper.SetupWithManager(mgr, channel.SecretIndex); err != nil {
+		return fmt.Errorf("setting up the connections by Socket Mode: %w", err)
 	}
 	if err := notificationController.SetupWithManager(ctx, mgr, o.concurrency); err != nil {
 		return fmt.Errorf("setting up the SlackNotification controller: %w", err)

@@ -99,8 +99,8 @@ func DefaultTimes() Times {
 
 // Client keeps a connection to one app.
 type Client struct {
-	o    Options
-	kick chan struct{}
+	o           Options
+	kick, renew chan struct{}
 
 	mu    sync.Mutex
 	state State
@@ -120,7 +120,7 @@ func New(o Options) *Client {
 	if o.Changed == nil {
 		o.Changed = func() {}
 	}
-	c := &Client{o: o, kick: make(chan struct{}, 1), open: map[*conn]struct{}{}}
+	c := &Client{o: o, kick: make(chan struct{}, 1), renew: make(chan struct{}, 1), open: map[*conn]struct{}{}}
 	c.idle = sync.NewCond(&c.mu)
 	return c
 }
@@ -136,6 +136,15 @@ func (c *Client) State() State {
 func (c *Client) Kick() {
 	select {
 	case c.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Renew replaces the connection by another one, whose hello tells how many the app
+// has now.
+func (c *Client) Renew() {
+	select {
+	case c.renew <- struct{}{}:
 	default:
 	}
 }
@@ -184,17 +193,21 @@ func (c *Client) Run(ctx context.Context) {
 			go current.retire()
 		}
 		current = next
+		asked := false
 		select {
 		case <-ctx.Done():
 		case <-current.done:
 		case <-current.renew:
+		case <-c.renew:
+			asked = true
+			current.replace(Renewed, c.o.Times.Linger)
 		}
 		why, good := current.why(), time.Since(current.opened) >= c.o.Times.Good
 		if good {
 			failures = 0
 		}
 		// Slack wants no other connection now, or this one was no better than none.
-		if why == TooMany || why == Disabled || !good {
+		if why == TooMany || why == Disabled || !asked && !good {
 			failures++
 			c.rest(ctx, c.pause(why, nil, failures))
 		}

@@ -72,7 +72,7 @@ func (c *Client) connect(ctx context.Context) (*conn, Trouble, *slack.Error) {
 	go k.serve()
 	go k.watch(hello.life)
 	c.set(func(s *State) {
-		*s = State{Connected: true, AppID: hello.app, Hello: k.opened, AppConnections: hello.connections, Ours: ours}
+		*s = State{Connected: true, AppID: hello.app, Hello: k.opened, Hellos: s.Hellos + 1, AppConnections: hello.connections, Ours: ours}
 	})
 	return k, NoTrouble, nil
 }

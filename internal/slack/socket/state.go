@@ -47,10 +47,11 @@ type State struct {
 	Connected bool
 	// AppID that the last hello named.
 	AppID string
-	// Hello is when it came, AppConnections how many connections Slack counted then,
+	// Hello is when it came, Hellos how many have come, AppConnections how many connections Slack counted then,
 	// and Ours how many of them this process had; AppConnections is 0 when Slack did
 	// not say.
 	Hello          time.Time
+	Hellos         int
 	AppConnections int
 	Ours           int
 	// Trouble of the last attempt or the last connection; NoTrouble while all is
