@@ -21,7 +21,7 @@ const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 // newKeeper returns what keeps the connections by Socket Mode.
 func newKeeper(mgr ctrl.Manager, o options, connections *connection.Resolver, channels *wakeup.Source) (*sockets.Keeper, error) {
 	k := &sockets.Keeper{
-		Client: mgr.GetClient(), Connections: connections, Taker: othersButtons{}, Meter: metrics.NewInteractions(ctrlmetrics.Registry), Wake: channels.Wake,
+		Client: mgr.GetClient(), Connections: connections, Taker: othersButtons{}, Meter: metrics.NewSockets(ctrlmetrics.Registry), Wake: channels.Wake,
 	}
 	if !o.leaderElect {
 		return k, nil // there is one replica

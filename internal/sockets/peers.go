@@ -17,8 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=create
-
 const (
 	// PeersLease is the Lease in whose annotations the replicas tell each other of
 	// their connections.

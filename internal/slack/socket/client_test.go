@@ -41,7 +41,7 @@ type bench struct {
 	apps         []string
 }
 
-func (b *bench) Interaction(outcome string, _ time.Duration) {
+func (b *bench) Frame(outcome string, _ time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.outcomes = append(b.outcomes, outcome)
@@ -429,7 +429,7 @@ func TestStopFinishesWhatIsTaken(t *testing.T) {
 		t.Errorf("the press is %s", got)
 	}
 	<-stopped
-	var all []slacksim.Socket
+	var all []*slacksim.Socket
 	resp, err := http.Get(b.url + "/_sim/sockets")
 	if err != nil {
 		t.Fatal(err)

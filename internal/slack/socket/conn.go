@@ -145,11 +145,11 @@ func (k *conn) read(ctx context.Context) ([]byte, bool, error) {
 		if _, err := io.Copy(io.Discard, r); err != nil {
 			return nil, false, err
 		}
-		k.c.o.Meter.Interaction(OutcomeTooLarge, 0)
+		k.c.o.Meter.Frame(OutcomeTooLarge, 0)
 		return nil, false, nil
 	}
 	if kind != websocket.MessageText {
-		k.c.o.Meter.Interaction(OutcomeOdd, 0)
+		k.c.o.Meter.Frame(OutcomeOdd, 0)
 		return nil, false, nil
 	}
 	return data, true, nil
@@ -291,7 +291,7 @@ func (k *conn) handle(f frame, read time.Time) {
 	switch f.kind {
 	case kindInteractive:
 		if !k.admit(len(f.payload)) {
-			k.c.o.Meter.Interaction(OutcomeOverload, time.Since(read))
+			k.c.o.Meter.Frame(OutcomeOverload, time.Since(read))
 			return
 		}
 		go k.take(f, read)
@@ -302,13 +302,13 @@ func (k *conn) handle(f frame, read time.Time) {
 		if k.ack(ctx, f.envelope) != nil {
 			outcome = OutcomeAckFailed
 		}
-		k.c.o.Meter.Interaction(outcome, time.Since(read))
+		k.c.o.Meter.Frame(outcome, time.Since(read))
 	case kindDisconnect:
 		k.replace(troubleOf(f.reason), k.c.o.Times.Linger)
 	case kindHello:
 		// One is enough.
 	default:
-		k.c.o.Meter.Interaction(OutcomeOdd, 0)
+		k.c.o.Meter.Frame(OutcomeOdd, 0)
 	}
 }
 
@@ -337,7 +337,7 @@ func (k *conn) take(f frame, read time.Time) {
 	case k.ack(ctx, f.envelope) != nil:
 		outcome = OutcomeAckFailed
 	}
-	k.c.o.Meter.Interaction(outcome, time.Since(read))
+	k.c.o.Meter.Frame(outcome, time.Since(read))
 	k.c.mu.Lock()
 	k.taking--
 	k.c.bytes -= len(f.payload)

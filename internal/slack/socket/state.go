@@ -86,9 +86,9 @@ const (
 
 // Meter is told what happens.
 type Meter interface {
-	// Interaction counts a frame by its outcome; took is how long it took until it
-	// was acknowledged, or was not.
-	Interaction(outcome string, took time.Duration)
+	// Frame counts a frame by its outcome; took is how long it took until it was
+	// acknowledged, or was not.
+	Frame(outcome string, took time.Duration)
 	// Connections adds to the number of open connections.
 	Connections(change int)
 	// Disconnected counts the end of a connection, or of an attempt.
