@@ -189,7 +189,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 		Client:   mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,
 		Directory: people, Limiter: limiter, Wake: channels, Clock: wall, Intake: o.intake.address != "",
 	}
-	keeper, err := newKeeper(mgr, o, connections, channels)
+	keeper, err := newKeeper(mgr, o, c, connections, channels)
 	if err != nil {
 		return err
 	}

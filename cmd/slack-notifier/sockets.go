@@ -19,9 +19,9 @@ import (
 const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 // newKeeper returns what keeps the connections by Socket Mode.
-func newKeeper(mgr ctrl.Manager, o options, connections *connection.Resolver, channels *wakeup.Source) (*sockets.Keeper, error) {
+func newKeeper(mgr ctrl.Manager, o options, c checked, connections *connection.Resolver, channels *wakeup.Source) (*sockets.Keeper, error) {
 	k := &sockets.Keeper{
-		Client: mgr.GetClient(), Connections: connections, Taker: othersButtons{}, Meter: metrics.NewSockets(ctrlmetrics.Registry), Wake: channels.Wake,
+		Client: mgr.GetClient(), Connections: connections, Shard: c.shard, Taker: othersButtons{}, Meter: metrics.NewSockets(ctrlmetrics.Registry), Wake: channels.Wake,
 	}
 	if !o.leaderElect {
 		return k, nil // there is one replica

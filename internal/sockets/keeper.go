@@ -12,6 +12,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -49,6 +50,9 @@ type Keeper struct {
 	Meter       socket.Meter
 	// Wake is called with a SlackChannel whose View has changed.
 	Wake func(types.NamespacedName)
+	// Shard selects the SlackChannels of this operator; all when nil. The others'
+	// connections are other operators', which have what is answered over them.
+	Shard labels.Selector
 	// Peers tell of the other replicas' connections; nil when there are none.
 	Peers *Peers
 	// Times are DefaultTimes when zero, and SocketTimes those of the connections.
@@ -97,16 +101,16 @@ func (k *Keeper) times() Times {
 	return k.Times
 }
 
-// wants reports whether a SlackChannel asks for a connection.
-func wants(c *v1alpha1.SlackChannel) bool {
-	return c.Spec.Interactions != nil && c.Spec.Interactions.AppTokenSecretRef != nil && !c.Spec.Suspend && c.DeletionTimestamp.IsZero()
+// wants reports whether a SlackChannel asks for a connection of this operator's.
+func (k *Keeper) wants(c *v1alpha1.SlackChannel) bool {
+	return (k.Shard == nil || k.Shard.Matches(labels.Set(c.Labels))) && c.Spec.Interactions != nil && c.Spec.Interactions.AppTokenSecretRef != nil && !c.Spec.Suspend && c.DeletionTimestamp.IsZero()
 }
 
 // Reconcile starts, changes or stops the connection of one SlackChannel.
 func (k *Keeper) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	c := &v1alpha1.SlackChannel{}
 	err := k.Client.Get(ctx, req.NamespacedName, c)
-	if apierrors.IsNotFound(err) || err == nil && !wants(c) {
+	if apierrors.IsNotFound(err) || err == nil && !k.wants(c) {
 		k.leave(req.NamespacedName)
 		return ctrl.Result{}, nil
 	}

@@ -31,7 +31,7 @@ func (k *Keeper) SetupWithManager(mgr ctrl.Manager, secretIndex string) error {
 		}
 		var out []reconcile.Request
 		for i := range list.Items {
-			if wants(&list.Items[i]) {
+			if k.wants(&list.Items[i]) {
 				out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
 			}
 		}
@@ -39,7 +39,7 @@ func (k *Keeper) SetupWithManager(mgr ctrl.Manager, secretIndex string) error {
 	}
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("slackchannel-sockets").
-		For(&v1alpha1.SlackChannel{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.SlackChannel{}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))).
 		WatchesMetadata(secrets, handler.EnqueueRequestsFromMapFunc(users), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
 		WithOptions(controller.Options{NeedLeaderElection: ptr.To(false), MaxConcurrentReconciles: 4, RateLimiter: wakeup.RateLimiter()}).
 		Complete(k)

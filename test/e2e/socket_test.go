@@ -1,0 +1,235 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/rand"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/slacksim"
+)
+
+// appToken of this test's app, whose ID goes with its bot.
+func (w *world) appToken() string { return "xapp-" + strings.ToLower(w.team) + "-plantedsecretapp" }
+
+func (w *world) appID() string { return w.id("A", "BOT") }
+
+// app is this test's Slack app.
+func (w *world) app(changes ...func(*slacksim.App)) {
+	w.t.Helper()
+	a := slacksim.App{ID: w.appID(), SocketMode: true, Interactivity: true, Tokens: []*slacksim.AppToken{{Token: w.appToken()}}}
+	for _, change := range changes {
+		change(&a)
+	}
+	w.sim("apps", a)
+}
+
+// socketed is a SlackChannel whose clicks come by Socket Mode.
+func (w *world) socketed(name, appToken string, changes ...func(*v1alpha1.SlackChannel)) *v1alpha1.SlackChannel {
+	w.t.Helper()
+	w.secret(name+"-app", "appToken", appToken)
+	return w.webAPI(name, "alerts", append([]func(*v1alpha1.SlackChannel){func(c *v1alpha1.SlackChannel) {
+		c.Spec.Interactions = &v1alpha1.Interactions{AppTokenSecretRef: &v1alpha1.SecretKeyReference{Name: name + "-app"}}
+	}}, changes...)...)
+}
+
+// interactive returns the condition of a SlackChannel.
+func (w *world) interactive(c *v1alpha1.SlackChannel) metav1.Condition {
+	w.t.Helper()
+	w.see(c)
+	if cond := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionInteractive); cond != nil {
+		return *cond
+	}
+	return metav1.Condition{}
+}
+
+func (w *world) interactiveReason(c *v1alpha1.SlackChannel) func() string {
+	return func() string { return w.interactive(c).Reason }
+}
+
+// buttons posts a message of this test's app with a button of no SlackNotification.
+func (w *world) buttons() string {
+	w.t.Helper()
+	body, _ := json.Marshal(map[string]any{"channel": w.id("C", "ALERTS"), "text": "Deploy?", "blocks": []any{map[string]any{
+		"type": "actions", "elements": []any{map[string]any{"type": "button", "action_id": "go", "text": map[string]string{"type": "plain_text", "text": "Go"}}},
+	}}})
+	req, err := http.NewRequestWithContext(w.ctx, http.MethodPost, env.slack+"/api/chat.postMessage", bytes.NewReader(body))
+	w.Expect(err).NotTo(gomega.HaveOccurred())
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+w.token)
+	resp, err := http.DefaultClient.Do(req)
+	w.Expect(err).NotTo(gomega.HaveOccurred())
+	defer func() { _ = resp.Body.Close() }()
+	var posted struct {
+		TS string `json:"ts"`
+	}
+	w.Expect(json.NewDecoder(resp.Body).Decode(&posted)).To(gomega.Succeed())
+	w.Expect(posted.TS).NotTo(gomega.BeEmpty())
+	return posted.TS
+}
+
+// press a button, and wait for what the person sees.
+func (w *world) pressed(ts string) string {
+	data, _ := json.Marshal(slacksim.Pressing{Who: w.id("U", "ADA"), Channel: w.id("C", "ALERTS"), TS: ts, Action: "go", Wait: true})
+	resp, err := http.Post(env.slack+"/_sim/press", "application/json", bytes.NewReader(data))
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var p slacksim.Press
+	if err := json.NewDecoder(resp.Body).Decode(&p); err != nil {
+		return err.Error()
+	}
+	return p.Fate
+}
+
+// socketsOf counts the connections of an app, such as this test's.
+func (w *world) socketsOf(app string) (n int) {
+	w.t.Helper()
+	var all []*slacksim.Socket
+	w.Expect(json.Unmarshal(fetch(w.t, env.slack+"/_sim/sockets?app="+app), &all)).To(gomega.Succeed())
+	for _, s := range all {
+		if s.Closed == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Each reason of Interactive, with what a newcomer must find in the message. Ready
+// does not depend on it.
+func TestInteractiveReasons(t *testing.T) {
+	for name, row := range map[string]struct {
+		setup  func(w *world) *v1alpha1.SlackChannel
+		status metav1.ConditionStatus
+		reason string
+		says   []string
+	}{
+		"connected": {func(w *world) *v1alpha1.SlackChannel { w.app(); return w.socketed("c", w.appToken()) },
+			metav1.ConditionTrue, v1alpha1.ReasonConnected, []string{"Socket Mode"}},
+		"wrong token": {func(w *world) *v1alpha1.SlackChannel { return w.socketed("c", "xapp-wrong-plantedsecret") },
+			metav1.ConditionFalse, v1alpha1.ReasonInvalidAppToken, []string{"invalid_auth", "xapp-…", "c-app"}},
+		"bot token": {func(w *world) *v1alpha1.SlackChannel { return w.socketed("c", w.token) },
+			metav1.ConditionFalse, v1alpha1.ReasonInvalidAppToken, []string{"not_allowed_token_type", "xapp-…", "c-app"}},
+		"token with a line break": {func(w *world) *v1alpha1.SlackChannel { return w.socketed("c", "xapp\nplantedsecret") },
+			metav1.ConditionFalse, v1alpha1.ReasonInvalidAppToken, []string{"white space"}},
+		"no Secret": {func(w *world) *v1alpha1.SlackChannel {
+			return w.socketed("c", "x", func(c *v1alpha1.SlackChannel) { c.Spec.Interactions.AppTokenSecretRef.Name = "nope" })
+		}, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound, []string{`Secret "nope"`, "spec.interactions.appTokenSecretRef", "create it"}},
+		"no key": {func(w *world) *v1alpha1.SlackChannel {
+			return w.socketed("c", "x", func(c *v1alpha1.SlackChannel) { c.Spec.Interactions.AppTokenSecretRef.Key = "tokn" })
+		}, metav1.ConditionFalse, v1alpha1.ReasonSecretKeyNotFound, []string{`no key "tokn"`}},
+		"scope": {func(w *world) *v1alpha1.SlackChannel {
+			w.app(func(a *slacksim.App) { a.Tokens[0].Scopes = []string{} })
+			return w.socketed("c", w.appToken())
+		}, metav1.ConditionFalse, v1alpha1.ReasonMissingScope, []string{"connections:write", "App-Level Tokens"}},
+		"Socket Mode is off": {func(w *world) *v1alpha1.SlackChannel {
+			w.app(func(a *slacksim.App) { a.SocketMode = false })
+			return w.socketed("c", w.appToken())
+		}, metav1.ConditionFalse, v1alpha1.ReasonSocketModeDisabled, []string{"turn it on"}},
+		"tokens of two apps": {func(w *world) *v1alpha1.SlackChannel {
+			w.app(func(a *slacksim.App) { a.ID = w.id("A", "OTHER") })
+			return w.socketed("c", w.appToken())
+		}, metav1.ConditionFalse, v1alpha1.ReasonAppMismatch, []string{"c-app", "c-token", "tokens of one app"}},
+		"suspended": {func(w *world) *v1alpha1.SlackChannel {
+			w.app()
+			return w.socketed("c", w.appToken(), func(c *v1alpha1.SlackChannel) { c.Spec.Suspend = true })
+		}, metav1.ConditionFalse, v1alpha1.ReasonSuspended, []string{"spec.suspend"}},
+		"HTTP without an intake": {func(w *world) *v1alpha1.SlackChannel {
+			return w.webAPI("c", "alerts", func(c *v1alpha1.SlackChannel) {
+				c.Spec.Interactions = &v1alpha1.Interactions{SigningSecretRef: &v1alpha1.SecretKeyReference{Name: "nope"}}
+			})
+		}, metav1.ConditionFalse, v1alpha1.ReasonIntakeDisabled, []string{"--intake-bind-address"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			c := row.setup(w)
+			w.Eventually(w.interactiveReason(c)).Should(gomega.Equal(row.reason))
+			cond := w.interactive(c)
+			w.Expect(cond.Status).To(gomega.Equal(row.status))
+			for _, says := range row.says {
+				w.Expect(cond.Message).To(gomega.ContainSubstring(says))
+			}
+			w.Expect(cond.Message).NotTo(gomega.ContainSubstring("plantedsecret"))
+			if c.Spec.Suspend {
+				return
+			}
+			w.Eventually(func() string { return w.see(c).Reason }).Should(gomega.Equal(v1alpha1.ReasonVerified))
+			w.Eventually(func() string { w.see(c); return c.Status.AppID }).Should(gomega.Equal(w.appID()))
+		})
+	}
+}
+
+// The life of a connection: cut, refreshed while people press, turned off and on
+// again, and gone with its SlackChannel.
+func TestSocketLife(t *testing.T) {
+	w := newWorld(t)
+	w.app()
+	c := w.socketed("c", w.appToken())
+	w.Eventually(w.interactiveReason(c)).Should(gomega.Equal(v1alpha1.ReasonConnected))
+	w.Expect(w.socketsOf(w.appID())).To(gomega.Equal(1))
+	ts := w.buttons()
+	w.Expect(w.pressed(ts)).To(gomega.Equal(slacksim.FateAcked))
+
+	act := func(action string) { w.sim("sockets", slacksim.SocketAction{App: w.appID(), Action: action}) }
+	act("cut")
+	w.Eventually(func() string { return w.pressed(ts) }).Should(gomega.Equal(slacksim.FateAcked))
+
+	// No press is lost while the connection is replaced.
+	var presses sync.WaitGroup
+	fates := make(chan string, 100)
+	for range 3 {
+		for range 10 {
+			presses.Go(func() { fates <- w.pressed(ts) })
+		}
+		act("refresh_requested")
+		w.Eventually(func() int { return w.socketsOf(w.appID()) }).Should(gomega.BeNumerically(">=", 1))
+	}
+	presses.Wait()
+	close(fates)
+	for fate := range fates {
+		w.Expect(fate).To(gomega.Equal(slacksim.FateAcked))
+	}
+	w.Expect(w.interactive(c).Reason).To(gomega.Equal(v1alpha1.ReasonConnected))
+
+	w.app(func(a *slacksim.App) { a.SocketMode = false })
+	w.Eventually(w.interactiveReason(c)).Should(gomega.Equal(v1alpha1.ReasonSocketModeDisabled))
+	w.app()
+	w.update(c, func() {
+		metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationRequestedAt, rand.String(8))
+	})
+	w.Eventually(w.interactiveReason(c)).Should(gomega.Equal(v1alpha1.ReasonConnected))
+
+	w.Expect(env.client.Delete(w.ctx, c)).To(gomega.Succeed())
+	w.Eventually(func() int { return w.socketsOf(w.appID()) }).Should(gomega.BeZero())
+}
+
+// Each app has its connection, and a new token in the Secret is used at once.
+func TestTwoApps(t *testing.T) {
+	w := newWorld(t)
+	w.app()
+	other := slacksim.App{ID: w.id("A", "TWO"), SocketMode: true, Interactivity: true, Tokens: []*slacksim.AppToken{{Token: "xapp-two-" + w.team}}}
+	w.sim("apps", other)
+	w.sim("tokens?team="+w.team, slacksim.Token{Token: "xoxb-two-" + w.team, Team: w.team, BotUser: w.id("U", "BOT"), BotID: w.id("B", "TWO"), AppID: other.ID, Scopes: slices.Clone(slacksim.AllScopes)})
+	one := w.socketed("one", w.appToken())
+	w.token = "xoxb-two-" + w.team
+	two := w.socketed("two", "xapp-wrong")
+	again := w.socketed("again", "xapp-two-"+w.team)
+	w.Eventually(w.interactiveReason(one)).Should(gomega.Equal(v1alpha1.ReasonConnected))
+	w.Eventually(w.interactiveReason(again)).Should(gomega.Equal(v1alpha1.ReasonConnected))
+	w.Eventually(w.interactiveReason(two)).Should(gomega.Equal(v1alpha1.ReasonInvalidAppToken))
+	s := secretOf(w.ns, "two-app", nil)
+	w.update(s, func() { s.StringData = map[string]string{"appToken": "xapp-two-" + w.team} })
+	w.Eventually(w.interactiveReason(two)).Should(gomega.Equal(v1alpha1.ReasonConnected))
+	w.Expect(two.Status.AppID).To(gomega.Equal(other.ID))
+	w.Expect([]int{w.socketsOf(w.appID()), w.socketsOf(other.ID)}).To(gomega.Equal([]int{1, 1}))
+}
