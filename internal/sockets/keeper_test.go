@@ -258,7 +258,10 @@ func TestSecretIsFollowed(t *testing.T) {
 	}
 	c.token("a", "xapp-wrong")
 	r.reconcile(name)
-	until(t, "refused", func() bool { v := r.view(name); return v.State.Trouble == socket.Refused && v.State.Err.Code == "invalid_auth" })
+	until(t, "refused", func() bool {
+		v := r.view(name)
+		return v.State.Trouble == socket.Refused && v.State.Err.Code == "invalid_auth"
+	})
 	c.token("a", slacksim.DemoAppToken)
 	r.reconcile(name)
 	until(t, "connected", connected(r, name))
@@ -290,7 +293,10 @@ func TestSharedAppIsTold(t *testing.T) {
 	// Each looks again, and finds that all connections are its own cluster's.
 	for _, r := range []*replica{one, two} {
 		before := r.view(name).State.Hellos
-		until(t, "renewed", func() bool { r.held[r.members[name].held.key].client.Renew(); return r.view(name).State.Hellos > before+1 })
+		until(t, "renewed", func() bool {
+			r.held[r.members[name].held.key].client.Renew()
+			return r.view(name).State.Hellos > before+1
+		})
 	}
 	until(t, "settled", func() bool { return !one.view(name).Shared && !two.view(name).Shared })
 

@@ -48,8 +48,7 @@ func (k *Keeper) view(h *held, now time.Time) View {
 
 // passing reports whether there may be a connection in a moment.
 func passing(s socket.State) bool {
-	switch s.Trouble {
-	case socket.Disabled, socket.TooMany:
+	if s.Trouble == socket.Disabled || s.Trouble == socket.TooMany {
 		return false
 	}
 	return s.Err == nil || s.Err.Class.Transient()

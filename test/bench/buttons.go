@@ -119,7 +119,7 @@ func (b *bench) pressAll(posted []slacksim.Message) []slacksim.Press {
 		time.Sleep(time.Until(begin.Add(time.Duration(i) * time.Second / pressesPerSecond)))
 		group.Go(func() {
 			data, _ := json.Marshal(slacksim.Pressing{Who: "ada", Channel: posted[i].Channel, TS: posted[i].TS, Action: "sn:approve", Wait: true}) // it is a struct of texts
-			resp, err := http.Post(b.env.Slack+"/_sim/press", "application/json", bytes.NewReader(data))                                         //nolint:noctx // loopback
+			resp, err := http.Post(b.env.Slack+"/_sim/press", "application/json", bytes.NewReader(data))                                           //nolint:noctx // loopback
 			if err != nil {
 				return
 			}

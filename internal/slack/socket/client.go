@@ -193,22 +193,7 @@ func (c *Client) Run(ctx context.Context) {
 			go current.retire()
 		}
 		current = next
-		asked := false
-		select {
-		case <-ctx.Done():
-		case <-current.done:
-		case <-current.renew:
-		case <-c.renew:
-			asked = true
-			current.replace(Renewed, c.o.Times.Linger)
-		}
-		why, good := current.why(), time.Since(current.opened) >= c.o.Times.Good
-		if good {
-			failures = 0
-		}
-		// Slack wants no other connection now, or this one was no better than none.
-		if why == TooMany || why == Disabled || !asked && !good {
-			failures++
+		if why, bad := c.hold(ctx, current, &failures); bad {
 			c.rest(ctx, c.pause(why, nil, failures))
 		}
 		if current.ended() {
@@ -216,6 +201,30 @@ func (c *Client) Run(ctx context.Context) {
 		}
 	}
 	c.stop()
+}
+
+// hold waits until a connection ends, or is to be replaced. Bad means that another
+// one has to wait: Slack wants none now, or this one was no better than none.
+func (c *Client) hold(ctx context.Context, current *conn, failures *int) (why Trouble, bad bool) {
+	asked := false
+	select {
+	case <-ctx.Done():
+		return Stopped, false
+	case <-current.done:
+	case <-current.renew:
+	case <-c.renew:
+		asked = true
+		current.replace(Renewed, c.o.Times.Linger)
+	}
+	why = current.why()
+	good := time.Since(current.opened) >= c.o.Times.Good
+	if good {
+		*failures = 0
+	}
+	if bad = why == TooMany || why == Disabled || !asked && !good; bad {
+		*failures++
+	}
+	return why, bad
 }
 
 // failed notes an attempt that came to nothing.

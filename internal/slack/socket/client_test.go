@@ -334,9 +334,11 @@ func TestTroubleIsTold(t *testing.T) {
 		want    Trouble
 		code    string
 	}{
-		"wrong token":    {"xapp-wrong", nil, Refused, "invalid_auth"},
-		"bot token":      {slacksim.DemoToken, nil, Refused, "not_allowed_token_type"},
-		"scope":          {"xapp-few", func(b *bench) { b.app(slacksim.App{ID: "A0FEW", Tokens: []*slacksim.AppToken{{Token: "xapp-few", Scopes: []string{}}}}) }, Refused, "missing_scope"},
+		"wrong token": {"xapp-wrong", nil, Refused, "invalid_auth"},
+		"bot token":   {slacksim.DemoToken, nil, Refused, "not_allowed_token_type"},
+		"scope": {"xapp-few", func(b *bench) {
+			b.app(slacksim.App{ID: "A0FEW", Tokens: []*slacksim.AppToken{{Token: "xapp-few", Scopes: []string{}}}})
+		}, Refused, "missing_scope"},
 		"Socket Mode":    {"xapp-off", func(b *bench) { b.app(off) }, Disabled, ""},
 		"ten already":    {slacksim.DemoAppToken, func(b *bench) { b.fill() }, TooMany, ""},
 		"no hello":       {slacksim.DemoAppToken, func(b *bench) { b.fault("socket", "hang_after", 0) }, NoHello, ""},

@@ -50,7 +50,7 @@ func (c *Client) connect(ctx context.Context) (*conn, Trouble, *slack.Error) {
 	if err != nil {
 		return nil, Refused, slack.AsError(err)
 	}
-	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: c.o.Client})
+	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: c.o.Client}) //nolint:bodyclose // "You never need to close resp.Body yourself"
 	if err != nil {
 		return nil, Unreachable, dialError(c.o.Client, resp, err)
 	}
@@ -126,8 +126,9 @@ func troubleOf(reason string) Trouble {
 	switch t := Trouble(reason); t {
 	case Warned, Refreshed, Disabled, TooMany:
 		return t
+	default:
+		return Told
 	}
-	return Told
 }
 
 // read reads one frame; false for one that is not looked at. A frame that is too
