@@ -10,12 +10,15 @@ import (
 	"testing"
 
 	"github.com/onsi/gomega"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/slacksim"
+	"github.com/slack-notifier/slack-notifier/test/harness"
 )
 
 // appToken of this test's app, whose ID goes with its bot.
@@ -232,4 +235,50 @@ func TestTwoApps(t *testing.T) {
 	w.Eventually(w.interactiveReason(two)).Should(gomega.Equal(v1alpha1.ReasonConnected))
 	w.Expect(two.Status.AppID).To(gomega.Equal(other.ID))
 	w.Expect([]int{w.socketsOf(w.appID()), w.socketsOf(other.ID)}).To(gomega.Equal([]int{1, 1}))
+}
+
+// Two replicas are connected each, and know by the Lease that both connections are
+// their own: with the rights that config/default gives them.
+func TestReplicasKnowEachOther(t *testing.T) {
+	w := newWorld(t)
+	w.app()
+	own := func(c *v1alpha1.SlackChannel) { c.Labels = map[string]string{"shard": "own"} }
+	c := w.socketed("c", w.appToken(), own)
+	var replicas []*harness.Operator
+	for _, name := range []string{"one-", "two-"} {
+		o, err := env.StartOperator(w.ctx, name+w.ns, "--watch-namespaces="+w.ns,
+			"--leader-elect", "--leader-election-namespace="+harness.OperatorNamespace)
+		w.Expect(err).NotTo(gomega.HaveOccurred())
+		defer o.Stop()
+		replicas = append(replicas, o)
+	}
+	w.Eventually(func() int { return w.socketsOf(w.appID()) }).Should(gomega.Equal(2))
+	w.Eventually(w.interactiveReason(c)).Should(gomega.Equal(v1alpha1.ReasonConnected))
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: harness.OperatorNamespace, Name: "slack-notifier-sockets"}}
+	entries := func() (n int) {
+		_ = env.client.Get(w.ctx, client.ObjectKeyFromObject(lease), lease)
+		for _, value := range lease.Annotations {
+			if strings.HasSuffix(value, " "+w.appID()+"=1") {
+				n++
+			}
+		}
+		return n
+	}
+	w.Eventually(entries).Should(gomega.Equal(2))
+
+	// Whichever goes, what people press arrives.
+	ts := w.buttons()
+	w.Expect(w.pressed(ts)).To(gomega.Equal(slacksim.FateAcked))
+	replicas[0].Stop()
+	w.Expect(w.pressed(ts)).To(gomega.Equal(slacksim.FateAcked))
+	w.Eventually(entries).Should(gomega.Equal(1))
+	var all []*slacksim.Socket
+	w.Expect(json.Unmarshal(fetch(t, env.slack+"/_sim/sockets?app="+w.appID()), &all)).To(gomega.Succeed())
+	codes := 0
+	for _, s := range all {
+		if s.CloseCode == 1000 {
+			codes++
+		}
+	}
+	w.Expect(codes).To(gomega.Equal(1), "the replica that ended said goodbye")
 }
