@@ -61,6 +61,7 @@ func (s *Server) updateMessage(c *call) (answer, *refusal) {
 		now := s.now()
 		changed.Edited = &Edit{User: c.token.BotUser, TS: s.timestamp(now)}
 	}
+	changed.edited(m)
 	*m = changed
 	s.notify()
 	return answer{"channel": ch.ID, "ts": m.TS, "text": m.Text, "message": s.object(m, false)}, nil
