@@ -140,6 +140,8 @@ const (
 	// ReasonInteractionsNotSet: the SlackChannel has no spec.interactions, so that a
 	// click would arrive nowhere.
 	ReasonInteractionsNotSet = "InteractionsNotSet"
+	// ReasonResponseDenied (an Event): somebody pressed a button who may not.
+	ReasonResponseDenied = "ResponseDenied"
 	// ReasonGroupsNotFound: no user group goes by a name in the list of who may
 	// answer.
 	ReasonGroupsNotFound = "GroupsNotFound"

@@ -182,11 +182,19 @@ func (in *blockActions) click(button Button, action string, one pressed) (Click,
 	if c.UserID == "" || c.ConversationID == "" || c.Timestamp == "" || c.ActionTS == "" {
 		return Click{}, ErrUnreadable
 	}
-	parts := timestamp.FindStringSubmatch(c.ActionTS)
+	c.At = TimeOf(c.ActionTS)
+	return c, nil
+}
+
+// TimeOf is the time of Slack's timestamp; zero when it is none.
+func TimeOf(ts string) time.Time {
+	parts := timestamp.FindStringSubmatch(ts)
+	if parts == nil {
+		return time.Time{}
+	}
 	seconds, _ := strconv.ParseInt(parts[1], 10, 64) // digits
 	micros, _ := strconv.ParseInt(parts[2], 10, 64)
-	c.At = time.Unix(seconds, micros*int64(time.Microsecond)).UTC()
-	return c, nil
+	return time.Unix(seconds, micros*int64(time.Microsecond)).UTC()
 }
 
 // nameOf is the person's name in one short line.

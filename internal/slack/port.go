@@ -92,6 +92,8 @@ type Conversation struct {
 // UserGroup is a group of users that can be mentioned by its handle.
 type UserGroup struct {
 	ID, Handle, Name string
+	// Users are the IDs of its members; nil when Slack did not tell them.
+	Users []string
 }
 
 // User is a person or a bot of a workspace.
@@ -225,6 +227,8 @@ const (
 	MethodConversationsMembers    = "conversations.members"
 	// MethodWebhook stands for a post by an incoming webhook.
 	MethodWebhook = "webhook"
+	// MethodResponseURL stands for an answer to a person who has pressed a button.
+	MethodResponseURL = "response_url"
 )
 
 // Observer is told of every call: its method, the answer as AnswerOf names it
