@@ -172,7 +172,9 @@ type API interface {
 	ListUsers(ctx context.Context, cursor string, limit int) ([]User, string, error)
 	// LookupUserByEmail finds one active user.
 	LookupUserByEmail(ctx context.Context, email string) (User, error)
-	// ListUserGroups reads all user groups; Slack does not page them. A
+	// BotApp returns the ID (A…) of the app that a bot (B…) belongs to.
+	BotApp(ctx context.Context, bot string) (string, error)
+	// ListUserGroups reads all user groups with their members; Slack does not page them. A
 	// workspace whose plan has none has an empty list.
 	ListUserGroups(ctx context.Context) ([]UserGroup, error)
 	// History reads one page of messages, with their metadata.
@@ -214,6 +216,8 @@ const (
 	MethodUsersList         = "users.list"
 	MethodLookupByEmail     = "users.lookupByEmail"
 	MethodUserGroupsList    = "usergroups.list"
+	MethodBotsInfo          = "bots.info"
+	MethodConnectionsOpen   = "apps.connections.open"
 	MethodUpdate            = "chat.update"
 	MethodDelete            = "chat.delete"
 

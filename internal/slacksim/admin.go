@@ -234,7 +234,7 @@ func (s *Server) serveFaults(w http.ResponseWriter, r *http.Request) {
 }
 
 func readJSON(w http.ResponseWriter, r *http.Request, out any) bool {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<20))
 	d.DisallowUnknownFields()
 	if err := d.Decode(out); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
