@@ -43,8 +43,8 @@ const (
 	ConditionEvaluating = "Evaluating"
 	// ConditionInteractive is True on a SlackChannel while clicks on buttons arrive.
 	ConditionInteractive = "Interactive"
-	// ConditionAnswered is True on a SlackNotification with actions once its answer
-	// is decided.
+	// ConditionAnswered is True on a SlackNotification with actions once somebody
+	// has answered, which with decidedBy First decides it.
 	ConditionAnswered = "Answered"
 	// ConditionActionsAvailable is False on a SlackNotification whose buttons can't
 	// be shown; the message says why.
@@ -132,7 +132,7 @@ const (
 // Reasons of the conditions Answered, ActionsAvailable and AllowedGroupsFound of a
 // SlackNotification.
 const (
-	// ReasonAnswered: the answer is decided.
+	// ReasonAnswered: somebody has answered.
 	ReasonAnswered = "Answered"
 	// ReasonAwaitingAnswer: nobody has answered yet.
 	ReasonAwaitingAnswer = "AwaitingAnswer"
@@ -143,6 +143,8 @@ const (
 	// ReasonInteractionsNotSet: the SlackChannel has no spec.interactions, so that a
 	// click would arrive nowhere.
 	ReasonInteractionsNotSet = "InteractionsNotSet"
+	// ReasonResponseDenied (an Event): somebody pressed a button who may not.
+	ReasonResponseDenied = "ResponseDenied"
 	// ReasonGroupsNotFound: no user group goes by a name in the list of who may
 	// answer.
 	ReasonGroupsNotFound = "GroupsNotFound"

@@ -231,6 +231,8 @@ const (
 	MethodConversationsMembers    = "conversations.members"
 	// MethodWebhook stands for a post by an incoming webhook.
 	MethodWebhook = "webhook"
+	// MethodResponseURL stands for an answer to a person who has pressed a button.
+	MethodResponseURL = "response_url"
 )
 
 // Observer is told of every call: its method, the answer as AnswerOf names it
