@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"strings"
 
@@ -19,9 +18,9 @@ import (
 const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 // newKeeper returns what keeps the connections by Socket Mode.
-func newKeeper(mgr ctrl.Manager, o options, c checked, connections *connection.Resolver, channels *wakeup.Source) (*sockets.Keeper, error) {
+func newKeeper(mgr ctrl.Manager, o options, c checked, connections *connection.Resolver, channels *wakeup.Source, taker socket.Taker) (*sockets.Keeper, error) {
 	k := &sockets.Keeper{
-		Client: mgr.GetClient(), Connections: connections, Shard: c.shard, Taker: othersButtons{}, Meter: metrics.NewSockets(ctrlmetrics.Registry), Wake: channels.Wake,
+		Client: mgr.GetClient(), Connections: connections, Shard: c.shard, Taker: taker, Meter: metrics.NewSockets(ctrlmetrics.Registry), Wake: channels.Wake,
 	}
 	if !o.leaderElect {
 		return k, nil // there is one replica
@@ -37,10 +36,3 @@ func newKeeper(mgr ctrl.Manager, o options, c checked, connections *connection.R
 	k.Peers = sockets.NewPeers(sockets.Peers{Live: mgr.GetAPIReader(), Client: mgr.GetClient(), Namespace: namespace, Log: mgr.GetLogger().WithName("sockets")})
 	return k, nil
 }
-
-// othersButtons acknowledges what people press of blocks that users have written
-// themselves, which means nothing to the operator.
-type othersButtons struct{}
-
-// Take implements socket.Taker.
-func (othersButtons) Take(context.Context, socket.App, []byte) bool { return true }
