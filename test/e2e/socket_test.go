@@ -60,10 +60,14 @@ func (w *world) interactiveReason(c *v1alpha1.SlackChannel) func() string {
 }
 
 // buttons posts a message of this test's app with a button of no SlackNotification.
-func (w *world) buttons() string {
+func (w *world) buttons() string { w.t.Helper(); return w.buttonsOf("users-own", "go") }
+
+// buttonsOf posts a message with a button, as another program with the app's token
+// can.
+func (w *world) buttonsOf(block, action string) string {
 	w.t.Helper()
 	body, _ := json.Marshal(map[string]any{"channel": w.id("C", "ALERTS"), "text": "Deploy?", "blocks": []any{map[string]any{
-		"type": "actions", "elements": []any{map[string]any{"type": "button", "action_id": "go", "text": map[string]string{"type": "plain_text", "text": "Go"}}},
+		"type": "actions", "block_id": block, "elements": []any{map[string]any{"type": "button", "action_id": action, "text": map[string]string{"type": "plain_text", "text": "Go"}}},
 	}}})
 	req, err := http.NewRequestWithContext(w.ctx, http.MethodPost, env.slack+"/api/chat.postMessage", bytes.NewReader(body))
 	w.Expect(err).NotTo(gomega.HaveOccurred())
@@ -80,9 +84,11 @@ func (w *world) buttons() string {
 	return posted.TS
 }
 
-// press a button, and wait for what the person sees.
-func (w *world) pressed(ts string) string {
-	data, _ := json.Marshal(slacksim.Pressing{Who: w.id("U", "ADA"), Channel: w.id("C", "ALERTS"), TS: ts, Action: "go", Wait: true})
+// pressed presses a button, and returns what the person sees.
+func (w *world) pressed(ts string) string { return w.pressedAction(ts, "go") }
+
+func (w *world) pressedAction(ts, action string) string {
+	data, _ := json.Marshal(slacksim.Pressing{Who: w.id("U", "ADA"), Channel: w.id("C", "ALERTS"), TS: ts, Action: action, Wait: true})
 	resp, err := http.Post(env.slack+"/_sim/press", "application/json", bytes.NewReader(data))
 	if err != nil {
 		return err.Error()
@@ -281,4 +287,25 @@ func TestReplicasKnowEachOther(t *testing.T) {
 		}
 	}
 	w.Expect(codes).To(gomega.Equal(1), "the replica that ended said goodbye")
+}
+
+// A press of another cluster's message is not acknowledged, so that it is not taken
+// from it, and is told to both: the person who pressed, and whoever looks after the
+// SlackChannel.
+func TestPressOfAnotherClusterIsTold(t *testing.T) {
+	w := newWorld(t)
+	w.app()
+	c := w.socketed("c", w.appToken())
+	w.Eventually(w.interactiveReason(c)).Should(gomega.Equal(v1alpha1.ReasonConnected))
+	ts := w.buttonsOf("sn1:0badc1a5:11111111-2222-3333-4444-555555555555:00000000", "sn:approve")
+	w.Expect(w.pressedAction(ts, "sn:approve")).To(gomega.Equal(slacksim.FateWarned))
+	w.Eventually(w.interactiveReason(c)).Should(gomega.Equal(v1alpha1.ReasonConnectionShared))
+	w.Expect(w.interactive(c).Message).To(gomega.ContainSubstring("a Slack app of its own"))
+	w.Expect(w.see(c).Reason).To(gomega.Equal(v1alpha1.ReasonVerified))
+	var state slacksim.State
+	w.Eventually(func() int {
+		w.Expect(json.Unmarshal(fetch(t, env.slack+"/_sim/state?channel="+w.id("C", "ALERTS")), &state)).To(gomega.Succeed())
+		return len(state.Ephemeral)
+	}).Should(gomega.Equal(1))
+	w.Expect(state.Ephemeral[0].ForUser).To(gomega.Equal(w.id("U", "ADA")))
 }
