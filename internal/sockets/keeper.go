@@ -150,7 +150,6 @@ func (k *Keeper) join(ctx context.Context, c *v1alpha1.SlackChannel, made *conne
 		return nil
 	}
 	k.mu.Unlock()
-	k.leave(name)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.ended {
@@ -163,11 +162,32 @@ func (k *Keeper) join(ctx context.Context, c *v1alpha1.SlackChannel, made *conne
 			return err
 		}
 	}
+	old := k.detach(name)
 	h.names[name] = c.UID
 	k.remember(name, &member{uid: c.UID, held: h})
 	k.held[made.Key] = h
+	if old != nil {
+		k.running.Go(func() { k.handOver(old, h) })
+	}
 	go k.Wake(name)
 	return nil
+}
+
+// handOverTime is how long an old connection waits for the one in its place.
+const handOverTime = 15 * time.Second
+
+// handOver ends a connection when there is one in its place, so that no press falls
+// in between when a token is replaced.
+func (k *Keeper) handOver(old, to *held) {
+	defer old.stop()
+	for end := time.Now().Add(handOverTime); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		k.mu.Lock()
+		ended := k.ended
+		k.mu.Unlock()
+		if ended || to.client.State().Connected {
+			return
+		}
+	}
 }
 
 // open starts a connection, for as long as somebody shares it.
@@ -196,15 +216,23 @@ func (k *Keeper) open(ctx context.Context, made *connection.Socket) (*held, erro
 func (k *Keeper) leave(name types.NamespacedName) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if h := k.detach(name); h != nil {
+		h.stop()
+	}
+}
+
+// detach takes a SlackChannel's part in its connection away, and returns the
+// connection when nobody shares it any more. The caller holds the lock.
+func (k *Keeper) detach(name types.NamespacedName) *held {
 	m := k.members[name]
 	delete(k.members, name)
 	if m == nil || m.held == nil {
-		return
+		return nil
 	}
 	h := m.held
 	delete(h.names, name)
 	if len(h.names) > 0 {
-		return
+		return nil
 	}
 	delete(k.held, h.key)
 	for _, timer := range []*time.Timer{h.settle, h.look} {
@@ -212,7 +240,7 @@ func (k *Keeper) leave(name types.NamespacedName) {
 			timer.Stop()
 		}
 	}
-	h.stop()
+	return h
 }
 
 // app is whom a payload came for. The workspace is as the status says it.

@@ -279,6 +279,41 @@ func (c *cluster) suspended(name types.NamespacedName) client.Object {
 	return o
 }
 
+// Two tokens of one app are two connections of this cluster's, and a token that is
+// replaced leaves no hole.
+func TestTwoTokensOfOneApp(t *testing.T) {
+	c := newCluster(t)
+	c.post("/_sim/apps", slacksim.App{ID: slacksim.DemoApp, SocketMode: true, Tokens: []*slacksim.AppToken{{Token: "xapp-1"}, {Token: "xapp-2"}, {Token: "xapp-3"}}})
+	c.token("a", "xapp-1")
+	c.token("b", "xapp-2")
+	one, two := c.channel("a", "one"), c.channel("b", "two")
+	r := c.replica(false)
+	r.reconcile(one)
+	until(t, "connected", connected(r, one))
+	r.reconcile(two)
+	until(t, "connected", connected(r, two))
+	hellos := r.view(two).State.Hellos
+	for i := range 3 {
+		time.Sleep(r.Times.Confirm) // so that it would be told
+		r.held[r.members[two].held.key].client.Renew()
+		until(t, "renewed", func() bool { return r.view(two).State.Hellos > hellos+i })
+	}
+	if r.view(one).Shared || r.view(two).Shared {
+		t.Error("its own connections are told as another cluster's")
+	}
+	c.token("b", "xapp-3")
+	r.reconcile(two)
+	least := c.open(slacksim.DemoApp)
+	until(t, "connected by the new token", func() bool {
+		least = min(least, c.open(slacksim.DemoApp))
+		return r.view(two).State.Connected
+	})
+	if least < 2 {
+		t.Errorf("there were %d connections while a token was replaced, want one for each SlackChannel at any time", least)
+	}
+	until(t, "the old one closed", func() bool { return c.open(slacksim.DemoApp) == 2 })
+}
+
 // Two replicas know each other's connections, and another cluster's is told.
 func TestSharedAppIsTold(t *testing.T) {
 	c := newCluster(t)

@@ -105,8 +105,14 @@ func (k *Keeper) judge(h *held, s socket.State) {
 		defer end()
 		others, known = k.Peers.others(ctx, s.AppID)
 	}
-	foreign := known && s.AppConnections > s.Ours+others
 	k.mu.Lock()
+	// Another token, or another way to Slack, may lead to the same app.
+	for _, one := range k.held {
+		if other := one.client.State(); one != h && other.Connected && other.AppID == s.AppID {
+			others++
+		}
+	}
+	foreign := known && s.AppConnections > s.Ours+others
 	now := time.Now()
 	switch {
 	case !foreign:

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -180,7 +181,7 @@ func (b *bench) press(ts string) slacksim.Press {
 
 func TestPressIsTakenAndThenAcknowledged(t *testing.T) {
 	b := newBench(t, slacksim.DemoAppToken, quick())
-	var ackedBefore bool
+	var ackedBefore atomic.Bool
 	ts := b.message()
 	b.take = func(_ context.Context, payload []byte) bool {
 		var acks []slacksim.Ack
@@ -189,7 +190,7 @@ func TestPressIsTakenAndThenAcknowledged(t *testing.T) {
 			return false
 		}
 		defer resp.Body.Close()
-		ackedBefore = json.NewDecoder(resp.Body).Decode(&acks) != nil || len(acks) > 0
+		ackedBefore.Store(json.NewDecoder(resp.Body).Decode(&acks) != nil || len(acks) > 0)
 		return bytes.Contains(payload, []byte(ts))
 	}
 	b.run()
@@ -197,11 +198,14 @@ func TestPressIsTakenAndThenAcknowledged(t *testing.T) {
 	if p := b.press(ts); p.Fate != slacksim.FateAcked {
 		t.Errorf("the press is %s", p.Fate)
 	}
-	if ackedBefore {
+	if ackedBefore.Load() {
 		t.Error("the press was acknowledged before it was taken")
 	}
-	if s := b.client.State(); s.AppID != slacksim.DemoApp || s.AppConnections != 1 || s.Ours != 1 || s.Trouble != NoTrouble || !slices.Equal(b.apps, []string{slacksim.DemoApp}) {
-		t.Errorf("%+v of %v", s, b.apps)
+	b.mu.Lock()
+	apps := slices.Clone(b.apps)
+	b.mu.Unlock()
+	if s := b.client.State(); s.AppID != slacksim.DemoApp || s.AppConnections != 1 || s.Ours != 1 || s.Trouble != NoTrouble || !slices.Equal(apps, []string{slacksim.DemoApp}) {
+		t.Errorf("%+v of %v", s, apps)
 	}
 }
 
