@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/devcluster"
 	"github.com/slack-notifier/slack-notifier/internal/slacksim"
 	"github.com/slack-notifier/slack-notifier/test/harness"
 )
@@ -308,4 +310,37 @@ func TestPressOfAnotherClusterIsTold(t *testing.T) {
 		return len(state.Ephemeral)
 	}).Should(gomega.Equal(1))
 	w.Expect(state.Ephemeral[0].ForUser).To(gomega.Equal(w.id("U", "ADA")))
+}
+
+// By HTTP the status says where Slack is to send clicks, and what is wrong with the
+// signing secret.
+func TestInteractionsByHTTP(t *testing.T) {
+	w := newWorld(t)
+	w.app(func(a *slacksim.App) { a.SocketMode = false })
+	c := w.webAPI("c", "alerts", func(c *v1alpha1.SlackChannel) {
+		c.Labels = map[string]string{"shard": "own"}
+		c.Spec.Interactions = &v1alpha1.Interactions{SigningSecretRef: &v1alpha1.SecretKeyReference{Name: "signing"}}
+	})
+	port, err := devcluster.FreePort()
+	w.Expect(err).NotTo(gomega.HaveOccurred())
+	o, err := env.StartOperator(w.ctx, "http-"+w.ns, "--watch-label-selector=shard=own", "--watch-namespaces="+w.ns, fmt.Sprintf("--intake-bind-address=127.0.0.1:%d", port))
+	w.Expect(err).NotTo(gomega.HaveOccurred())
+	defer o.Stop()
+	w.Eventually(w.interactiveReason(c)).Should(gomega.Equal(v1alpha1.ReasonSecretNotFound))
+	w.secret("signing", "signingSecret", "plantedsecretsigning")
+	w.Eventually(w.interactiveReason(c)).Should(gomega.Equal(v1alpha1.ReasonInteractionsListening))
+	w.Expect(c.Status.InteractionsAddress).To(gomega.Equal("/v1/namespaces/" + w.ns + "/channels/c/interactions"))
+
+	// What it says is true: a press that is sent there is acknowledged.
+	w.app(func(a *slacksim.App) {
+		a.SocketMode, a.SigningSecret = false, "plantedsecretsigning"
+		a.RequestURL = fmt.Sprintf("http://127.0.0.1:%d%s", port, c.Status.InteractionsAddress)
+	})
+	ts := w.buttons()
+	w.Expect(w.pressed(ts)).To(gomega.Equal(slacksim.FateAcked))
+	w.app(func(a *slacksim.App) {
+		a.SocketMode, a.SigningSecret = false, "another"
+		a.RequestURL = fmt.Sprintf("http://127.0.0.1:%d%s", port, c.Status.InteractionsAddress)
+	})
+	w.Expect(w.pressed(ts)).To(gomega.Equal(slacksim.FateWarned))
 }
