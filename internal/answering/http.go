@@ -74,9 +74,9 @@ func (h *HTTP) Take(ctx context.Context, channel types.NamespacedName, secret, p
 				continue
 			}
 		}
-		one := Channel{name, c.UID}
+		one := Channel{NamespacedName: name, UID: c.UID}
 		if name == channel {
-			app.ID = c.Status.AppID
+			app.AppID = c.Status.AppID
 			app.Channels = append([]Channel{one}, app.Channels...)
 			continue
 		}

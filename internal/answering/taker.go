@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,31 +20,23 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/directory"
 	"github.com/slack-notifier/slack-notifier/internal/interact"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
+	"github.com/slack-notifier/slack-notifier/internal/slack/socket"
 )
 
-// App is where a click came from.
-type App struct {
-	// ID of the app (A…), as the connection itself has told it; empty when it has
-	// not.
-	ID string
-	// Channels share the connection or the signing secret. What they delivered can
-	// be answered by this way, and nothing else: whoever runs the other end of a
-	// connection can make up every click.
-	Channels []Channel
-}
+// App is where a click came from. What its SlackChannels delivered can be answered
+// by this way, and nothing else: whoever runs the other end of a connection can make
+// up every click.
+type App = socket.App
 
 // Channel is a SlackChannel.
-type Channel struct {
-	types.NamespacedName
-	UID types.UID
-}
+type Channel = socket.Channel
 
-// key of the app, to bound how much it does at once.
-func (a App) key() string {
+// keyOf names the app, to bound how much it does at once.
+func keyOf(a App) string {
 	if len(a.Channels) > 0 {
-		return a.ID + "/" + string(a.Channels[0].UID)
+		return a.AppID + "/" + string(a.Channels[0].UID)
 	}
-	return a.ID
+	return a.AppID
 }
 
 // Directory says whom addresses and groups mean.
@@ -105,13 +96,15 @@ type Taker struct {
 	teller teller
 }
 
+var _ socket.Taker = (*Taker)(nil)
+
 // Take takes one interactive payload as Slack sent it. It returns true when Slack
 // may be told that it was taken: what had to be stored is stored. It returns within
 // the context, which the caller ends in time for Slack's three seconds.
 func (t *Taker) Take(ctx context.Context, from App, payload []byte) bool {
 	began := t.Clock.Now()
 	outcome, taken := OutcomeBusy, false
-	if leave, ok := t.gate.enter(ctx, from.key()); ok {
+	if leave, ok := t.gate.enter(ctx, keyOf(from)); ok {
 		outcome, taken = t.take(ctx, from, payload)
 		leave()
 	}
@@ -125,7 +118,7 @@ func (t *Taker) take(ctx context.Context, from App, payload []byte) (outcome str
 	case errors.Is(err, interact.ErrNotOurs):
 		return OutcomeIgnored, true
 	case err != nil:
-		t.Log.Info("Could not read an interaction", "app", from.ID, "bytes", len(payload))
+		t.Log.Info("Could not read an interaction", "app", from.AppID, "bytes", len(payload))
 		return OutcomeUnreadable, false
 	}
 	cluster, err := t.Cluster(ctx)
