@@ -103,13 +103,16 @@ const (
 )
 
 // Reasons of the condition Interactive of a SlackChannel; MissingScope,
-// SecretNotFound, SecretKeyNotFound and Suspended occur too.
+// SecretNotFound, SecretKeyNotFound, InvalidConnection, ConnectionNotAllowed,
+// IntakeDisabled and Suspended occur too.
 const (
 	// ReasonConnected: the operator has a socket to the app.
 	ReasonConnected = "Connected"
 	// ReasonInteractionsListening: the intake takes what Slack sends to
 	// status.interactionsAddress.
 	ReasonInteractionsListening = "Listening"
+	// ReasonConnecting: the socket to the app is being opened.
+	ReasonConnecting = "Connecting"
 	// ReasonDisconnected: there is no socket to the app at the moment.
 	ReasonDisconnected = "Disconnected"
 	// ReasonAppMismatch: the app-level token and the bot token are of two apps, so

@@ -190,7 +190,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*answeri
 	channelController = &channel.Reconciler{
 		Readback: reader,
 		Client:   mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,
-		Directory: people, Limiter: limiter, Wake: channels, Clock: wall,
+		Directory: people, Limiter: limiter, Wake: channels, Clock: wall, Intake: o.intake.address != "",
 	}
 	notificationController = &notification.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("slack-notifier"),
@@ -206,9 +206,17 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*answeri
 	if err != nil {
 		return nil, fmt.Errorf("setting up what takes clicks on buttons: %w", err)
 	}
+	keeper, err := newKeeper(mgr, o, c, connections, channels, taker)
+	if err != nil {
+		return nil, err
+	}
+	channelController.Sockets, taker.Shared = keeper, keeper.Foreign
 	health.Learned = func(key types.NamespacedName) { notificationController.WakeChannel(ctx, key) }
 	if err := channelController.SetupWithManager(ctx, mgr, c.shard); err != nil {
 		return nil, fmt.Errorf("setting up the SlackChannel controller: %w", err)
+	}
+	if err := keeper.SetupWithManager(mgr, channel.SecretIndex); err != nil {
+		return nil, fmt.Errorf("setting up the connections by Socket Mode: %w", err)
 	}
 	if err := notificationController.SetupWithManager(ctx, mgr, o.concurrency); err != nil {
 		return nil, fmt.Errorf("setting up the SlackNotification controller: %w", err)

@@ -198,18 +198,19 @@ func (s *Server) keepAlive(ctx context.Context, c *Socket) {
 }
 
 // write sends a frame, as far as the connection takes it.
-func (c *Socket) write(frame any) bool {
-	data, err := json.Marshal(frame)
-	return err == nil && c.writeText(data)
+func (c *Socket) write(frame any) {
+	if data, err := json.Marshal(frame); err == nil {
+		c.writeText(data)
+	}
 }
 
-func (c *Socket) writeText(data []byte) bool {
+func (c *Socket) writeText(data []byte) {
 	if c.hung.Load() {
-		return false
+		return
 	}
 	ctx, end := context.WithTimeout(context.Background(), writeWithin)
 	defer end()
-	return c.conn.Write(ctx, websocket.MessageText, data) == nil
+	_ = c.conn.Write(ctx, websocket.MessageText, data) // the reader sees that it has ended
 }
 
 // announce sends a disconnect frame.

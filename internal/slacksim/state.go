@@ -150,6 +150,8 @@ type Message struct {
 	// without the mark.
 	Edited *Edit `json:"edited,omitempty"`
 	Edits  int   `json:"edits,omitempty"`
+	// ChangedAt is when it was edited last.
+	ChangedAt *time.Time `json:"changed_at,omitempty"`
 	// Closed messages can't be edited any more.
 	Closed bool `json:"closed,omitempty"`
 	// DeletedBy is the user who deleted the message, "person" if none is known.

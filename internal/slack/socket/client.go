@@ -99,8 +99,8 @@ func DefaultTimes() Times {
 
 // Client keeps a connection to one app.
 type Client struct {
-	o    Options
-	kick chan struct{}
+	o           Options
+	kick, renew chan struct{}
 
 	mu    sync.Mutex
 	state State
@@ -120,7 +120,7 @@ func New(o Options) *Client {
 	if o.Changed == nil {
 		o.Changed = func() {}
 	}
-	c := &Client{o: o, kick: make(chan struct{}, 1), open: map[*conn]struct{}{}}
+	c := &Client{o: o, kick: make(chan struct{}, 1), renew: make(chan struct{}, 1), open: map[*conn]struct{}{}}
 	c.idle = sync.NewCond(&c.mu)
 	return c
 }
@@ -136,6 +136,15 @@ func (c *Client) State() State {
 func (c *Client) Kick() {
 	select {
 	case c.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Renew replaces the connection by another one, whose hello tells how many the app
+// has now.
+func (c *Client) Renew() {
+	select {
+	case c.renew <- struct{}{}:
 	default:
 	}
 }
@@ -184,18 +193,7 @@ func (c *Client) Run(ctx context.Context) {
 			go current.retire()
 		}
 		current = next
-		select {
-		case <-ctx.Done():
-		case <-current.done:
-		case <-current.renew:
-		}
-		why, good := current.why(), time.Since(current.opened) >= c.o.Times.Good
-		if good {
-			failures = 0
-		}
-		// Slack wants no other connection now, or this one was no better than none.
-		if why == TooMany || why == Disabled || !good {
-			failures++
+		if why, bad := c.hold(ctx, current, &failures); bad {
 			c.rest(ctx, c.pause(why, nil, failures))
 		}
 		if current.ended() {
@@ -203,6 +201,30 @@ func (c *Client) Run(ctx context.Context) {
 		}
 	}
 	c.stop()
+}
+
+// hold waits until a connection ends, or is to be replaced. Bad means that another
+// one has to wait: Slack wants none now, or this one was no better than none.
+func (c *Client) hold(ctx context.Context, current *conn, failures *int) (why Trouble, bad bool) {
+	asked := false
+	select {
+	case <-ctx.Done():
+		return Stopped, false
+	case <-current.done:
+	case <-current.renew:
+	case <-c.renew:
+		asked = true
+		current.replace(Renewed, c.o.Times.Linger)
+	}
+	why = current.why()
+	good := time.Since(current.opened) >= c.o.Times.Good
+	if good {
+		*failures = 0
+	}
+	if bad = why == TooMany || why == Disabled || !asked && !good; bad {
+		*failures++
+	}
+	return why, bad
 }
 
 // failed notes an attempt that came to nothing.

@@ -41,7 +41,7 @@ type bench struct {
 	apps         []string
 }
 
-func (b *bench) Interaction(outcome string, _ time.Duration) {
+func (b *bench) Frame(outcome string, _ time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.outcomes = append(b.outcomes, outcome)
@@ -334,9 +334,11 @@ func TestTroubleIsTold(t *testing.T) {
 		want    Trouble
 		code    string
 	}{
-		"wrong token":    {"xapp-wrong", nil, Refused, "invalid_auth"},
-		"bot token":      {slacksim.DemoToken, nil, Refused, "not_allowed_token_type"},
-		"scope":          {"xapp-few", func(b *bench) { b.app(slacksim.App{ID: "A0FEW", Tokens: []*slacksim.AppToken{{Token: "xapp-few", Scopes: []string{}}}}) }, Refused, "missing_scope"},
+		"wrong token": {"xapp-wrong", nil, Refused, "invalid_auth"},
+		"bot token":   {slacksim.DemoToken, nil, Refused, "not_allowed_token_type"},
+		"scope": {"xapp-few", func(b *bench) {
+			b.app(slacksim.App{ID: "A0FEW", Tokens: []*slacksim.AppToken{{Token: "xapp-few", Scopes: []string{}}}})
+		}, Refused, "missing_scope"},
 		"Socket Mode":    {"xapp-off", func(b *bench) { b.app(off) }, Disabled, ""},
 		"ten already":    {slacksim.DemoAppToken, func(b *bench) { b.fill() }, TooMany, ""},
 		"no hello":       {slacksim.DemoAppToken, func(b *bench) { b.fault("socket", "hang_after", 0) }, NoHello, ""},
@@ -429,7 +431,7 @@ func TestStopFinishesWhatIsTaken(t *testing.T) {
 		t.Errorf("the press is %s", got)
 	}
 	<-stopped
-	var all []slacksim.Socket
+	var all []*slacksim.Socket
 	resp, err := http.Get(b.url + "/_sim/sockets")
 	if err != nil {
 		t.Fatal(err)

@@ -50,7 +50,7 @@ func (c *Client) connect(ctx context.Context) (*conn, Trouble, *slack.Error) {
 	if err != nil {
 		return nil, Refused, slack.AsError(err)
 	}
-	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: c.o.Client})
+	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: c.o.Client}) //nolint:bodyclose // "You never need to close resp.Body yourself"
 	if err != nil {
 		return nil, Unreachable, dialError(c.o.Client, resp, err)
 	}
@@ -72,7 +72,7 @@ func (c *Client) connect(ctx context.Context) (*conn, Trouble, *slack.Error) {
 	go k.serve()
 	go k.watch(hello.life)
 	c.set(func(s *State) {
-		*s = State{Connected: true, AppID: hello.app, Hello: k.opened, AppConnections: hello.connections, Ours: ours}
+		*s = State{Connected: true, AppID: hello.app, Hello: k.opened, Hellos: s.Hellos + 1, AppConnections: hello.connections, Ours: ours}
 	})
 	return k, NoTrouble, nil
 }
@@ -126,8 +126,9 @@ func troubleOf(reason string) Trouble {
 	switch t := Trouble(reason); t {
 	case Warned, Refreshed, Disabled, TooMany:
 		return t
+	default:
+		return Told
 	}
-	return Told
 }
 
 // read reads one frame; false for one that is not looked at. A frame that is too
@@ -145,11 +146,11 @@ func (k *conn) read(ctx context.Context) ([]byte, bool, error) {
 		if _, err := io.Copy(io.Discard, r); err != nil {
 			return nil, false, err
 		}
-		k.c.o.Meter.Interaction(OutcomeTooLarge, 0)
+		k.c.o.Meter.Frame(OutcomeTooLarge, 0)
 		return nil, false, nil
 	}
 	if kind != websocket.MessageText {
-		k.c.o.Meter.Interaction(OutcomeOdd, 0)
+		k.c.o.Meter.Frame(OutcomeOdd, 0)
 		return nil, false, nil
 	}
 	return data, true, nil
@@ -291,7 +292,7 @@ func (k *conn) handle(f frame, read time.Time) {
 	switch f.kind {
 	case kindInteractive:
 		if !k.admit(len(f.payload)) {
-			k.c.o.Meter.Interaction(OutcomeOverload, time.Since(read))
+			k.c.o.Meter.Frame(OutcomeOverload, time.Since(read))
 			return
 		}
 		go k.take(f, read)
@@ -302,13 +303,13 @@ func (k *conn) handle(f frame, read time.Time) {
 		if k.ack(ctx, f.envelope) != nil {
 			outcome = OutcomeAckFailed
 		}
-		k.c.o.Meter.Interaction(outcome, time.Since(read))
+		k.c.o.Meter.Frame(outcome, time.Since(read))
 	case kindDisconnect:
 		k.replace(troubleOf(f.reason), k.c.o.Times.Linger)
 	case kindHello:
 		// One is enough.
 	default:
-		k.c.o.Meter.Interaction(OutcomeOdd, 0)
+		k.c.o.Meter.Frame(OutcomeOdd, 0)
 	}
 }
 
@@ -337,7 +338,7 @@ func (k *conn) take(f frame, read time.Time) {
 	case k.ack(ctx, f.envelope) != nil:
 		outcome = OutcomeAckFailed
 	}
-	k.c.o.Meter.Interaction(outcome, time.Since(read))
+	k.c.o.Meter.Frame(outcome, time.Since(read))
 	k.c.mu.Lock()
 	k.taking--
 	k.c.bytes -= len(f.payload)

@@ -47,10 +47,11 @@ type State struct {
 	Connected bool
 	// AppID that the last hello named.
 	AppID string
-	// Hello is when it came, AppConnections how many connections Slack counted then,
+	// Hello is when it came, Hellos how many have come, AppConnections how many connections Slack counted then,
 	// and Ours how many of them this process had; AppConnections is 0 when Slack did
 	// not say.
 	Hello          time.Time
+	Hellos         int
 	AppConnections int
 	Ours           int
 	// Trouble of the last attempt or the last connection; NoTrouble while all is
@@ -85,9 +86,9 @@ const (
 
 // Meter is told what happens.
 type Meter interface {
-	// Interaction counts a frame by its outcome; took is how long it took until it
-	// was acknowledged, or was not.
-	Interaction(outcome string, took time.Duration)
+	// Frame counts a frame by its outcome; took is how long it took until it was
+	// acknowledged, or was not.
+	Frame(outcome string, took time.Duration)
 	// Connections adds to the number of open connections.
 	Connections(change int)
 	// Disconnected counts the end of a connection, or of an attempt.
