@@ -476,7 +476,7 @@ type SlackNotificationStatus struct {
 // SlackNotification is one message to Slack: to whom, what, and, in its
 // status, what became of it.
 //
-// +kubebuilder:validation:XValidation:rule="!has(oldSelf.spec.answers) || oldSelf.spec.answers.decidedBy == 'None' || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Delivering', 'Delivered', 'PartiallyDelivered']) || has(self.spec.answers) && self.spec.answers.decidedBy == oldSelf.spec.answers.decidedBy && self.spec.answers.allowed == oldSelf.spec.answers.allowed && self.spec.actions == oldSelf.spec.actions",message="actions, answers.allowed and answers.decidedBy can't be changed once the message is out, so that nobody changes who may answer; make a new SlackNotification"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.spec.answers) || oldSelf.spec.answers.decidedBy == 'None' || !(has(oldSelf.status.phase) && oldSelf.status.phase in ['Delivering', 'Delivered', 'PartiallyDelivered'] || has(oldSelf.status.summary) && !oldSelf.status.summary.startsWith('0/') || has(oldSelf.status.responses) || has(oldSelf.status.decision)) || has(self.spec.answers) && self.spec.answers.decidedBy == oldSelf.spec.answers.decidedBy && self.spec.answers.allowed == oldSelf.spec.answers.allowed && self.spec.actions == oldSelf.spec.actions",message="actions, answers.allowed and answers.decidedBy can't be changed once the message is out, so that nobody changes who may answer; make a new SlackNotification"
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=sln,categories=slack
