@@ -7,10 +7,11 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
+	"github.com/slack-notifier/slack-notifier/internal/schedule"
+	"github.com/slack-notifier/slack-notifier/internal/source"
 )
 
 // The states of an object: "lacking" has not the field that "when" is about.
@@ -175,7 +176,7 @@ func (o *dayOfObjects) show(a *actor) {
 		a.shown = nil
 		a.uid++
 		if o.run != nil && was != nil {
-			o.run.follower.OnDelete(was)
+			o.run.watched.OnDelete(was)
 		}
 		return
 	}
@@ -193,9 +194,9 @@ func (o *dayOfObjects) show(a *actor) {
 	switch {
 	case o.run == nil:
 	case was != nil:
-		o.run.follower.OnUpdate(was, a.shown)
+		o.run.watched.OnUpdate(was, a.shown)
 	default:
-		o.run.follower.OnAdd(a.shown, false)
+		o.run.watched.OnAdd(a.shown, false)
 	}
 }
 
@@ -206,17 +207,16 @@ func (o *dayOfObjects) stop() { o.r, o.run = nil, nil }
 func (o *dayOfObjects) begin() {
 	o.r = &Reconciler{Client: o.client, Clock: o.clock, Incidents: o.incidents()}
 	rule := o.compiled(o.alert)
-	c := newSchedule(o.clock, DefaultPace, func() {})
-	in := &scope{Scope: kindwatch.Scope{Namespaces: map[string]bool{"ns": true}}, selector: labels.Everything()}
-	o.run = &activeRule{uid: o.alert.UID, alert: o.alert, rule: rule, scope: in, schedule: c, since: o.now(), unrendered: map[string]string{}, sub: &kindwatch.Subscription{}}
-	follower := newObjects(rule, o.alert, in, c, nil)
-	o.run.follower = follower
+	in := &scope{Scope: kindwatch.Scope{Namespaces: map[string]bool{"ns": true}}}
+	o.run = &activeRule{uid: o.alert.UID, alert: o.alert, rule: rule, scope: in, schedule: schedule.New(o.clock, DefaultPace, func() {}), since: o.now(),
+		unrendered: map[string]string{}, sub: &kindwatch.Subscription{}}
+	o.run.watched = source.Follow(source.Env{Alert: o.alert, Rule: rule, Scope: &in.Scope, Schedule: o.run.schedule, Evaluated: func(string) {}}, nil)
 	for _, a := range o.actors {
 		if a.shown != nil {
-			follower.OnAdd(a.shown, true)
+			o.run.watched.OnAdd(a.shown, true)
 		}
 	}
-	follower.begun(nil)
+	o.run.watched.Begun(nil)
 }
 
 // work is what a reconciliation does once all has been seen.
@@ -224,9 +224,9 @@ func (o *dayOfObjects) work() {
 	if o.run == nil {
 		o.begin()
 	}
-	next := o.run.schedule.next()
+	next := o.run.schedule.Next()
 	idle := next.IsZero() || o.now().Before(next)
-	o.run.follower.save(o.alert)
+	o.run.watched.Save(o.alert)
 	if idle && o.now().Sub(o.tended) < time.Minute {
 		return
 	}

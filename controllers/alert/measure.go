@@ -1,31 +1,12 @@
 package alert
 
 import (
-	"errors"
-
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 )
-
-// result of an evaluation, as it is counted.
-func result(holds bool, err error) string {
-	var failed *alerting.EvalError
-	switch {
-	case err == nil && holds:
-		return "true"
-	case err == nil:
-		return "false"
-	case errors.As(err, &failed) && failed.Undecided:
-		return "null"
-	case failed != nil && failed.Missing:
-		return "missing"
-	default:
-		return "failed"
-	}
-}
 
 // evaluated counts an evaluation.
 func (r *Reconciler) evaluated(source alerting.Source) func(string) {

@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
-	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
+	"github.com/slack-notifier/slack-notifier/internal/source"
 )
 
 // outcome of a pass.
@@ -60,20 +60,16 @@ func starting(run *activeRule, now time.Time) outcome {
 }
 
 func watching(run *activeRule) outcome {
-	what := run.scope.Kind.Plural() + " (" + run.scope.Kind.GVK.GroupVersion().String() + ")"
-	if run.rule.Source == alerting.Events {
-		what = "Events"
-	}
-	return working(v1alpha1.ReasonWatching, fmt.Sprintf("watches %s of %s", what, run.scope.where))
+	return working(v1alpha1.ReasonWatching, fmt.Sprintf("watches %s of %s", run.scope.what, run.scope.where))
 }
 
 func working(reason, message string) outcome {
 	return outcome{Summary: conditions.Summary{Kind: conditions.KindReady, Reason: reason, Message: message}}
 }
 
-// trouble has expressions and templates that fail told.
-func (o *outcome) trouble(run *activeRule, t trouble) {
-	failing := t.broken
+// failures has expressions and templates that fail told.
+func (o *outcome) failures(run *activeRule, f source.Failures) {
+	failing := f.Broken
 	for _, text := range run.unrendered {
 		if failing == "" || text < failing {
 			failing = text
@@ -83,8 +79,8 @@ func (o *outcome) trouble(run *activeRule, t trouble) {
 	case failing != "":
 		o.Kind, o.Reason = conditions.KindStalled, v1alpha1.ReasonEvaluationFailed
 		o.Message = failing + ": correct the expression or template; the rule goes on with everything else"
-	case t.hint != "":
-		o.Message += `; "when" names something that nothing has had so far (` + t.hint + ")"
+	case f.Hint != "":
+		o.Message += `; "when" names something that nothing has had so far (` + f.Hint + ")"
 	}
 }
 

@@ -12,17 +12,13 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/posts"
+	"github.com/slack-notifier/slack-notifier/internal/source"
 	"github.com/slack-notifier/slack-notifier/internal/webhookkey"
 )
 
-// takesPosts reports whether a rule waits for what is posted to its address.
-func takesPosts(alert *v1alpha1.SlackAlert) bool {
-	return alert.Spec.Source.Alertmanager != nil || alert.Spec.Source.Webhook != nil
-}
-
 // address is the path that is posted to for a rule; empty where nothing listens.
 func (r *Reconciler) address(alert *v1alpha1.SlackAlert) string {
-	if !r.Intake || !takesPosts(alert) {
+	if !r.Intake || !source.TakesPosts(alert) {
 		return ""
 	}
 	return "/v1/namespaces/" + alert.Namespace + "/alerts/" + alert.Name
@@ -84,7 +80,7 @@ func doubted() predicate.Predicate {
 // hear ends what no post tells of any more, and has posts told of that could not
 // be read.
 func (r *Reconciler) hear(ctx context.Context, alert *v1alpha1.SlackAlert, out *outcome) error {
-	if !takesPosts(alert) || r.Posts == nil {
+	if !source.TakesPosts(alert) || r.Posts == nil {
 		return nil
 	}
 	r.undoubt(alert, out)

@@ -147,17 +147,17 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 			return out, err
 		}
 		out.at(next)
-		out.at(run.follower.save(alert))
-		t := run.follower.trouble()
-		r.noteEvaluating(alert, run, t, &out)
-		out.trouble(run, t)
+		out.at(run.watched.Save(alert))
+		failures := run.watched.Failures()
+		r.noteEvaluating(alert, run, failures, &out)
+		out.failures(run, failures)
 	} else if out.Kind != conditions.KindProgressing {
 		unfollowed(alert)
 	}
 	if err := r.hear(ctx, alert, &out); err != nil {
 		return out, err
 	}
-	tended, err := r.Incidents.Maintain(ctx, source.Quiet(alert), r.mustRetain(alert))
+	tended, err := r.Incidents.Maintain(ctx, source.Quiet(alert), source.MustRetain(alert, r.Clock.Now))
 	if err != nil {
 		return out, err
 	}
@@ -201,7 +201,7 @@ func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (ou
 	if err != nil {
 		return outcome{}, nil, err
 	}
-	if takesPosts(alert) {
+	if source.TakesPosts(alert) {
 		r.pause(key)
 		out, err := r.listening(ctx, alert)
 		return out, nil, err
@@ -229,7 +229,7 @@ func (r *Reconciler) follow(ctx context.Context, alert *v1alpha1.SlackAlert) (ou
 		return starting(run, r.Clock.Now()), nil, nil
 	}
 	if !run.synced {
-		run.follower.begun(run.sub)
+		run.watched.Begun(run.sub)
 	}
 	run.synced = true
 	return watching(run), run, nil

@@ -8,81 +8,58 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
+	"github.com/slack-notifier/slack-notifier/internal/source"
 )
 
 // scope is what a rule looks at.
 type scope struct {
 	kindwatch.Scope
-	selector labels.Selector
-	// where it looks, for people.
-	where string
+	// what and where it looks, for people.
+	what, where string
 }
-
-// has reports whether an object is looked at.
-func (s *scope) has(namespace string, set map[string]string) bool {
-	return (s.Namespaces == nil || s.Namespaces[namespace]) && s.selector.Matches(labels.Set(set))
-}
-
-// watches reports whether a rule looks at an object.
-func (s *scope) watches(c *kindwatch.Object) bool { return s.has(c.Namespace, c.Labels) && !ofRules(c) }
-
-// eventsKind is where Kubernetes Events are.
-var eventsKind = schema.GroupVersionKind{Group: "events.k8s.io", Version: "v1", Kind: "Event"}
 
 // scope finds out what a rule is to look at. The error is an Unavailable if the rule
 // or the cluster is at fault.
 func (r *Reconciler) scope(ctx context.Context, rule *v1alpha1.SlackAlert) (*scope, error) {
-	out := &scope{selector: labels.Everything()}
-	gvk, selector, everywhere := eventsKind, (*metav1.LabelSelector)(nil), (*metav1.LabelSelector)(nil)
-	if o := rule.Spec.Source.Objects; o != nil {
-		gv, err := schema.ParseGroupVersion(o.APIVersion)
-		if err != nil {
-			return nil, kindwatch.Terminal(v1alpha1.ReasonKindNotFound, "spec.source.objects.apiVersion %q is none: write it as in apps/v1", o.APIVersion)
-		}
-		gvk, selector, everywhere = gv.WithKind(o.Kind), o.Selector, o.NamespaceSelector
-	} else {
-		everywhere = rule.Spec.Source.Events.NamespaceSelector
+	target, err := source.TargetOf(rule)
+	if err != nil {
+		return nil, err
 	}
 	central := slices.Contains(r.ClusterScopeNamespaces, rule.Namespace)
-	if everywhere != nil && !central {
-		return nil, kindwatch.Terminal(v1alpha1.ReasonScopeNotAllowed, "rules of namespace %q may watch their own namespace only: remove %s, or %s", rule.Namespace, selectorField(rule), centralFlag(rule.Namespace))
+	others := target.Field + ".namespaceSelector"
+	if target.Namespaces != nil && !central {
+		return nil, kindwatch.Terminal(v1alpha1.ReasonScopeNotAllowed, "rules of namespace %q may watch their own namespace only: remove %s, or %s", rule.Namespace, others, centralFlag(rule.Namespace))
 	}
-	var err error
-	if selector != nil {
-		if out.selector, err = metav1.LabelSelectorAsSelector(selector); err != nil {
-			return nil, kindwatch.Terminal(v1alpha1.ReasonInvalidExpression, "spec.source.objects.selector can't be used: %v", err)
+	out := &scope{}
+	if target.Selector != nil {
+		if out.Selector, err = metav1.LabelSelectorAsSelector(target.Selector); err != nil {
+			return nil, kindwatch.Terminal(v1alpha1.ReasonInvalidExpression, "%s.selector can't be used: %v", target.Field, err)
 		}
 	}
-	if out.Kind, err = r.kind(ctx, rule, gvk); err != nil {
+	if out.Kind, err = r.kind(ctx, rule, target.Kind); err != nil {
 		return nil, err
+	}
+	if out.what = target.Plural; out.what == "" {
+		out.what = out.Kind.Plural() + " (" + out.Kind.GVK.GroupVersion().String() + ")"
 	}
 	if !out.Kind.Namespaced {
 		if !central {
-			return nil, kindwatch.Terminal(v1alpha1.ReasonScopeNotAllowed, "%s is a kind of the whole cluster, which rules of namespace %q may not watch: name another in spec.source.objects.kind, or %s", gvk.Kind, rule.Namespace, centralFlag(rule.Namespace))
+			return nil, kindwatch.Terminal(v1alpha1.ReasonScopeNotAllowed, "%s is a kind of the whole cluster, which rules of namespace %q may not watch: name another in %s.kind, or %s", target.Kind.Kind, rule.Namespace, target.Field, centralFlag(rule.Namespace))
 		}
 		out.where = "the cluster"
 		return out, nil
 	}
 	out.Namespaces, out.where = map[string]bool{rule.Namespace: true}, fmt.Sprintf("namespace %q", rule.Namespace)
-	if everywhere != nil {
-		out.where = "the namespaces of " + selectorField(rule)
-		out.Namespaces, err = r.namespaces(ctx, everywhere, selectorField(rule))
+	if target.Namespaces != nil {
+		out.where = "the namespaces of " + others
+		out.Namespaces, err = r.namespaces(ctx, target.Namespaces, others)
 	}
 	return out, err
-}
-
-// selectorField is the path of the field by which a rule looks at other namespaces.
-func selectorField(rule *v1alpha1.SlackAlert) string {
-	if rule.Spec.Source.Objects != nil {
-		return "spec.source.objects.namespaceSelector"
-	}
-	return "spec.source.events.namespaceSelector"
 }
 
 // centralFlag says how rules of a namespace get to watch the whole cluster.

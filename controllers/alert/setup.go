@@ -20,6 +20,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
+	"github.com/slack-notifier/slack-notifier/internal/source"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
 
@@ -102,7 +103,7 @@ func (r *Reconciler) suppress(o client.Object) {
 		return
 	}
 	for _, key := range incident.OpenKeys(n) {
-		run.follower.suppress(key)
+		run.watched.Suppress(key)
 	}
 }
 
@@ -132,6 +133,6 @@ func ofChannel(alert *v1alpha1.SlackAlert, c client.Object) bool {
 // ofNamespaces are the rules that select namespaces, and those that one of
 // their SlackChannels may begin or cease to allow.
 func ofNamespaces(alert *v1alpha1.SlackAlert, ns client.Object) bool {
-	o, e := alert.Spec.Source.Objects, alert.Spec.Source.Events
-	return alert.Namespace == ns.GetName() || o != nil && o.NamespaceSelector != nil || e != nil && e.NamespaceSelector != nil
+	target, err := source.TargetOf(alert)
+	return alert.Namespace == ns.GetName() || err == nil && target.Namespaces != nil
 }

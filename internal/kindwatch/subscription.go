@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -33,9 +34,17 @@ type Scope struct {
 	Kind Kind
 	// Namespaces of the objects; nil for a cluster-scoped kind.
 	Namespaces map[string]bool
+	// Selector of the objects; nil for all of them. Watches bring all, it is for the
+	// subscriber to ask.
+	Selector labels.Selector
 }
 
-// Same reports whether two scopes are equal.
+// Has reports whether an object with these labels is looked at.
+func (s *Scope) Has(namespace string, set map[string]string) bool {
+	return (s.Namespaces == nil || s.Namespaces[namespace]) && (s.Selector == nil || s.Selector.Matches(labels.Set(set)))
+}
+
+// Same reports whether two scopes are of the same kind and namespaces.
 func (s *Scope) Same(other *Scope) bool {
 	return s.Kind == other.Kind && (s.Namespaces == nil) == (other.Namespaces == nil) && maps.Equal(s.Namespaces, other.Namespaces)
 }

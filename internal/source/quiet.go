@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alerting"
 )
 
 // deaf knows since when a rule has taken posts. What was not heard before that
@@ -49,6 +50,10 @@ func (r *Receiver) Forget(rule types.UID) { r.deaf.forget(rule) }
 // does by group_interval.
 const comeback = time.Hour
 
+// latePosts is how long a sender may still tell of something as firing that is
+// over (Alertmanager's group_interval), with time to spare.
+const latePosts = 2 * time.Hour
+
 // Heard is what the posts of a rule have left behind.
 type Heard struct {
 	// Next is when EndQuiet is to be called again; zero for when something
@@ -61,10 +66,7 @@ type Heard struct {
 
 // EndQuiet ends what no post has told of for spec.resolveAfter.
 func (r *Receiver) EndQuiet(ctx context.Context, alert *v1alpha1.SlackAlert) (Heard, error) {
-	if alert.Spec.Source.Webhook != nil {
-		return r.endSilent(ctx, alert)
-	}
-	return r.endUntold(ctx, alert)
+	return postedSources[alerting.SourceOf(&alert.Spec)].endQuiet(r, ctx, alert)
 }
 
 func sooner(a, b time.Time) time.Time {

@@ -45,6 +45,27 @@ type Receiver struct {
 	deaf     deaf
 }
 
+// postedSource is what the Receiver has to know of a source.
+type postedSource struct {
+	// decode reads a post. What it returns makes updates of it, once it is known that
+	// the rule is at work.
+	decode func(r *Receiver, alert *v1alpha1.SlackAlert, raw posts.Raw) (func(context.Context) (received, error), error)
+	// endQuiet is EndQuiet.
+	endQuiet func(r *Receiver, ctx context.Context, alert *v1alpha1.SlackAlert) (Heard, error)
+}
+
+// postedSources are those that are posted. All others are watched.
+var postedSources = map[alerting.Source]postedSource{
+	alerting.Alertmanager: {(*Receiver).decodeAlerts, (*Receiver).endUntold},
+	alerting.Webhook:      {(*Receiver).decodePost, (*Receiver).endSilent},
+}
+
+// TakesPosts reports whether a rule waits for what is posted to its address.
+func TakesPosts(alert *v1alpha1.SlackAlert) bool {
+	_, posted := postedSources[alerting.SourceOf(&alert.Spec)]
+	return posted
+}
+
 // maxRendering is how long the templates of one message may take.
 const maxRendering = time.Second
 
@@ -54,11 +75,7 @@ const maxRendering = time.Second
 // post can't be read, an *incident.RefusedError that the API server does not store a part
 // of it, an *EvaluationError that an expression fails on it.
 func (r *Receiver) Receive(ctx context.Context, alert *v1alpha1.SlackAlert, raw posts.Raw) (remark string, err error) {
-	decode := r.decodeAlerts
-	if alert.Spec.Source.Webhook != nil {
-		decode = r.decodePost
-	}
-	read, err := decode(alert, raw)
+	read, err := postedSources[alerting.SourceOf(&alert.Spec)].decode(r, alert, raw)
 	if err != nil {
 		return "", err
 	}

@@ -1,10 +1,11 @@
-package alert
+package source
 
 import (
 	"errors"
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
@@ -23,11 +24,11 @@ import (
 type objects struct {
 	rule    *alerting.Rule
 	ruleUID string
-	scope   *scope
+	scope   *kindwatch.Scope
 	when    string
 	// hold is spec.source.objects.for, and keep is spec.keepFiringFor.
 	hold, keep time.Duration
-	schedule   *schedule
+	schedule   Schedule
 	// count is told the result of each evaluation.
 	count func(string)
 
@@ -93,9 +94,26 @@ type failure struct {
 	missing, grouped, undecided bool
 }
 
-func newObjects(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *schedule, before *objects) *objects {
+// objectsTarget is the kind that a rule names.
+func objectsTarget(alert *v1alpha1.SlackAlert) (Target, error) {
+	source := alert.Spec.Source.Objects
+	gv, err := schema.ParseGroupVersion(source.APIVersion)
+	if err != nil {
+		return Target{}, kindwatch.Terminal(v1alpha1.ReasonKindNotFound, "spec.source.objects.apiVersion %q is none: write it as in apps/v1", source.APIVersion)
+	}
+	return Target{Field: objectsField, Kind: gv.WithKind(source.Kind), Selector: source.Selector, Namespaces: source.NamespaceSelector}, nil
+}
+
+// followObjects is the follow of source.objects.
+func followObjects(e Env, before Watched) Watched {
+	was, _ := before.(*objects)
+	return newObjects(e, was)
+}
+
+func newObjects(e Env, before *objects) *objects {
+	alert := e.Alert
 	o := &objects{
-		rule: rule, ruleUID: string(alert.UID), scope: s, schedule: c, count: func(string) {}, when: alert.Spec.Source.Objects.When,
+		rule: e.Rule, ruleUID: string(alert.UID), scope: e.Scope, schedule: e.Schedule, count: e.Evaluated, when: alert.Spec.Source.Objects.When,
 		members: map[types.UID]*member{}, groups: map[string]*group{}, failing: map[types.UID]failure{},
 	}
 	if f := alert.Spec.Source.Objects.For; f != nil {
@@ -110,7 +128,7 @@ func newObjects(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *sc
 
 // Matters implements kindwatch.Handler.
 func (o *objects) Matters(c *kindwatch.Object, gone, pending bool) bool {
-	if pending || !gone && o.scope.has(c.Namespace, c.Labels) && !ofRules(c) {
+	if pending || !gone && o.scope.Has(c.Namespace, c.Labels) && !ofRules(c) {
 		return true
 	}
 	o.mu.Lock()
@@ -142,13 +160,13 @@ func (o *objects) recover(uid types.UID) {
 	f, ok := o.failing[uid]
 	delete(o.failing, uid)
 	if ok && !f.undecided {
-		o.schedule.wake()
+		o.schedule.Wake()
 	}
 }
 
 // see looks at an object.
 func (o *objects) see(c, old *kindwatch.Object) {
-	if !o.scope.has(c.Namespace, c.Labels) || ofRules(c) {
+	if !o.scope.Has(c.Namespace, c.Labels) || ofRules(c) {
 		o.OnDelete(c)
 		return
 	}
@@ -183,7 +201,7 @@ func thingOf(c *kindwatch.Object) alerting.Thing {
 // fail notes that an object can't be evaluated. If it is a member, it stays one.
 // The caller holds the lock.
 func (o *objects) fail(c *kindwatch.Object, err error) {
-	f := failure{thing: thingOf(c), text: err.Error(), at: o.schedule.clock.Now()}
+	f := failure{thing: thingOf(c), text: err.Error(), at: o.schedule.Now()}
 	var failed *alerting.EvalError
 	if errors.As(err, &failed) {
 		f.missing, f.grouped, f.undecided = failed.Missing, failed.Missing && failed.Place != whenPlace, failed.Undecided
@@ -194,7 +212,7 @@ func (o *objects) fail(c *kindwatch.Object, err error) {
 	}
 	o.failing[c.UID] = f
 	if told := ok && !was.undecided; told == f.undecided || told && was.text != f.text {
-		o.schedule.wake() // what the status says of it has changed
+		o.schedule.Wake() // what the status says of it has changed
 	}
 	if m := o.members[c.UID]; m != nil && !f.grouped {
 		m.fired = m.fired || m.left.IsZero() && o.ripe(m)
@@ -202,19 +220,22 @@ func (o *objects) fail(c *kindwatch.Object, err error) {
 	}
 }
 
-// whenPlace is the place of "when" in an EvalError.
-const whenPlace = "spec.source.objects.when"
+// objectsField is the source's place in the rule, and whenPlace that of "when".
+const (
+	objectsField = "spec.source.objects"
+	whenPlace    = objectsField + ".when"
+)
 
 // ripe reports whether a member has held for long enough by now.
 func (o *objects) ripe(m *member) bool {
-	return !m.unknown && !o.schedule.clock.Now().Before(m.since.Add(o.hold))
+	return !m.unknown && !o.schedule.Now().Before(m.since.Add(o.hold))
 }
 
 // join notes that "when" holds for an object. unsure is true when its group is
 // made of what is not there: then one that has a group stays in it. The caller
 // holds the lock.
 func (o *objects) join(c *kindwatch.Object, key alerting.Key, unsure bool) {
-	now, urgent := o.schedule.clock.Now(), false
+	now, urgent := o.schedule.Now(), false
 	m := o.members[c.UID]
 	if m == nil {
 		m = &member{uid: c.UID, since: now}
@@ -226,7 +247,7 @@ func (o *objects) join(c *kindwatch.Object, key alerting.Key, unsure bool) {
 	if m.group == nil || m.group.key.ID != key.ID && !unsure {
 		if m.group != nil {
 			o.remove(m) // it is in another group now, which tells of it
-			o.schedule.changed(m.group.key.ID, now, len(m.group.members) == 0)
+			o.schedule.Changed(m.group.key.ID, now, len(m.group.members) == 0)
 		}
 		g := o.group(key)
 		m.group, m.unsure = g, unsure
@@ -236,9 +257,9 @@ func (o *objects) join(c *kindwatch.Object, key alerting.Key, unsure bool) {
 	m.thing, m.unknown, m.left, m.last = thingOf(c), false, time.Time{}, nil
 	// One that is not ripe may be one of an open incident, of an earlier
 	// process: so it is looked at now as well as then.
-	o.schedule.changed(m.group.key.ID, now, urgent)
+	o.schedule.Changed(m.group.key.ID, now, urgent)
 	if ripe := m.since.Add(o.hold); ripe.After(now) {
-		o.schedule.at(m.group.key.ID, ripe)
+		o.schedule.At(m.group.key.ID, ripe)
 	}
 }
 
@@ -260,18 +281,18 @@ func (o *objects) leave(c *kindwatch.Object) {
 	if m == nil || !m.left.IsZero() {
 		return
 	}
-	now := o.schedule.clock.Now()
+	now := o.schedule.Now()
 	if o.keep <= 0 || !m.fired && !o.ripe(m) {
 		o.remove(m)
-		o.schedule.changed(m.group.key.ID, now, len(m.group.members) == 0)
+		o.schedule.Changed(m.group.key.ID, now, len(m.group.members) == 0)
 		return
 	}
 	m.fired, m.unknown, m.left, m.last = true, false, now, c
 	if m.thing.Name == "" {
 		m.thing = thingOf(c)
 	}
-	o.schedule.changed(m.group.key.ID, now, false)
-	o.schedule.at(m.group.key.ID, now.Add(o.keep))
+	o.schedule.Changed(m.group.key.ID, now, false)
+	o.schedule.At(m.group.key.ID, now.Add(o.keep))
 }
 
 // remove takes a member out of its group. The caller holds the lock.
@@ -286,8 +307,8 @@ func (o *objects) remove(m *member) {
 	}
 }
 
-// suppress implements follower.
-func (o *objects) suppress(key string) {
+// Suppress implements Watched.
+func (o *objects) Suppress(key string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if g := o.groups[key]; g != nil && len(g.members) > 0 {
@@ -305,9 +326,9 @@ func (o *objects) settled(key string) {
 	}
 }
 
-// overdue implements follower: an incident of which nothing is known is looked
+// Overdue implements Watched: an incident of which nothing is known is looked
 // at, since its objects may all be over.
-func (o *objects) overdue(open incident.Group) (time.Time, bool) {
+func (o *objects) Overdue(open incident.Group) (time.Time, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	_, known := o.groups[open.Key.ID]

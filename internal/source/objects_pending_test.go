@@ -1,4 +1,4 @@
-package alert
+package source
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ import (
 func (s *scene) note() bool {
 	s.t.Helper()
 	before := fmt.Sprint(s.alert.Status.Pending)
-	s.objects.save(s.alert)
+	s.objects.Save(s.alert)
 	return fmt.Sprint(s.alert.Status.Pending) != before
 }
 

@@ -1,4 +1,4 @@
-package alert
+package source
 
 import (
 	"testing"
@@ -86,11 +86,11 @@ func TestMissingFieldOpensNothing(t *testing.T) {
 	if s.outlook(incident.Current{}, "ns/a").Firing {
 		t.Error("it fires")
 	}
-	if got := s.trouble(); got.failing != 1 || got.missing != 1 || got.lacking != "Pod ns/a: spec.source.objects.when: no such key: state" {
+	if got := s.failures(); got.Failing != 1 || got.Missing != 1 || got.Lacking != "Pod ns/a: spec.source.objects.when: no such key: state" {
 		t.Errorf("%+v", got)
 	}
 	s.set("a", "good")
-	if got := s.trouble(); got.failing != 0 {
+	if got := s.failures(); got.Failing != 0 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -99,7 +99,7 @@ func TestMissingFieldOpensNothing(t *testing.T) {
 func TestUndecidedIsNoTrouble(t *testing.T) {
 	s := newScene(t, v1alpha1.ObjectsSource{When: "object.state == 'between' ? dyn(null) : dyn(object.state == 'bad')"})
 	s.set("a", "between")
-	if got := s.trouble(); got != (trouble{}) {
+	if got := s.failures(); got != (Failures{}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -1,4 +1,4 @@
-package alert
+package source
 
 import (
 	"encoding/json"
@@ -8,21 +8,22 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
 	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
+	"github.com/slack-notifier/slack-notifier/internal/schedule"
 )
 
-// world is a follower of Events, and what is stored.
+// world is a source of Events, and what is stored.
 type world struct {
-	t      *testing.T
-	clock  *testclock.FakePassiveClock
-	rule   *v1alpha1.SlackAlert
-	events *events
+	t        *testing.T
+	clock    *testclock.FakePassiveClock
+	rule     *v1alpha1.SlackAlert
+	events   *events
+	schedule *schedule.Schedule
 	// stored by key, and how many incidents there were.
 	stored map[string]incident.Current
 	opened map[string]int
@@ -45,8 +46,9 @@ func (w *world) restart() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := &scope{Scope: kindwatch.Scope{Namespaces: map[string]bool{"ns": true}}, selector: labels.Everything()}
-	w.events = newEvents(rule, w.rule, s, newSchedule(w.clock, 2*time.Second, func() {}), nil)
+	w.schedule = schedule.New(w.clock, 2*time.Second, func() {})
+	in := &kindwatch.Scope{Namespaces: map[string]bool{"ns": true}}
+	w.events = newEvents(Env{Alert: w.rule, Rule: rule, Scope: in, Schedule: w.schedule, Evaluated: func(string) {}}, nil)
 }
 
 // event of a Pod with a version and a count.
@@ -67,9 +69,9 @@ func (w *world) event(pod string, version, count int) *kindwatch.Object {
 
 // processChanges stores what has changed, but for what crash says.
 func (w *world) processChanges(crash bool) {
-	pass := &work{ctx: w.t.Context(), run: &activeRule{alert: w.rule}}
-	for _, id := range w.events.schedule.due(w.clock.Now()) {
-		update, commit := w.events.update(alerting.Key{ID: id}, pass)
+	pass := &Pass{Ctx: w.t.Context(), Alert: w.rule}
+	for _, id := range w.schedule.Due(w.clock.Now()) {
+		update, commit := w.events.Update(alerting.Key{ID: id}, pass)
 		if crash {
 			continue
 		}
@@ -141,10 +143,10 @@ func TestEventsThroughRestarts(t *testing.T) {
 		// Over, and not opened again by what was told.
 		w.clock.SetTime(start.Add(20 * time.Minute))
 		for id, current := range w.stored {
-			if at, ok := w.events.overdue(incident.Group{Key: alerting.Key{ID: id}, Current: current}); !ok || w.clock.Now().Before(at) {
+			if at, ok := w.events.Overdue(incident.Group{Key: alerting.Key{ID: id}, Current: current}); !ok || w.clock.Now().Before(at) {
 				t.Errorf("overdue at %s", at)
 			}
-			w.events.schedule.expire(id, w.clock.Now())
+			w.schedule.Expire(id, w.clock.Now())
 		}
 		next(false)
 		next(false)
@@ -308,7 +310,7 @@ func TestEventsOfWrongClocks(t *testing.T) {
 			w.processChanges(false)
 			w.expect("a", 1, 2)
 			id := w.keys["Pod ns/a BackOff"].ID
-			if at, ok := w.events.overdue(incident.Group{Current: w.stored[id]}); !ok || !at.Equal(start.Add(2*defaultQuiet-time.Second)) {
+			if at, ok := w.events.Overdue(incident.Group{Current: w.stored[id]}); !ok || !at.Equal(start.Add(2*defaultQuiet-time.Second)) {
 				t.Errorf("it is over at %v, want %v after it came in", at, defaultQuiet)
 			}
 			if at := w.events.commit().at; at.After(w.clock.Now()) {

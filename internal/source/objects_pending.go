@@ -1,4 +1,4 @@
-package alert
+package source
 
 import (
 	"slices"
@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
-	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
 // Objects that wait for spec.source.objects.for are in the rule's status, so that
@@ -57,8 +56,8 @@ func (o *objects) remember(alert *v1alpha1.SlackAlert, before *objects) {
 	}
 }
 
-// begun implements follower: what is seen from now on is seen for the first time.
-func (o *objects) begun(*kindwatch.Subscription) {
+// Begun implements Watched: what is seen from now on is seen for the first time.
+func (o *objects) Begun(Watch) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.earlySince = nil
@@ -70,7 +69,7 @@ func (o *objects) begun(*kindwatch.Subscription) {
 func (o *objects) pending(stored []v1alpha1.PendingObject) (out []v1alpha1.PendingObject, next time.Time, stale bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	now := o.schedule.clock.Now()
+	now := o.schedule.Now()
 	for _, p := range stored {
 		m := o.members[p.UID]
 		stale = stale || m == nil || !m.fired && !p.Since.Time.Equal(wholeSecond(m.since))
@@ -107,10 +106,10 @@ func wholeSecond(t time.Time) time.Time {
 	return out
 }
 
-// save implements follower: it writes the pending objects.
-func (o *objects) save(alert *v1alpha1.SlackAlert) time.Time {
+// Save implements Watched: it writes the pending objects.
+func (o *objects) Save(alert *v1alpha1.SlackAlert) time.Time {
 	alert.Status.EventsSeenUntil, alert.Status.EventsSeenVersion = nil, ""
-	now := o.schedule.clock.Now()
+	now := o.schedule.Now()
 	list, next, stale := o.pending(alert.Status.Pending)
 	if equality.Semantic.DeepEqual(list, alert.Status.Pending) {
 		return next

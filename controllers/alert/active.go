@@ -2,14 +2,14 @@ package alert
 
 import (
 	"context"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
-	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/schedule"
+	"github.com/slack-notifier/slack-notifier/internal/source"
 )
 
 // current returns a rule at work, or nil.
@@ -62,16 +62,15 @@ func (r *Reconciler) run(ctx context.Context, alert *v1alpha1.SlackAlert, rule *
 		return before, nil
 	}
 	wake := func() { r.Wake.Wake(key) }
-	c := newSchedule(r.Clock, r.pace(), wake)
-	run := &activeRule{uid: alert.UID, alert: alert, rule: rule, scope: s, schedule: c, since: r.Clock.Now(), unrendered: map[string]string{}}
-	var earlier follower
+	run := &activeRule{uid: alert.UID, alert: alert, rule: rule, scope: s, schedule: schedule.New(r.Clock, r.pace(), wake), since: r.Clock.Now(), unrendered: map[string]string{}}
+	var earlier source.Watched
 	if before != nil && before.alert.UID == alert.UID {
-		earlier = before.follower
+		earlier = before.watched
 	}
-	run.follower = r.newFollower(run, earlier)
+	run.watched = source.Follow(source.Env{Alert: alert, Rule: rule, Scope: &s.Scope, Schedule: run.schedule, Evaluated: r.evaluated(rule.Source)}, earlier)
 	// The new part in the watch comes first, so that a watch that is still
 	// wanted goes on.
-	sub, err := r.Watches.Subscribe(ctx, alert.Namespace, &s.Scope, run.follower, wake)
+	sub, err := r.Watches.Subscribe(ctx, alert.Namespace, &s.Scope, run.watched, wake)
 	if err != nil {
 		return nil, err
 	}
@@ -84,40 +83,4 @@ func (r *Reconciler) run(ctx context.Context, alert *v1alpha1.SlackAlert, rule *
 	r.runs[key] = run
 	r.mu.Unlock()
 	return run, nil
-}
-
-// newFollower makes the follower of a rule, which goes on where the one before has
-// been; before is nil when there was none.
-func (r *Reconciler) newFollower(run *activeRule, before follower) follower {
-	if run.rule.Source == alerting.Events {
-		was, _ := before.(*events)
-		e := newEvents(run.rule, run.alert, run.scope, run.schedule, was)
-		e.count = r.evaluated(run.rule.Source)
-		return e
-	}
-	was, _ := before.(*objects)
-	o := newObjects(run.rule, run.alert, run.scope, run.schedule, was)
-	o.count = r.evaluated(run.rule.Source)
-	return o
-}
-
-// latePosts is how long a sender may still tell of something as firing that is
-// over (Alertmanager's group_interval), with time to spare.
-const latePosts = 2 * time.Hour
-
-// mustRetain tells which incidents that are over must be kept, so that they are
-// not opened again: those whose Events the checkpoint does not cover yet, and those
-// that a late post may tell of.
-func (r *Reconciler) mustRetain(alert *v1alpha1.SlackAlert) func(incident.Current, time.Time) bool {
-	if takesPosts(alert) {
-		return func(_ incident.Current, over time.Time) bool { return r.Clock.Since(over) < latePosts }
-	}
-	if alert.Spec.Source.Events == nil {
-		return nil
-	}
-	committed := alert.Status.EventsSeenVersion
-	return func(current incident.Current, _ time.Time) bool {
-		version := readEvents(current.Data).Version
-		return version != "" && (committed == "" || newer(version, committed))
-	}
 }

@@ -1,4 +1,7 @@
-package alert
+// Package schedule says which groups of a rule have to be looked at, and when: at
+// once when they begin or cease to fire, at a pace while they go on changing, and
+// when a time has come. It is pure: it has a clock, and no timer of its own.
+package schedule
 
 import (
 	"sync"
@@ -7,10 +10,11 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// schedule is the groups of a rule that have to be looked at, and when. A group
+// Schedule is the groups of a rule that have to be looked at, and when. A group
 // is looked at soon after its first change, and then no more often than every
-// pace, and less often the longer it goes on changing.
-type schedule struct {
+// pace, and less often the longer it goes on changing. It is safe for concurrent
+// use.
+type Schedule struct {
 	clock clock.PassiveClock
 	pace  time.Duration
 	// wake has the rule reconciled.
@@ -43,16 +47,24 @@ const (
 	minGap = 4
 )
 
-func (c *schedule) pause(l look) time.Duration {
+func (c *Schedule) pause(l look) time.Duration {
 	return c.pace * time.Duration(min(max(l.streak-patient, 1), maxPause))
 }
 
-func newSchedule(c clock.PassiveClock, pace time.Duration, wake func()) *schedule {
-	return &schedule{clock: c, pace: pace, wake: wake, waiting: map[string]time.Time{}, timers: map[string]time.Time{}, looked: map[string]look{}}
+// New makes the schedule of a rule. pace is the time between two looks at a group,
+// and wake has the rule look at what is due.
+func New(c clock.PassiveClock, pace time.Duration, wake func()) *Schedule {
+	return &Schedule{clock: c, pace: pace, wake: wake, waiting: map[string]time.Time{}, timers: map[string]time.Time{}, looked: map[string]look{}}
 }
 
-// changed notes that a group has changed. What begins or ceases to fire is urgent.
-func (c *schedule) changed(key string, now time.Time, urgent bool) {
+// Now is the time by the schedule's clock.
+func (c *Schedule) Now() time.Time { return c.clock.Now() }
+
+// Wake has the rule reconciled, though no group has changed.
+func (c *Schedule) Wake() { c.wake() }
+
+// Changed notes that a group has changed. What begins or ceases to fire is urgent.
+func (c *Schedule) Changed(key string, now time.Time, urgent bool) {
 	c.mu.Lock()
 	at := now
 	if last, ok := c.looked[key]; ok {
@@ -71,12 +83,12 @@ func (c *schedule) changed(key string, now time.Time, urgent bool) {
 	}
 	c.mu.Unlock()
 	if sooner {
-		c.wake()
+		c.Wake()
 	}
 }
 
-// at notes that a group is to be looked at when a time has come.
-func (c *schedule) at(key string, at time.Time) {
+// At notes that a group is to be looked at when a time has come.
+func (c *Schedule) At(key string, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if was, ok := c.timers[key]; !ok || at.Before(was) {
@@ -84,9 +96,9 @@ func (c *schedule) at(key string, at time.Time) {
 	}
 }
 
-// due returns the groups whose time has come. What becomes of them is told by
-// retry, or not at all when it is done.
-func (c *schedule) due(now time.Time) []string {
+// Due returns the groups whose time has come. What becomes of them is told by
+// Retry, or not at all when it is done.
+func (c *Schedule) Due(now time.Time) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var out []string
@@ -113,8 +125,8 @@ func (c *schedule) due(now time.Time) []string {
 	return out
 }
 
-// retry puts groups back that could not be dealt with.
-func (c *schedule) retry(keys []string, at time.Time) {
+// Retry puts groups back that could not be dealt with.
+func (c *Schedule) Retry(keys []string, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, key := range keys {
@@ -124,8 +136,8 @@ func (c *schedule) retry(keys []string, at time.Time) {
 	}
 }
 
-// next is when the next group's time comes; zero for never.
-func (c *schedule) next() time.Time {
+// Next is when the next group's time comes; zero for never.
+func (c *Schedule) Next() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var out time.Time
@@ -139,8 +151,8 @@ func (c *schedule) next() time.Time {
 	return out
 }
 
-// expire notes that a group that has not changed is to be looked at now.
-func (c *schedule) expire(key string, now time.Time) {
+// Expire notes that a group that has not changed is to be looked at now.
+func (c *Schedule) Expire(key string, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, known := c.waiting[key]; !known {

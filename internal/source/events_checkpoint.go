@@ -1,4 +1,4 @@
-package alert
+package source
 
 import (
 	"time"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
+	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 )
 
@@ -16,7 +17,7 @@ type expected struct{ next, last string }
 // Matters implements kindwatch.Handler. Events are deleted by age, which says nothing: one
 // that is yet to be looked at is looked at all the same.
 func (e *events) Matters(c *kindwatch.Object, gone, _ bool) bool {
-	if gone || !e.scope.has(c.Namespace, nil) {
+	if gone || !e.scope.Has(c.Namespace, nil) {
 		return false
 	}
 	e.mu.Lock()
@@ -67,15 +68,15 @@ func (e *events) commit() position {
 	return e.checkpoint.commit(e.pending)
 }
 
-// begun implements follower: after a restore of the cluster, what there is is looked
+// Begun implements Watched: after a restore of the cluster, what there is is looked
 // at once more.
-func (e *events) begun(s *kindwatch.Subscription) {
-	current := s.Version()
+func (e *events) Begun(w Watch) {
+	current := w.Version()
 	e.mu.Lock()
 	stale := e.checkpoint.restart(current)
 	e.mu.Unlock()
 	if stale {
-		s.Replay()
+		w.Replay()
 	}
 }
 
@@ -102,13 +103,13 @@ const (
 	saveIdle = time.Minute
 )
 
-// save implements follower: it writes the checkpoint. Events behind it are read
+// Save implements Watched: it writes the checkpoint. Events behind it are read
 // again after a restart, and counted once all the same.
-func (e *events) save(alert *v1alpha1.SlackAlert) time.Time {
+func (e *events) Save(alert *v1alpha1.SlackAlert) time.Time {
 	alert.Status.Pending = nil
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now, at := e.schedule.clock.Now(), e.checkpoint.commit(e.pending)
+	now, at := e.schedule.Now(), e.checkpoint.commit(e.pending)
 	if at.at.IsZero() {
 		at.at = alert.CreationTimestamp.Time
 	}
@@ -125,4 +126,13 @@ func (e *events) save(alert *v1alpha1.SlackAlert) time.Time {
 	e.savedAt, e.matched = now, false
 	alert.Status.EventsSeenVersion, alert.Status.EventsSeenUntil = at.version, &metav1.MicroTime{Time: at.at.UTC().Truncate(time.Microsecond)}
 	return now.Add(saveIdle)
+}
+
+// retainEvents keeps those whose Events the checkpoint does not cover yet.
+func retainEvents(alert *v1alpha1.SlackAlert) func(incident.Current, time.Time) bool {
+	committed := alert.Status.EventsSeenVersion
+	return func(current incident.Current, _ time.Time) bool {
+		version := readEvents(current.Data).Version
+		return version != "" && (committed == "" || newer(version, committed))
+	}
 }

@@ -6,21 +6,25 @@ import (
 	"time"
 
 	testclock "k8s.io/utils/clock/testing"
+
+	"github.com/slack-notifier/slack-notifier/internal/schedule"
 )
+
+var start = time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
 
 // What the API server refuses is tried ever more rarely, however often it
 // changes, and holds up no other group.
 func TestRefusedGroupsAreTriedEverMoreRarely(t *testing.T) {
 	clock := testclock.NewFakePassiveClock(start)
-	run := &activeRule{schedule: newSchedule(clock, 2*time.Second, func() {})}
+	run := &activeRule{schedule: schedule.New(clock, 2*time.Second, func() {})}
 	var tries []int
 	stored := 0
 	for second := range 1200 {
 		now := start.Add(time.Duration(second) * time.Second)
 		clock.SetTime(now)
-		run.schedule.changed("refused", now, true)
-		run.schedule.changed("other", now, true)
-		ids := run.untried(run.schedule.due(now), now)
+		run.schedule.Changed("refused", now, true)
+		run.schedule.Changed("other", now, true)
+		ids := run.untried(run.schedule.Due(now), now)
 		words := map[string]string{}
 		for _, id := range ids {
 			if id == "other" {
@@ -39,7 +43,7 @@ func TestRefusedGroupsAreTriedEverMoreRarely(t *testing.T) {
 		t.Errorf("the other group was stored %d times in 20 minutes", stored)
 	}
 	now := run.refusedUntil
-	if ids := run.untried(run.schedule.due(now), now); len(ids) == 0 {
+	if ids := run.untried(run.schedule.Due(now), now); len(ids) == 0 {
 		t.Error("it is not tried when its time has come")
 	} else {
 		run.note(ids, nil, now)

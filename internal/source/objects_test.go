@@ -1,4 +1,4 @@
-package alert
+package source
 
 import (
 	"encoding/json"
@@ -16,16 +16,18 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
+	"github.com/slack-notifier/slack-notifier/internal/schedule"
 )
 
-// scene is a follower of Pods whose "state" is looked at.
+// scene is a source of Pods whose "state" is looked at.
 type scene struct {
-	t       *testing.T
-	alert   *v1alpha1.SlackAlert
-	clock   *testclock.FakePassiveClock
-	objects *objects
-	seen    map[string]*kindwatch.Object
-	version int
+	t        *testing.T
+	alert    *v1alpha1.SlackAlert
+	clock    *testclock.FakePassiveClock
+	objects  *objects
+	schedule *schedule.Schedule
+	seen     map[string]*kindwatch.Object
+	version  int
 }
 
 func newScene(t *testing.T, spec v1alpha1.ObjectsSource, groupBy ...string) *scene {
@@ -37,20 +39,20 @@ func newScene(t *testing.T, spec v1alpha1.ObjectsSource, groupBy ...string) *sce
 		t.Fatal(err)
 	}
 	s := &scene{t: t, alert: a, clock: testclock.NewFakePassiveClock(start), seen: map[string]*kindwatch.Object{}}
-	s.objects = s.follower(rule, nil)
+	s.objects = s.follow(rule, nil)
 	return s
 }
 
-func (s *scene) follower(rule *alerting.Rule, before *objects) *objects {
-	c := newSchedule(s.clock, 2*time.Second, func() {})
-	selector := labels.SelectorFromSet(labels.Set{"app": "web"})
-	return newObjects(rule, s.alert, &scope{Scope: kindwatch.Scope{Namespaces: map[string]bool{"ns": true}}, selector: selector}, c, before)
+func (s *scene) follow(rule *alerting.Rule, before *objects) *objects {
+	in := &kindwatch.Scope{Namespaces: map[string]bool{"ns": true}, Selector: labels.SelectorFromSet(labels.Set{"app": "web"})}
+	s.schedule = schedule.New(s.clock, 2*time.Second, func() {})
+	return newObjects(Env{Alert: s.alert, Rule: rule, Scope: in, Schedule: s.schedule, Evaluated: func(string) {}}, before)
 }
 
 // keep sets spec.keepFiringFor.
 func (s *scene) keep(d time.Duration) {
 	s.alert.Spec.KeepFiringFor = &metav1.Duration{Duration: d}
-	s.objects = s.follower(s.objects.rule, nil)
+	s.objects = s.follow(s.objects.rule, nil)
 }
 
 // restart is one of the operator: it sees what there is, in another state unless
@@ -63,7 +65,7 @@ func (s *scene) change() *scene { return s.anew(s.objects, "") }
 func (s *scene) anew(before *objects, state string) *scene {
 	s.t.Helper()
 	out := *s
-	out.objects = out.follower(s.objects.rule, before)
+	out.objects = out.follow(s.objects.rule, before)
 	for name, c := range maps.Clone(s.seen) {
 		if state != "" {
 			delete(s.seen, name)
@@ -72,11 +74,11 @@ func (s *scene) anew(before *objects, state string) *scene {
 			out.objects.OnAdd(c, true)
 		}
 	}
-	out.objects.begun(nil)
+	out.objects.Begun(nil)
 	return &out
 }
 
-// set shows the follower an object in a state.
+// set shows the source an object in a state.
 func (s *scene) set(name, state string, meta ...string) {
 	s.t.Helper()
 	s.version++
@@ -105,7 +107,7 @@ func (s *scene) pass(d time.Duration) { s.clock.SetTime(s.clock.Now().Add(d)) }
 // due are the groups to be looked at, at some time.
 func (s *scene) due() []string {
 	s.pass(time.Hour)
-	out := s.objects.schedule.due(s.clock.Now())
+	out := s.schedule.Due(s.clock.Now())
 	s.pass(-time.Hour)
 	return out
 }
@@ -113,8 +115,8 @@ func (s *scene) due() []string {
 // outlook of a group, given what is stored.
 func (s *scene) outlook(current incident.Current, values ...string) incident.Desired {
 	s.t.Helper()
-	pass := &work{ctx: s.t.Context(), run: &activeRule{alert: &v1alpha1.SlackAlert{}, sub: &kindwatch.Subscription{}}}
-	update, _ := s.objects.update(alerting.KeyOf("rule", values), pass)
+	pass := &Pass{Ctx: s.t.Context(), Alert: &v1alpha1.SlackAlert{}, Watch: &kindwatch.Subscription{}}
+	update, _ := s.objects.Update(alerting.KeyOf("rule", values), pass)
 	return update.Next(current)
 }
 
@@ -180,7 +182,7 @@ func TestGroupsOfObjects(t *testing.T) {
 		t.Error("fires though its objects are gone")
 	}
 	// Whoever deletes the incident has it muted until all is well once.
-	s.objects.suppress(alerting.KeyOf("rule", []string{"y"}).ID)
+	s.objects.Suppress(alerting.KeyOf("rule", []string{"y"}).ID)
 	s.set("a", "y")
 	if s.outlook(incident.Current{}, "y").Firing {
 		t.Error("it is not muted")
@@ -196,36 +198,36 @@ func TestOverdueObjects(t *testing.T) {
 	s := newScene(t, v1alpha1.ObjectsSource{When: "object.state == 'bad'"})
 	s.set("a", "bad")
 	for name, want := range map[string]bool{"a": false, "gone": true} {
-		if _, over := s.objects.overdue(incident.Group{Key: alerting.KeyOf("rule", []string{"ns/" + name})}); over != want {
+		if _, over := s.objects.Overdue(incident.Group{Key: alerting.KeyOf("rule", []string{"ns/" + name})}); over != want {
 			t.Errorf("%s: %v", name, over)
 		}
 	}
 }
 
-// words of what is wrong by now.
-func (s *scene) trouble() trouble {
+// failures are what is wrong by now.
+func (s *scene) failures() Failures {
 	s.pass(evaluatingGrace)
-	return s.objects.trouble()
+	return s.objects.Failures()
 }
 
 func TestTroubleWithObjects(t *testing.T) {
 	s := newScene(t, v1alpha1.ObjectsSource{When: "object.stat == 'bad'"})
 	s.set("a", "bad")
-	if got := s.objects.trouble(); got.failing != 0 || got.next != start.Add(evaluatingGrace) {
+	if got := s.objects.Failures(); got.Failing != 0 || got.Next != start.Add(evaluatingGrace) {
 		t.Errorf("told at once: %+v", got)
 	}
-	if got := s.trouble(); got.broken != "" || got.failing != 1 || got.missing != 1 || !strings.Contains(got.hint, "no such key: stat") ||
-		got.lacking != "Pod ns/a: spec.source.objects.when: no such key: stat" {
+	if got := s.failures(); got.Broken != "" || got.Failing != 1 || got.Missing != 1 || !strings.Contains(got.Hint, "no such key: stat") ||
+		got.Lacking != "Pod ns/a: spec.source.objects.when: no such key: stat" {
 		t.Errorf("%+v", got)
 	}
 	s = newScene(t, v1alpha1.ObjectsSource{When: "object.state == 'bad' || object.state > 5"})
 	s.set("a", "bad")
 	s.set("b", "x")
-	if got := s.objects.trouble(); !strings.HasPrefix(got.broken, "Pod ns/b: spec.source.objects.when: ") || got.failing != 1 {
+	if got := s.objects.Failures(); !strings.HasPrefix(got.Broken, "Pod ns/b: spec.source.objects.when: ") || got.Failing != 1 {
 		t.Errorf("%+v", got)
 	}
 	s.set("b", "bad")
-	if got := s.trouble(); got != (trouble{}) {
+	if got := s.failures(); got != (Failures{}) {
 		t.Errorf("%+v", got)
 	}
 	// What fires stays so while it can't be told.

@@ -10,27 +10,9 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
+	"github.com/slack-notifier/slack-notifier/internal/schedule"
+	"github.com/slack-notifier/slack-notifier/internal/source"
 )
-
-// follower follows what a rule's source brings.
-type follower interface {
-	kindwatch.Handler
-	// update of a group that has changed or is overdue. commit is called when it is
-	// stored.
-	update(key alerting.Key, w *work) (u incident.Update, commit func())
-	// overdue tells when an open incident is to be looked at though nothing
-	// has changed; false for never.
-	overdue(open incident.Group) (time.Time, bool)
-	// suppress is told when a person has deleted an open incident.
-	suppress(key string)
-	// begun is told when all that there was at first has been looked at.
-	begun(s *kindwatch.Subscription)
-	// save writes into the status what must survive a restart, now and then, and
-	// returns when there is more to write; zero for when something changes.
-	save(alert *v1alpha1.SlackAlert) time.Time
-	// trouble tells of expressions that can't be evaluated.
-	trouble() trouble
-}
 
 // activeRule is a rule at work.
 type activeRule struct {
@@ -38,8 +20,8 @@ type activeRule struct {
 	alert    *v1alpha1.SlackAlert
 	rule     *alerting.Rule
 	scope    *scope
-	follower follower
-	schedule *schedule
+	watched  source.Watched
+	schedule *schedule.Schedule
 	sub      *kindwatch.Subscription
 	since    time.Time
 	synced   bool
@@ -56,79 +38,6 @@ type activeRule struct {
 	unrendered map[string]string
 }
 
-// work is one pass over the changes of a rule.
-type work struct {
-	ctx     context.Context //nolint:containedctx // the life of the pass
-	run     *activeRule
-	cluster string
-}
-
-// maxThings are the objects of a group that templates see.
-const maxThings = 20
-
-// maxRendering is how long a template may take.
-const maxRendering = time.Second
-
-// get returns the object of a thing, or nil.
-func (w *work) get(t alerting.Thing) map[string]any { return w.run.sub.Get(t.Namespace, t.Name) }
-
-// render makes the message about objects, of which there are total.
-func (w *work) render(things []alerting.Thing, total int, key alerting.Key) func(string) v1alpha1.Content {
-	return func(state string) v1alpha1.Content {
-		data := w.data(state)
-		var all []any
-		for _, t := range things {
-			if t.Object != nil {
-				all = append(all, t.Object)
-			}
-		}
-		if len(all) > 0 {
-			first := all[0].(map[string]any)
-			data["object"] = first
-			meta, _ := first["metadata"].(map[string]any)
-			data["labels"], data["annotations"] = mapOf(meta, "labels"), mapOf(meta, "annotations")
-		}
-		data["objects"], data["count"] = all, total
-		instead := alerting.ObjectsContent(w.run.alert.Name, things, total, state)
-		return w.content(data, instead, key)
-	}
-}
-
-// renderEvent makes the message about Events.
-func (w *work) renderEvent(last alerting.Event, total int64, key alerting.Key) func(string) v1alpha1.Content {
-	return func(state string) v1alpha1.Content {
-		data := w.data(state)
-		data["event"], data["count"] = last.Fields, total
-		meta, _ := last.Fields["metadata"].(map[string]any)
-		data["labels"], data["annotations"] = mapOf(meta, "labels"), mapOf(meta, "annotations")
-		return w.content(data, alerting.EventsContent(last, w.run.alert.Name, total, state), key)
-	}
-}
-
-func mapOf(m map[string]any, name string) map[string]any {
-	out, _ := m[name].(map[string]any)
-	if out == nil {
-		return map[string]any{}
-	}
-	return out
-}
-
-// data is what all templates see.
-func (w *work) data(state string) map[string]any { return alerting.Data(w.run.alert, w.cluster, state) }
-
-// content runs the templates, and notes whether they fail.
-func (w *work) content(data map[string]any, instead v1alpha1.Content, key alerting.Key) v1alpha1.Content {
-	ctx, cancel := context.WithTimeout(w.ctx, maxRendering)
-	defer cancel()
-	content, err := w.run.rule.Render(ctx, data, instead)
-	if err != nil {
-		w.run.unrendered[key.ID] = key.Text + ": " + err.Error()
-	} else {
-		delete(w.run.unrendered, key.ID)
-	}
-	return content
-}
-
 // processChanges stores what has changed, and returns when there is more to do.
 func (r *Reconciler) processChanges(ctx context.Context, run *activeRule) (time.Time, error) {
 	open, err := r.Incidents.Open(ctx, run.alert)
@@ -140,10 +49,10 @@ func (r *Reconciler) processChanges(ctx context.Context, run *activeRule) (time.
 	keys := make(map[string]alerting.Key, len(open))
 	for _, g := range open {
 		keys[g.Key.ID] = g.Key
-		at, ok := run.follower.overdue(g)
+		at, ok := run.watched.Overdue(g)
 		switch {
 		case ok && !now.Before(at):
-			run.schedule.expire(g.Key.ID, now)
+			run.schedule.Expire(g.Key.ID, now)
 		case ok:
 			next = earlier(next, at)
 		}
@@ -153,20 +62,29 @@ func (r *Reconciler) processChanges(ctx context.Context, run *activeRule) (time.
 			delete(run.unrendered, id) // over
 		}
 	}
-	w := &work{ctx: ctx, run: run, cluster: r.ClusterName}
-	ids := run.untried(run.schedule.due(now), now)
+	pass := &source.Pass{Ctx: ctx, Alert: run.alert, Rule: run.rule, ClusterName: r.ClusterName, Watch: run.sub, Rendered: run.rendered}
+	ids := run.untried(run.schedule.Due(now), now)
 	updates, commits := make([]incident.Update, len(ids)), make([]func(), len(ids))
 	for i, id := range ids {
 		key := keys[id]
 		key.ID = id
-		updates[i], commits[i] = run.follower.update(key, w)
+		updates[i], commits[i] = run.watched.Update(key, pass)
 	}
 	if len(updates) > 0 {
 		if err := r.store(ctx, run, ids, updates, commits); err != nil {
 			return time.Time{}, err
 		}
 	}
-	return earlier(next, run.schedule.next()), nil
+	return earlier(next, run.schedule.Next()), nil
+}
+
+// rendered notes whether the templates of a message fail.
+func (run *activeRule) rendered(key alerting.Key, err error) {
+	if err != nil {
+		run.unrendered[key.ID] = key.Text + ": " + err.Error()
+	} else {
+		delete(run.unrendered, key.ID)
+	}
 }
 
 // store applies the updates of groups to the incidents.
@@ -174,7 +92,7 @@ func (r *Reconciler) store(ctx context.Context, run *activeRule, ids []string, u
 	now := r.Clock.Now()
 	applied, err := r.Incidents.Apply(ctx, run.alert, updates, incident.Options{HoldOverflow: now.Before(run.overflowAt)})
 	if err != nil {
-		run.schedule.retry(ids, now)
+		run.schedule.Retry(ids, now)
 		return err
 	}
 	if applied.Overflow {
@@ -192,7 +110,7 @@ func (r *Reconciler) store(ctx context.Context, run *activeRule, ids []string, u
 		}
 		commits[i]()
 	}
-	run.schedule.retry(held, run.overflowAt)
+	run.schedule.Retry(held, run.overflowAt)
 	return nil
 }
 
@@ -216,7 +134,7 @@ func (run *activeRule) untried(ids []string, now time.Time) []string {
 			out = append(out, id)
 		}
 	}
-	run.schedule.retry(wait, run.refusedUntil)
+	run.schedule.Retry(wait, run.refusedUntil)
 	return out
 }
 
@@ -241,7 +159,7 @@ func (run *activeRule) note(ids []string, refused map[string]string, now time.Ti
 		run.refusedPause = min(max(2*run.refusedPause, refusedFirst), refusedRarely)
 		run.refusedUntil = now.Add(run.refusedPause)
 	}
-	run.schedule.retry(again, run.refusedUntil)
+	run.schedule.Retry(again, run.refusedUntil)
 }
 
 // earlier of two times, of which zero is never.

@@ -1,4 +1,4 @@
-package alert
+package source
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
@@ -31,9 +32,9 @@ type events struct {
 	rule     *alerting.Rule
 	ruleUID  string
 	source   v1alpha1.EventsSource
-	scope    *scope
+	scope    *kindwatch.Scope
 	quiet    time.Duration
-	schedule *schedule
+	schedule Schedule
 	// count is told the result of each evaluation.
 	count func(string)
 
@@ -64,10 +65,28 @@ type eventGroup struct {
 // defaultQuiet is spec.resolveAfter.
 const defaultQuiet = 10 * time.Minute
 
-func newEvents(rule *alerting.Rule, alert *v1alpha1.SlackAlert, s *scope, c *schedule, before *events) *events {
+// eventsField is the source's place in the rule, and eventsKind where Kubernetes
+// Events are.
+const eventsField = "spec.source.events"
+
+var eventsKind = schema.GroupVersionKind{Group: "events.k8s.io", Version: "v1", Kind: "Event"}
+
+// eventsTarget is the target of source.events.
+func eventsTarget(alert *v1alpha1.SlackAlert) (Target, error) {
+	return Target{Field: eventsField, Kind: eventsKind, Plural: "Events", Namespaces: alert.Spec.Source.Events.NamespaceSelector}, nil
+}
+
+// followEvents is the follow of source.events.
+func followEvents(e Env, before Watched) Watched {
+	was, _ := before.(*events)
+	return newEvents(e, was)
+}
+
+func newEvents(env Env, before *events) *events {
+	alert := env.Alert
 	e := &events{
-		rule: rule, ruleUID: string(alert.UID), source: *alert.Spec.Source.Events, scope: s, schedule: c, count: func(string) {}, quiet: defaultQuiet,
-		checkpoint: newCheckpoint(resumeFrom(alert, before, c.clock.Now())), groups: map[string]*eventGroup{}, waiting: map[types.UID]expected{},
+		rule: env.Rule, ruleUID: string(alert.UID), source: *alert.Spec.Source.Events, scope: env.Scope, schedule: env.Schedule, count: env.Evaluated, quiet: defaultQuiet,
+		checkpoint: newCheckpoint(resumeFrom(alert, before, env.Schedule.Now())), groups: map[string]*eventGroup{}, waiting: map[types.UID]expected{},
 	}
 	if alert.Spec.ResolveAfter != nil {
 		e.quiet = alert.Spec.ResolveAfter.Duration
@@ -97,10 +116,10 @@ func (e *events) see(c *kindwatch.Object, initial bool) {
 		e.arrived(c)
 		e.mu.Unlock()
 	}()
-	if !e.scope.has(c.Namespace, nil) {
+	if !e.scope.Has(c.Namespace, nil) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		e.checkpoint.see(c.ResourceVersion, time.Time{}, e.schedule.clock.Now())
+		e.checkpoint.see(c.ResourceVersion, time.Time{}, e.schedule.Now())
 		return
 	}
 	u := c.Unpack()
@@ -117,10 +136,10 @@ func (e *events) see(c *kindwatch.Object, initial bool) {
 	key, matches, err := e.match(event)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.checkpoint.see(event.ResourceVersion, event.LastSeen, e.schedule.clock.Now())
+	e.checkpoint.see(event.ResourceVersion, event.LastSeen, e.schedule.Now())
 	if err != nil {
 		e.failing = fmt.Sprintf("an Event %s of %s %s: %v", event.Reason, event.Kind, event.Name, err)
-		e.schedule.wake()
+		e.schedule.Wake()
 		return
 	}
 	if !matches {
@@ -133,7 +152,7 @@ func (e *events) see(c *kindwatch.Object, initial bool) {
 		e.groups[key.ID] = g
 	}
 	g.pending[event.UID] = event
-	e.schedule.changed(key.ID, e.schedule.clock.Now(), false)
+	e.schedule.Changed(key.ID, e.schedule.Now(), false)
 }
 
 // match tells whether an Event counts, and to which group it belongs.
@@ -173,18 +192,35 @@ func involved(e alerting.Event) string {
 
 func listed(list []string, value string) bool { return len(list) == 0 || slices.Contains(list, value) }
 
-// suppress implements follower. An Event is a change of the world, so the next one
-// opens an incident again.
-func (e *events) suppress(string) {}
+// Failures implements Watched.
+func (e *events) Failures() Failures {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t := Failures{Broken: e.failing}
+	if e.failing != "" {
+		t.Failing++
+	}
+	if e.evaluated > 0 && e.missing == e.evaluated {
+		t.Failing, t.Missing, t.Lacking, t.Hint = t.Failing+e.missing, e.missing, e.missed, e.missed
+	}
+	return t
+}
 
-// overdue implements follower: an incident without news is over after a while.
-func (e *events) overdue(open incident.Group) (time.Time, bool) {
+// Share implements Watched.
+func (e *events) Share(n int, _ Watch) string { return fmt.Sprintf("%d Events", kindwatch.About(n)) }
+
+// Suppress implements Watched. An Event is a change of the world, so the next one
+// opens an incident again.
+func (e *events) Suppress(string) {}
+
+// Overdue implements Watched: an incident without news is over after a while.
+func (e *events) Overdue(open incident.Group) (time.Time, bool) {
 	// Without it, it is over.
 	return readEvents(open.Current.Data).NewsAt.Add(e.quiet), true
 }
 
-// update implements follower.
-func (e *events) update(key alerting.Key, w *work) (incident.Update, func()) {
+// Update implements Watched.
+func (e *events) Update(key alerting.Key, p *Pass) (incident.Update, func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var pending []alerting.Event
@@ -198,13 +234,13 @@ func (e *events) update(key alerting.Key, w *work) (incident.Update, func()) {
 		}
 		return strings.Compare(a.UID, b.UID)
 	})
-	now := e.schedule.clock.Now().UTC()
-	u := incident.Update{Key: key, Next: func(current incident.Current) incident.Desired { return e.fold(current, pending, now, key, w) }}
+	now := e.schedule.Now().UTC()
+	u := incident.Update{Key: key, Next: func(current incident.Current) incident.Desired { return e.fold(current, pending, now, key, p) }}
 	return u, func() { e.drop(key.ID, pending) }
 }
 
 // fold makes of what is stored of a group and its Events what is to be.
-func (e *events) fold(current incident.Current, pending []alerting.Event, now time.Time, key alerting.Key, w *work) incident.Desired {
+func (e *events) fold(current incident.Current, pending []alerting.Event, now time.Time, key alerting.Key, p *Pass) incident.Desired {
 	data := readEvents(current.Data)
 	fresh := data.fresh(pending)
 	if len(fresh) == 0 {
@@ -219,7 +255,7 @@ func (e *events) fold(current incident.Current, pending []alerting.Event, now ti
 	last := fresh[len(fresh)-1]
 	small, _ := json.Marshal(eventsData{NewsAt: data.NewsAt, Version: data.Version}) // strings and times alone
 	all, _ := json.Marshal(data)
-	return incident.Desired{Firing: true, Data: all, Small: small, Count: data.Total, Render: w.renderEvent(last, data.Total, key)}
+	return incident.Desired{Firing: true, Data: all, Small: small, Count: data.Total, Render: p.renderEvent(last, data.Total, key)}
 }
 
 // drop forgets pending Events that are stored, unless they have changed since.
@@ -237,5 +273,16 @@ func (e *events) drop(key string, stored []alerting.Event) {
 	}
 	if len(g.pending) == 0 {
 		delete(e.groups, key)
+	}
+}
+
+// renderEvent makes the message about Events.
+func (p *Pass) renderEvent(last alerting.Event, total int64, key alerting.Key) func(string) v1alpha1.Content {
+	return func(state string) v1alpha1.Content {
+		data := p.data(state)
+		data["event"], data["count"] = last.Fields, total
+		meta, _ := last.Fields["metadata"].(map[string]any)
+		data["labels"], data["annotations"] = mapOf(meta, "labels"), mapOf(meta, "annotations")
+		return p.content(data, alerting.EventsContent(last, p.Alert.Name, total, state), key)
 	}
 }

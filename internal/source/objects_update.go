@@ -1,4 +1,4 @@
-package alert
+package source
 
 import (
 	"encoding/json"
@@ -7,7 +7,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
 )
@@ -26,8 +25,8 @@ const (
 	maxSmall   = 20
 )
 
-// update implements follower.
-func (o *objects) update(key alerting.Key, w *work) (incident.Update, func()) {
+// Update implements Watched.
+func (o *objects) Update(key alerting.Key, p *Pass) (incident.Update, func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if g := o.groups[key.ID]; g != nil {
@@ -37,51 +36,17 @@ func (o *objects) update(key alerting.Key, w *work) (incident.Update, func()) {
 		firing, last, muted := o.firing(key, current)
 		if len(firing) == 0 || muted && !current.Open {
 			out := incident.Desired{}
-			if last.Object = w.get(last); last.Name != "" && last.Object != nil {
-				out.Render = w.render([]alerting.Thing{last}, 1, key)
+			if last.Object = p.get(last); last.Name != "" && last.Object != nil {
+				out.Render = p.render([]alerting.Thing{last}, 1, key)
 			}
 			return out
 		}
 		return incident.Desired{
-			Firing: true, Count: int64(len(firing)), Render: w.renderMembers(firing, current, key),
+			Firing: true, Count: int64(len(firing)), Render: p.renderMembers(firing, current, key),
 			Data: membersJSON(firing, maxMembers), Small: membersJSON(firing, maxSmall),
 		}
 	}}
 	return u, func() { o.settled(key.ID) }
-}
-
-// renderMembers makes the message about members, of which there is at least one.
-// When none is known to hold, an open incident goes on saying what it has said.
-func (w *work) renderMembers(firing []member, current incident.Current, key alerting.Key) func(string) v1alpha1.Content {
-	var things []alerting.Thing
-	for _, m := range firing {
-		if m.left.IsZero() && !m.unknown {
-			things = append(things, w.fetch(m, len(things)))
-		}
-	}
-	if len(things) == 0 && current.Open {
-		return nil
-	}
-	if len(things) == 0 {
-		for _, m := range firing {
-			things = append(things, w.fetch(m, len(things)))
-		}
-	}
-	return w.render(things, len(firing), key)
-}
-
-// fetch returns the thing of a member, of the first ones with the object.
-func (w *work) fetch(m member, before int) alerting.Thing {
-	out := m.thing
-	if before >= maxThings {
-		return out
-	}
-	if out.Object = w.get(out); out.Object == nil && m.last != nil {
-		if u := m.last.Unpack(); u != nil {
-			out.Object = u.Object
-		}
-	}
-	return out
 }
 
 // firing are the members of a group that hold for long enough, or that fired
@@ -90,7 +55,7 @@ func (w *work) fetch(m member, before int) alerting.Thing {
 func (o *objects) firing(key alerting.Key, current incident.Current) (out []member, last alerting.Thing, muted bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	g, now := o.group(key), o.schedule.clock.Now()
+	g, now := o.group(key), o.schedule.Now()
 	if current.Open && !g.adopted {
 		o.adopt(g, current)
 	}
@@ -100,14 +65,14 @@ func (o *objects) firing(key alerting.Key, current incident.Current) (out []memb
 			if over := m.left.Add(o.keep); !now.Before(over) {
 				o.remove(m)
 			} else {
-				o.schedule.at(g.key.ID, over)
+				o.schedule.At(g.key.ID, over)
 			}
 		}
 	}
 	for _, m := range g.members {
 		if !m.fired && !o.ripe(m) {
 			if ripe := m.since.Add(o.hold); ripe.After(now) {
-				o.schedule.at(g.key.ID, ripe)
+				o.schedule.At(g.key.ID, ripe)
 			}
 			continue
 		}
@@ -166,14 +131,14 @@ func (o *objects) adopt(g *group, current incident.Current) {
 }
 
 func (o *objects) adoptOne(g *group, uid types.UID) {
-	m, now := o.members[uid], o.schedule.clock.Now()
+	m, now := o.members[uid], o.schedule.Now()
 	f, fails := o.failing[uid]
 	switch {
 	case m != nil && m.group != g && !m.unsure:
 		return // it is told of there
 	case m != nil && m.group != g:
 		o.remove(m)
-		o.schedule.changed(m.group.key.ID, now, false)
+		o.schedule.Changed(m.group.key.ID, now, false)
 	case m != nil:
 	case fails && !f.grouped:
 		m = &member{uid: uid, thing: f.thing, since: now, unknown: true}
@@ -182,7 +147,7 @@ func (o *objects) adoptOne(g *group, uid types.UID) {
 		if left, ok := o.earlyLeft[uid]; ok {
 			m.left = left
 		}
-		o.schedule.at(g.key.ID, m.left.Add(o.keep))
+		o.schedule.At(g.key.ID, m.left.Add(o.keep))
 	default:
 		return
 	}
