@@ -43,8 +43,8 @@ const (
 	ConditionEvaluating = "Evaluating"
 	// ConditionInteractive is True on a SlackChannel while clicks on buttons arrive.
 	ConditionInteractive = "Interactive"
-	// ConditionAnswered is True on a SlackNotification with actions once its answer
-	// is decided.
+	// ConditionAnswered is True on a SlackNotification with actions once somebody
+	// has answered, which with decidedBy First decides it.
 	ConditionAnswered = "Answered"
 	// ConditionActionsAvailable is False on a SlackNotification whose buttons can't
 	// be shown; the message says why.
@@ -103,13 +103,16 @@ const (
 )
 
 // Reasons of the condition Interactive of a SlackChannel; MissingScope,
-// SecretNotFound, SecretKeyNotFound and Suspended occur too.
+// SecretNotFound, SecretKeyNotFound, InvalidConnection, ConnectionNotAllowed,
+// IntakeDisabled and Suspended occur too.
 const (
 	// ReasonConnected: the operator has a socket to the app.
 	ReasonConnected = "Connected"
 	// ReasonInteractionsListening: the intake takes what Slack sends to
 	// status.interactionsAddress.
 	ReasonInteractionsListening = "Listening"
+	// ReasonConnecting: the socket to the app is being opened.
+	ReasonConnecting = "Connecting"
 	// ReasonDisconnected: there is no socket to the app at the moment.
 	ReasonDisconnected = "Disconnected"
 	// ReasonAppMismatch: the app-level token and the bot token are of two apps, so
@@ -129,7 +132,7 @@ const (
 // Reasons of the conditions Answered, ActionsAvailable and AllowedGroupsFound of a
 // SlackNotification.
 const (
-	// ReasonAnswered: the answer is decided.
+	// ReasonAnswered: somebody has answered.
 	ReasonAnswered = "Answered"
 	// ReasonAwaitingAnswer: nobody has answered yet.
 	ReasonAwaitingAnswer = "AwaitingAnswer"
@@ -140,6 +143,8 @@ const (
 	// ReasonInteractionsNotSet: the SlackChannel has no spec.interactions, so that a
 	// click would arrive nowhere.
 	ReasonInteractionsNotSet = "InteractionsNotSet"
+	// ReasonResponseDenied (an Event): somebody pressed a button who may not.
+	ReasonResponseDenied = "ResponseDenied"
 	// ReasonGroupsNotFound: no user group goes by a name in the list of who may
 	// answer.
 	ReasonGroupsNotFound = "GroupsNotFound"

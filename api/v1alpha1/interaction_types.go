@@ -150,7 +150,8 @@ type DecidedBy string
 const (
 	// DecidedByFirst means: the first answer decides, and then the buttons go.
 	DecidedByFirst DecidedBy = "First"
-	// DecidedByEach means: each person has one answer, and the buttons stay.
+	// DecidedByEach means: each person has one answer, of which the first counts, and
+	// the buttons stay.
 	DecidedByEach DecidedBy = "Each"
 	// DecidedByNone means: every answer is kept, nothing is decided, and the buttons
 	// stay.
@@ -190,6 +191,10 @@ type Response struct {
 	// value that was chosen in a menu.
 	// +optional
 	Value string `json:"value,omitempty"`
+
+	// done is what the message calls it, as in "approved".
+	// +optional
+	Done string `json:"done,omitempty"`
 
 	// user who answered.
 	// +required

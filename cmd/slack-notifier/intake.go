@@ -100,7 +100,7 @@ func shardLabels(shard labels.Selector) (map[string]string, error) {
 }
 
 // addIntake has the manager serve the intake.
-func addIntake(mgr ctrl.Manager, o options, c checked, alerts intake.AlertReceiver, keys intake.SigningKeys) error {
+func addIntake(mgr ctrl.Manager, o options, c checked, alerts intake.AlertReceiver, keys intake.SigningKeys, clicks intake.Interactions) error {
 	if o.intake.address == "" {
 		return nil
 	}
@@ -110,7 +110,7 @@ func addIntake(mgr ctrl.Manager, o options, c checked, alerts intake.AlertReceiv
 	}
 	server := &intake.Server{
 		Address: o.intake.address, CertDir: o.intake.certDir, Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Reviewer: reviewer,
-		Alerts: alerts, Keys: keys, DefaultChannel: c.intake.defaultChannel, Anonymous: o.intake.anonymous, TTL: o.intake.ttl,
+		Alerts: alerts, Keys: keys, Interactions: clicks, DefaultChannel: c.intake.defaultChannel, Anonymous: o.intake.anonymous, TTL: o.intake.ttl,
 		Labels: c.intake.labels, Shard: c.shard, Observe: metrics.NewIntake(ctrlmetrics.Registry).Answered,
 		Watches: func(namespace string) bool {
 			return len(o.watchNamespaces) == 0 || slices.Contains(o.watchNamespaces, namespace)

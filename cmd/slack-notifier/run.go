@@ -26,6 +26,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/controllers/channel"
 	"github.com/slack-notifier/slack-notifier/controllers/notification"
+	"github.com/slack-notifier/slack-notifier/internal/answering"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
 	"github.com/slack-notifier/slack-notifier/internal/intake"
@@ -51,7 +52,8 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	if err := wire(ctx, mgr, o, c); err != nil {
+	taker, err := wire(ctx, mgr, o, c)
+	if err != nil {
 		return err
 	}
 	var alerts intake.AlertReceiver
@@ -61,7 +63,8 @@ func run(ctx context.Context, o options) error {
 			return fmt.Errorf("setting up the SlackAlert controller: %w", err)
 		}
 	}
-	if err := addIntake(mgr, o, c, alerts, keys); err != nil {
+	clicks := &answering.HTTP{Taker: taker, Secrets: keys, Channels: mgr.GetCache()}
+	if err := addIntake(mgr, o, c, alerts, keys, clicks); err != nil {
 		return err
 	}
 	if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {
@@ -160,14 +163,14 @@ func onlyVersion(o any) (any, error) {
 	return o, nil
 }
 
-// wire connects the parts.
-func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
+// wire connects the parts, and returns what takes clicks.
+func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*answering.Taker, error) {
 	wall := wallClock()
 	meter := metrics.New(ctrlmetrics.Registry)
 	channels, notifications := &wakeup.Source{}, &wakeup.Source{}
 	proxies, err := egress.NewProxyRules(o.allowedProxies, mgr.GetConfig().Host)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	connections := &connection.Resolver{
 		Versions: mgr.GetCache(), Secrets: mgr.GetAPIReader(), Allow: c.allow, APIURL: c.apiURL, Observe: meter.Call,
@@ -187,7 +190,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 	channelController = &channel.Reconciler{
 		Readback: reader,
 		Client:   mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,
-		Directory: people, Limiter: limiter, Wake: channels, Clock: wall,
+		Directory: people, Limiter: limiter, Wake: channels, Clock: wall, Intake: o.intake.address != "",
 	}
 	notificationController = &notification.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("slack-notifier"),
@@ -197,12 +200,26 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 		Metrics:  meter, Wake: notifications, Clock: wall, ClusterName: o.clusterName, SettleTime: o.settleTime,
 		Sharded: o.watchLabelSelector != "",
 	}
+	cluster := &answering.Cluster{Live: mgr.GetAPIReader(), Config: mgr.GetConfig()}
+	notificationController.Cluster = cluster.Hash
+	taker, err := wireAnswers(ctx, mgr, o, cluster, connections, people)
+	if err != nil {
+		return nil, fmt.Errorf("setting up what takes clicks on buttons: %w", err)
+	}
+	keeper, err := newKeeper(mgr, o, c, connections, channels, taker)
+	if err != nil {
+		return nil, err
+	}
+	channelController.Sockets, taker.Shared = keeper, keeper.Foreign
 	health.Learned = func(key types.NamespacedName) { notificationController.WakeChannel(ctx, key) }
 	if err := channelController.SetupWithManager(ctx, mgr, c.shard); err != nil {
-		return fmt.Errorf("setting up the SlackChannel controller: %w", err)
+		return nil, fmt.Errorf("setting up the SlackChannel controller: %w", err)
+	}
+	if err := keeper.SetupWithManager(mgr, channel.SecretIndex); err != nil {
+		return nil, fmt.Errorf("setting up the connections by Socket Mode: %w", err)
 	}
 	if err := notificationController.SetupWithManager(ctx, mgr, o.concurrency); err != nil {
-		return fmt.Errorf("setting up the SlackNotification controller: %w", err)
+		return nil, fmt.Errorf("setting up the SlackNotification controller: %w", err)
 	}
 	ctrlmetrics.Registry.MustRegister(&metrics.Gauges{
 		Directory: people.Stats, Queues: lanes.Stats, Waiting: notificationController.Waiting, Now: wall.Now,
@@ -210,10 +227,10 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) error {
 	go lead(ctx, mgr, notificationController, wall, o.watchNamespaces)
 	for _, runnable := range []manager.Runnable{people, &notification.Waker{Reconciler: notificationController, Clock: wall}} {
 		if err := mgr.Add(runnable); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return taker, nil
 }
 
 // lead tells the controller when this process begins to lead, and at which

@@ -46,6 +46,7 @@ func run() error {
 	go func() {
 		<-ctx.Done()
 		_ = server.Close() // ends open streams too
+		sim.Close()
 	}()
 	if err := server.Serve(sim.Listener(listener)); !errors.Is(err, http.ErrServerClosed) {
 		return err

@@ -29,6 +29,8 @@ type memory struct {
 	// unproven is the timestamp of the first message when reading it back told
 	// nothing: it is not read again.
 	unproven string
+	// app is what Slack said of the app of bot: its ID, or why it is not known.
+	app, appBot string
 	// managed is nil for a channel that is not managed. Only the one reconcile
 	// of the object that is under way touches what it points to.
 	managed *managed

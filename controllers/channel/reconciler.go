@@ -31,6 +31,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/readback"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
+	"github.com/slack-notifier/slack-notifier/internal/sockets"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
 
@@ -60,6 +61,12 @@ type Limiter interface {
 	Penalize(now time.Time, workspace slack.Workspace, method string, retryAfter time.Duration)
 }
 
+// Sockets tell how the connections by Socket Mode are doing.
+type Sockets interface {
+	View(name types.NamespacedName, uid types.UID) (sockets.View, bool)
+	Kick(name types.NamespacedName)
+}
+
 // Reconciler reconciles SlackChannels.
 type Reconciler struct {
 	Client      client.Client
@@ -72,6 +79,10 @@ type Reconciler struct {
 	// Wake is the source that wakes this controller.
 	Wake  *wakeup.Source
 	Clock clock.PassiveClock
+	// Sockets tell of the connections by Socket Mode; nil when there are none.
+	Sockets Sockets
+	// Intake is true where the operator takes what Slack sends by HTTP.
+	Intake bool
 	// CheckEvery is DefaultCheckEvery when 0.
 	CheckEvery time.Duration
 
@@ -142,6 +153,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	o.apply(c)
+	r.interactive(ctx, c, o)
 	r.handle(c, o)
 	return r.record(ctx, before, c, o)
 }

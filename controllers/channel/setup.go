@@ -21,8 +21,8 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
 
-// secretIndex finds the SlackChannels that name a Secret.
-const secretIndex = "spec.secrets"
+// SecretIndex finds the SlackChannels that name a Secret.
+const SecretIndex = "spec.secrets"
 
 // concurrency of the checks, each of which calls Slack.
 const concurrency = 16
@@ -30,7 +30,7 @@ const concurrency = 16
 // SetupWithManager starts the controller with a manager. Only SlackChannels
 // whose labels match shard are reconciled; the others are observed.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, shard labels.Selector) error {
-	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.SlackChannel{}, secretIndex, func(o client.Object) []string {
+	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.SlackChannel{}, SecretIndex, func(o client.Object) []string {
 		c, ok := o.(*v1alpha1.SlackChannel)
 		if !ok {
 			return nil
@@ -75,7 +75,7 @@ func claimsOf(o client.Object) []string {
 
 func (r *Reconciler) channelsOfSecret(ctx context.Context, secret client.Object) []reconcile.Request {
 	list := &v1alpha1.SlackChannelList{}
-	err := r.Client.List(ctx, list, client.InNamespace(secret.GetNamespace()), client.MatchingFields{secretIndex: secret.GetName()})
+	err := r.Client.List(ctx, list, client.InNamespace(secret.GetNamespace()), client.MatchingFields{SecretIndex: secret.GetName()})
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "finding the SlackChannels that name a Secret")
 		return nil

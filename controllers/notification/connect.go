@@ -47,7 +47,7 @@ type reached struct {
 
 // useConnection finds the way to Slack through the SlackChannel of the spec.
 func (r *Reconciler) useConnection(ctx context.Context, p *pass) error {
-	if p.allDone() {
+	if p.allDone() && !lacksGroups(p.n) {
 		return nil
 	}
 	got, err := r.reach(ctx, p, p.n.Spec.ChannelRef)

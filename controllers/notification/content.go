@@ -12,6 +12,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/delivery"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
+	"github.com/slack-notifier/slack-notifier/internal/interact"
 	"github.com/slack-notifier/slack-notifier/internal/message"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
@@ -28,6 +29,9 @@ type content struct {
 	notes       []string
 	// unsent: the content's sender was left out.
 	unsent bool
+	// each renders it for one recipient, whose buttons have names of their own; nil
+	// when all are sent the same.
+	each func(recipient string) message.Rendered
 }
 
 // prepare makes the message once all whom it mentions have been looked up; false
@@ -43,9 +47,19 @@ func (r *Reconciler) prepare(ctx context.Context, p *pass, due []*recipient) boo
 	}
 	allowed, unsent := p.allowedContent()
 	c.unsent = unsent
-	c.rendered = message.Render(allowed, message.Options{
+	options := message.Options{
 		DefaultSender: p.way.channel.Spec.Sender, ClusterName: r.ClusterName, Webhook: p.way.webhook(), Mentions: tokens, Paging: p.paging(),
-	})
+		Interaction: interactionOf(p.n, p.channel),
+	}
+	options.Interaction.Button.Cluster = p.cluster
+	c.rendered = message.Render(allowed, options)
+	if hash := p.want.Hash; len(options.Interaction.Actions) > 0 {
+		c.each = func(recipient string) message.Rendered {
+			own := options
+			own.Interaction.Button.Render = interact.RenderHash(hash, recipient)
+			return message.Render(allowed, own)
+		}
+	}
 	p.content = c
 	return true
 }
@@ -176,6 +190,9 @@ func (r *Reconciler) awaitsMention(p *pass, due []*recipient, err error) bool {
 // messageTo is what Slack is sent for a recipient.
 func (p *pass) messageTo(rcpt *recipient) slack.Message {
 	m := p.content.rendered.Message
+	if p.content.each != nil {
+		m = p.content.each(rcpt.key).Message
+	}
 	if !p.way.webhook() {
 		m.Metadata = message.Metadata(message.Identity{
 			NotificationUID: string(p.n.UID), Recipient: rcpt.key, ContentHash: p.want.Hash,
@@ -208,6 +225,7 @@ func (p *pass) annotate() {
 	} else {
 		conditions.Remove(p.n, v1alpha1.ConditionUpToDate)
 	}
+	p.annotateAnswers()
 	conditions.Remove(p.n, v1alpha1.ConditionExpired)
 }
 

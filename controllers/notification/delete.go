@@ -176,12 +176,17 @@ func expired(n *v1alpha1.SlackNotification, now time.Time) bool {
 func (r *Reconciler) expire(ctx context.Context, n *v1alpha1.SlackNotification) (ctrl.Result, error) {
 	r.Lanes.ForgetOwner(r.Clock.Now(), client.ObjectKeyFromObject(n).String())
 	r.ledger.Settle(n)
+	var result ctrl.Result
+	if by := answerBy(n); !by.IsZero() {
+		result.RequeueAfter = max(by.Sub(r.Clock.Now()), time.Millisecond)
+	}
 	at, ok := expiry(n)
 	if !ok {
-		return ctrl.Result{}, nil
+		return result, nil
 	}
 	if left := at.Sub(r.Clock.Now()); left > 0 {
-		return ctrl.Result{RequeueAfter: left}, nil
+		result.RequeueAfter = sooner(result.RequeueAfter, left)
+		return result, nil
 	}
 	if by := trackedBy(n); by != "" {
 		return r.keep(ctx, n, by)

@@ -44,6 +44,8 @@ type pass struct {
 	// others are the ways through other SlackChannels that something went through.
 	others  map[string]reached
 	content *content
+	// cluster names this cluster in the buttons; empty when there are none.
+	cluster string
 }
 
 // recipient is one of the spec's, with its delivery.
@@ -144,7 +146,7 @@ func (r *Reconciler) wanted(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChan
 		}
 	}
 	want := delivery.Want{
-		Hash: message.Hash(n.Spec.Content), Update: n.Spec.UpdatePolicy, OnUnknown: n.Spec.OnUnknownOutcome, Via: channelKey(n).String(), ViaUID: c.UID,
+		Hash: message.HashWith(n.Spec.Content, interactionOf(n, c)), Update: n.Spec.UpdatePolicy, OnUnknown: n.Spec.OnUnknownOutcome, Via: channelKey(n).String(), ViaUID: c.UID,
 		Remove: !n.DeletionTimestamp.IsZero(), Settled: since.Add(r.settleTime()), Settle: r.settleTime(), Created: n.CreationTimestamp.Time,
 		Keyed: n.Spec.IdempotencyKey != "",
 	}

@@ -77,6 +77,9 @@ type Reconciler struct {
 	// SettleTime is how long after an attempt of unknown outcome the absence of the
 	// message from the conversation proves that Slack has not taken it.
 	SettleTime time.Duration
+	// Cluster names this cluster in the buttons of messages, as interact.ClusterHash
+	// does.
+	Cluster func(ctx context.Context) (string, error)
 	// Sharded means: other operators work on other objects of the same namespaces,
 	// and a change of labels hands an object over at any moment.
 	Sharded bool
@@ -110,13 +113,22 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if !n.DeletionTimestamp.IsZero() {
 		return r.finalize(ctx, n)
 	}
-	r.ledger.Find(n, r.Clock.Now())
+	t, _ := r.ledger.Find(n, r.Clock.Now())
 	if err := r.ensureFinalizer(ctx, n); apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	} else if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if expired(n, r.Clock.Now()) || settled(n) {
+	if current, err := r.stopAnswers(ctx, n, t); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	} else if !current {
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil
+	}
+	done, err := r.done(ctx, n)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if done {
 		return r.expire(ctx, n)
 	}
 	p, err := r.gather(ctx, n)
@@ -130,6 +142,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		r.awaitTouch,
 		r.awaitParent,
 		r.useConnection,
+		r.checkGroups,
 		r.act,
 	} {
 		if err := phase(ctx, p); err != nil {
@@ -155,7 +168,15 @@ func (r *Reconciler) gather(ctx context.Context, n *v1alpha1.SlackNotification) 
 			return nil, err
 		}
 	}
-	return r.begin(n, up, c), nil
+	cluster := ""
+	if len(n.Spec.Actions) > 0 {
+		if cluster, err = r.Cluster(ctx); err != nil {
+			return nil, fmt.Errorf("reading what names this cluster in buttons: %w", err)
+		}
+	}
+	p := r.begin(n, up, c)
+	p.cluster = cluster
+	return p, nil
 }
 
 // releaseTurns frees the lanes of whoever can't use a turn that has come.
@@ -197,6 +218,18 @@ func (r *Reconciler) lost(ctx context.Context, req ctrl.Request) (ctrl.Result, e
 func (r *Reconciler) forget(req ctrl.Request) {
 	r.ledger.Leave(req.NamespacedName)
 	r.Lanes.ForgetOwner(r.Clock.Now(), req.String())
+}
+
+// done reports whether nothing is left to do but to wait.
+func (r *Reconciler) done(ctx context.Context, n *v1alpha1.SlackNotification) (bool, error) {
+	if expired(n, r.Clock.Now()) {
+		return true, nil
+	}
+	if !settled(n) {
+		return false, nil
+	}
+	owes, err := r.owes(ctx, n)
+	return !owes, err
 }
 
 // settled reports whether nothing is left to do but to delete the object when

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/interact"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
 
@@ -52,7 +53,15 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		}
 	}
 	byChannel := func(n *v1alpha1.SlackNotification) string { return channelKey(n).String() }
-	if err := indexer.IndexField(ctx, &v1alpha1.SlackNotification{}, channelIndex, open(byChannel)); err != nil {
+	channels := func(o client.Object) []string {
+		// Whether a message has buttons depends on the SlackChannel after it was
+		// delivered, too.
+		if n, ok := o.(*v1alpha1.SlackNotification); ok && interact.Open(n) {
+			return []string{byChannel(n)}
+		}
+		return open(byChannel)(o)
+	}
+	if err := indexer.IndexField(ctx, &v1alpha1.SlackNotification{}, channelIndex, channels); err != nil {
 		return err
 	}
 	byNamespace := func(n *v1alpha1.SlackNotification) string { return n.Namespace }
@@ -90,7 +99,7 @@ func relevant() predicate.Predicate {
 		if !ok1 || !ok2 {
 			return true
 		}
-		return was.Generation != is.Generation || !is.DeletionTimestamp.IsZero() || requested(is) || trackedBy(was) != trackedBy(is) ||
+		return was.Generation != is.Generation || !is.DeletionTimestamp.IsZero() || requested(is) || trackedBy(was) != trackedBy(is) || answersChanged(was, is) ||
 			is.Status.FinishedAt != nil && (was.Status.FinishedAt == nil || was.Status.ObservedGeneration != is.Status.ObservedGeneration || was.Status.Phase != is.Status.Phase)
 	}}
 }

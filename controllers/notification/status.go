@@ -191,6 +191,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, p *pass) (ctrl.Result, err
 	if at, ok := expiry(p.n); ok {
 		p.requeueBy(at)
 	}
+	p.requeueBy(answerBy(p.n))
 	result := p.result(now)
 	if at, ok := p.tooBrief(now); ok {
 		result.RequeueAfter = sooner(result.RequeueAfter, at.Sub(now))

@@ -33,6 +33,8 @@ type Connection struct {
 	Poster slack.Poster
 	// API is nil for a webhook.
 	API slack.API
+	// Responder answers people who press buttons; nil for a webhook.
+	Responder *webhook.Responder
 	// WebhookKey names a webhook for pacing; empty for the Web API.
 	WebhookKey string
 	// Credential is a name for what the connection is made of: the values that
@@ -167,6 +169,7 @@ func (r *Resolver) keep(c *v1alpha1.SlackChannel, version string, p *parts) (*Co
 				c.Namespace, c.Spec.WebAPI.TokenSecretRef.Name, err, seenAtOnce)}
 		}
 		conn.Poster, conn.API = api, api
+		conn.Responder = webhook.NewResponder(httpClient, r.observer(conn.Domain))
 	}
 	if ok {
 		r.clients.release(have.client)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,8 +83,10 @@ func uses(c *v1alpha1.SlackChannel) []secretUse {
 // SecretNames lists the names of the Secrets that a SlackChannel names.
 func SecretNames(c *v1alpha1.SlackChannel) []string {
 	var names []string
-	for _, u := range uses(c) {
-		names = append(names, u.name)
+	for _, u := range append(uses(c), interactionUses(c)...) {
+		if !slices.Contains(names, u.name) {
+			names = append(names, u.name)
+		}
 	}
 	return names
 }
@@ -104,7 +107,7 @@ func (u secretUse) empty(namespace string) *Problem {
 
 func (u secretUse) keyNotFound(s *corev1.Secret) *Problem {
 	advice := ""
-	if u.field == "spec.webAPI.tokenSecretRef" || u.field == "spec.webhook.urlSecretRef" {
+	if u.field == "spec.webAPI.tokenSecretRef" || u.field == "spec.webhook.urlSecretRef" || strings.HasPrefix(u.field, "spec.interactions.") {
 		advice = ", or name the right key in " + u.field + ".key"
 	}
 	return &Problem{v1alpha1.ReasonSecretKeyNotFound, fmt.Sprintf(

@@ -178,7 +178,8 @@ type Note struct {
 
 // Want is what the spec asks for.
 type Want struct {
-	// Hash of the content.
+	// Hash of the content; after a "-", of what stands below it. Where that alone
+	// differs from what is out, it is edited in whatever the policy.
 	Hash string
 	// Update and OnUnknown are the spec's policies.
 	Update    v1alpha1.UpdatePolicy

@@ -87,8 +87,8 @@ func (w *world) checkDelivered(t *testing.T) {
 	if w.d.Stale != "" || w.forged {
 		return
 	}
-	if w.d.Posted.Hash != hashOf(w.content) && !w.remove {
-		t.Fatalf("it says Delivered and nothing of another content, and content %s is out, want %d:%s", w.d.Posted.Hash, w.content, w.path)
+	if w.d.Posted.Hash != hashOf(w.show()) && !w.remove {
+		t.Fatalf("it says Delivered and nothing of another content, and content %s is out, want %s:%s", w.d.Posted.Hash, hashOf(w.show()), w.path)
 	}
 	for i := range w.count {
 		m := w.messages[i]
@@ -168,6 +168,8 @@ func TestModel(t *testing.T) {
 	}{
 		{name: "contents and crashes", left: budget{contents: 2, crashes: 1, lost: 1}, long: budget{contents: 2, crashes: 1, lost: 2}},
 		{name: "two crashes", left: budget{contents: 1, crashes: 2, gone: 1}, long: budget{contents: 1, policies: 1, crashes: 2, lost: 1}},
+		{name: "answers", left: budget{answers: 2, crashes: 1, lost: 1}, long: budget{answers: 2, contents: 1, crashes: 2, lost: 1}},
+		{name: "answers and policies", left: budget{answers: 1, contents: 1, policies: 1}, long: budget{answers: 2, contents: 1, policies: 2, gone: 1}},
 		{name: "policies", left: budget{contents: 1, policies: 2, crashes: 1}, long: budget{contents: 2, policies: 2, crashes: 1}},
 		{name: "channels", left: budget{contents: 1, channels: 1, crashes: 1}, long: budget{contents: 1, channels: 2, crashes: 1, lost: 1}},
 		{name: "gone or closed", left: budget{contents: 1, lost: 1, gone: 1}, long: budget{contents: 2, policies: 1, crashes: 1, gone: 1}},

@@ -76,6 +76,9 @@ func (w *world) spec(c *choices) {
 	if w.content > 0 {
 		c.may(contents, "a person changes the content back", content(-1))
 	}
+	// An answer changes the status alone: no generation, and no policy keeps it from
+	// being shown.
+	c.may(func(b *budget) *int { return &b.answers }, "somebody answers", func(n *world) { n.answers++; n.d.Want(n.want(), noon) })
 	for _, policy := range []v1alpha1.UpdatePolicy{v1alpha1.UpdateEdit, v1alpha1.UpdateRepost, v1alpha1.UpdateIgnore} {
 		if policy == w.update {
 			continue
@@ -83,7 +86,7 @@ func (w *world) spec(c *choices) {
 		c.may(policies, "a person sets updatePolicy "+string(policy), func(n *world) {
 			n.update = policy
 			n.unseen()
-			if m := n.newest(); policy == v1alpha1.UpdateRepost && m != nil && m.hash != n.content {
+			if m := n.newest(); policy == v1alpha1.UpdateRepost && m != nil && m.hash%100 != n.content {
 				n.allowed++
 			}
 			n.changed()
@@ -266,7 +269,7 @@ func (w *world) editing(t *testing.T, c *choices) {
 		c.on("edit: it is closed", func(*world) Event { return refuse(Edit, slack.ClassMessageClosed) })
 		return
 	}
-	set := func(n *world) { n.at(n.d.Posted.Timestamp).hash = n.content }
+	set := func(n *world) { n.at(n.d.Posted.Timestamp).hash = n.show() }
 	c.on("edited", func(n *world) Event { set(n); return EditOK{} })
 	c.loses("edited, and the answer is lost", func(n *world) Event { set(n); return refuse(Edit, slack.ClassAmbiguous) })
 	c.loses("not edited, and nobody knows", func(*world) Event { return refuse(Edit, slack.ClassAmbiguous) })

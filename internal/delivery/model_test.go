@@ -31,10 +31,11 @@ type facts struct {
 	setting
 	// storedOf is the generation that the stored status is about.
 	storedOf, generation int
-	content              int
-	update               v1alpha1.UpdatePolicy
-	onUnknown            v1alpha1.UnknownOutcomePolicy
-	conversation, via    string
+	// content of the spec, and answers that were given.
+	content, answers  int
+	update            v1alpha1.UpdatePolicy
+	onUnknown         v1alpha1.UnknownOutcomePolicy
+	conversation, via string
 	// readable: the app has the scope to read the conversation.
 	readable bool
 	late     bool
@@ -94,7 +95,7 @@ const (
 )
 
 type budget struct {
-	contents, policies, channels, crashes, lost, refusals, gone, deadlines, removals, requests, holds, scopes, forgeries, remakes int
+	contents, answers, policies, channels, crashes, lost, refusals, gone, deadlines, removals, requests, holds, scopes, forgeries, remakes int
 }
 
 // trail is how a state was reached.
@@ -117,13 +118,22 @@ var (
 
 const viaUID = types.UID("uid of the one")
 
-func hashOf(content int) string { return strconv.Itoa(content) }
+// hashOf names a content with what stands below it, as show does.
+func hashOf(shown int) string {
+	if answers := shown / 100; answers > 0 {
+		return strconv.Itoa(shown%100) + "-" + strconv.Itoa(answers)
+	}
+	return strconv.Itoa(shown)
+}
+
+// show is the content with the answers to it.
+func (w *world) show() int { return w.content + 100*w.answers }
 
 func ts(i int) string { return "1.00000" + strconv.Itoa(i+1) }
 
 func (w *world) want() Want {
 	out := Want{
-		Hash: hashOf(w.content), Update: w.update, OnUnknown: w.onUnknown, Via: w.via, ViaUID: viaUID,
+		Hash: hashOf(w.show()), Update: w.update, OnUnknown: w.onUnknown, Via: w.via, ViaUID: viaUID,
 		Remove: w.remove, Created: noon, Settled: noon, Keyed: w.keyed,
 	}
 	if w.late {
@@ -234,7 +244,7 @@ func (w *world) write() {
 
 // post puts a message into Slack.
 func (w *world) post() string {
-	return w.put(message{hash: w.content, conversation: w.conversation})
+	return w.put(message{hash: w.show(), conversation: w.conversation})
 }
 
 func (w *world) put(m message) string {

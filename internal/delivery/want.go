@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"strings"
 	"time"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
@@ -49,20 +50,29 @@ func (d *Delivery) compare(w Want) {
 			d.Replaces = ""
 		}
 		d.deliver()
-	case w.Update == v1alpha1.UpdateIgnore:
+	case w.Update == v1alpha1.UpdateIgnore && !d.answered(w):
 		d.keep(v1alpha1.ReasonUpdateIgnored)
 	case d.Phase == Unsent && d.Replaces == EditClosed:
 		// To edit it would be refused again.
 	case d.Posted.Timestamp != "" && (d.Posted.Hash == "" || d.Posted.Hash == unreadHash && w.GiveUp()):
 		// What is there is not known. To edit it is never too much.
 		d.edit()
-	case w.Update == v1alpha1.UpdateRepost:
+	case w.Update == v1alpha1.UpdateRepost && !d.answered(w):
 		d.replace(w, Reposted)
 	case d.Posted.Timestamp == "":
 		d.keep(v1alpha1.ReasonEditNotSupported)
 	default:
 		d.edit()
 	}
+}
+
+// answered reports whether only what stands below the content is another one, as
+// when somebody has answered: the policy is about the content, and buttons that
+// nobody may press any more must go.
+func (d *Delivery) answered(w Want) bool {
+	have, _, _ := strings.Cut(d.Posted.Hash, "-")
+	want, _, _ := strings.Cut(w.Hash, "-")
+	return have != "" && have == want
 }
 
 // moved reports whether the message went through another SlackChannel than the

@@ -13,6 +13,7 @@ const (
 	endpointMessage  = "message"
 	endpointMessages = "messages"
 	endpointAlerts   = "alerts"
+	endpointClicks   = "interactions"
 	endpointOther    = "other"
 )
 
@@ -41,6 +42,8 @@ func find(r *http.Request) route {
 	switch {
 	case parts[3] == "channels" && len(parts) == 6 && parts[5] == "messages":
 		to.endpoint = endpointMessages
+	case parts[3] == "channels" && len(parts) == 6 && parts[5] == "interactions":
+		to.endpoint = endpointClicks
 	case parts[3] == "alerts" && len(parts) == 5:
 		to.endpoint = endpointAlerts
 	}
@@ -72,6 +75,8 @@ func (s *Server) serve(r *http.Request, to route) *answer {
 		return s.messages(r, to)
 	case endpointAlerts:
 		return s.alerts(r, to)
+	case endpointClicks:
+		return s.interactions(r, to)
 	}
 	return refuse(http.StatusNotFound, "there is nothing here; POST to /message, /v1/namespaces/NAMESPACE/channels/SLACKCHANNEL/messages or /v1/namespaces/NAMESPACE/alerts/SLACKALERT")
 }

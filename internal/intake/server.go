@@ -72,6 +72,8 @@ type Server struct {
 	Alerts AlertReceiver
 	// Keys by which posts for SlackAlerts are signed; none are known when nil.
 	Keys SigningKeys
+	// Interactions takes clicks on buttons; none are taken when nil.
+	Interactions Interactions
 	// DefaultChannel that POST /message goes to; there is no such path when
 	// empty.
 	DefaultChannel types.NamespacedName

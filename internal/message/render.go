@@ -32,6 +32,8 @@ type Options struct {
 	Mentions map[string]string
 	// Paging is whom the message may page; all whom the content names when left out.
 	Paging Paging
+	// Interaction stands below the content; a webhook's message has none.
+	Interaction Interaction
 }
 
 // Rendered is a message and what is to be known of it.
@@ -69,6 +71,7 @@ func Render(c v1alpha1.Content, o Options) Rendered {
 	}
 	r.attach(&m)
 	g.message(&m)
+	r.act(&m)
 	return Rendered{Message: m, Notes: r.notes, LeftOut: g.left, places: r.places}
 }
 
@@ -126,13 +129,15 @@ type renderer struct {
 	// places of what was made, and below those of tail's link and footer.
 	places places
 	below  []place
+	// inAttachment: the body is in the attachment that colours the message.
+	inAttachment bool
 }
 
 // plain reports whether text or Markdown can be sent as it is.
 func (r *renderer) plain() bool {
 	c := r.content
 	return c.Title == "" && c.Severity == "" && len(c.Fields) == 0 && c.Link == nil && len(c.Blocks) == 0 &&
-		r.options.ClusterName == "" && utf8.RuneCountInString(c.Text) <= maxText
+		r.options.ClusterName == "" && (r.options.Webhook || r.options.Interaction.Empty()) && utf8.RuneCountInString(c.Text) <= maxText
 }
 
 // look is how a severity appears.
@@ -154,7 +159,8 @@ var looks = map[v1alpha1.Severity]look{
 func (r *renderer) coloured(m *slack.Message) {
 	c := r.content
 	seen := looks[c.Severity]
-	budget := maxBlocksText
+	budget := maxBlocksText - r.options.takes()
+	r.inAttachment = true
 	if c.Title != "" {
 		m.Blocks = []json.RawMessage{r.headline(seen, &budget)}
 		r.places.blocks = of("spec.title", 1)
@@ -182,14 +188,15 @@ func (r *renderer) headline(seen look, budget *int) json.RawMessage {
 func (r *renderer) blocks(m *slack.Message) {
 	c := r.content
 	seen := looks[c.Severity]
-	budget := maxBlocksText
+	budget := maxBlocksText - r.options.takes()
 	var head []json.RawMessage
 	if c.Title != "" {
 		head = append(head, r.headline(seen, &budget))
 		r.places.blocks = of("spec.title", 1)
 	}
 	tail := r.tail(&budget)
-	room := maxBlocks - len(head) - len(tail)
+	below, _ := r.options.interaction()
+	room := maxBlocks - len(head) - len(tail) - len(below)
 	switch {
 	case len(c.Blocks) > 0:
 		for i := range c.Blocks {

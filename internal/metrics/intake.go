@@ -18,7 +18,7 @@ func NewIntake(reg prometheus.Registerer) *Intake {
 	m := &Intake{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "slack_notifier_intake_requests_total",
-			Help: "Requests to the intake, by endpoint (alive, message, messages, alerts, other) and status code.",
+			Help: "Requests to the intake, by endpoint (alive, message, messages, alerts, interactions, other) and status code.",
 		}, []string{"endpoint", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "slack_notifier_intake_request_duration_seconds",

@@ -61,6 +61,7 @@ func DefaultMethods() map[string][]Limit {
 		"conversations.history": Tier3,
 		"conversations.replies": Tier3,
 		"users.lookupByEmail":   Tier3,
+		"bots.info":             Tier3,
 		"chat.update":           Tier3,
 		"chat.delete":           Tier3,
 

@@ -92,6 +92,8 @@ type Conversation struct {
 // UserGroup is a group of users that can be mentioned by its handle.
 type UserGroup struct {
 	ID, Handle, Name string
+	// Users are the IDs of its members; nil when Slack did not tell them.
+	Users []string
 }
 
 // User is a person or a bot of a workspace.
@@ -170,7 +172,9 @@ type API interface {
 	ListUsers(ctx context.Context, cursor string, limit int) ([]User, string, error)
 	// LookupUserByEmail finds one active user.
 	LookupUserByEmail(ctx context.Context, email string) (User, error)
-	// ListUserGroups reads all user groups; Slack does not page them. A
+	// BotApp returns the ID (A…) of the app that a bot (B…) belongs to.
+	BotApp(ctx context.Context, bot string) (string, error)
+	// ListUserGroups reads all user groups with their members; Slack does not page them. A
 	// workspace whose plan has none has an empty list.
 	ListUserGroups(ctx context.Context) ([]UserGroup, error)
 	// History reads one page of messages, with their metadata.
@@ -212,6 +216,8 @@ const (
 	MethodUsersList         = "users.list"
 	MethodLookupByEmail     = "users.lookupByEmail"
 	MethodUserGroupsList    = "usergroups.list"
+	MethodBotsInfo          = "bots.info"
+	MethodConnectionsOpen   = "apps.connections.open"
 	MethodUpdate            = "chat.update"
 	MethodDelete            = "chat.delete"
 
@@ -225,6 +231,8 @@ const (
 	MethodConversationsMembers    = "conversations.members"
 	// MethodWebhook stands for a post by an incoming webhook.
 	MethodWebhook = "webhook"
+	// MethodResponseURL stands for an answer to a person who has pressed a button.
+	MethodResponseURL = "response_url"
 )
 
 // Observer is told of every call: its method, the answer as AnswerOf names it

@@ -72,7 +72,14 @@ type State struct {
 	Messages   []*Message   `json:"messages"`
 	// Deleted messages, in the order of their deletion.
 	Deleted []*Message `json:"deleted"`
+	// Ephemeral messages, each for one person.
+	Ephemeral []*Message `json:"ephemeral"`
+	// Presses are the last ones, without their payloads.
+	Presses []*Press `json:"presses"`
 }
+
+// pressesShown in the state.
+const pressesShown = 200
 
 // Calls is what GET /_sim/calls tells.
 type Calls struct {
@@ -111,6 +118,16 @@ func (s *Server) serveSim(w http.ResponseWriter, r *http.Request) {
 		s.move(w, r, strings.TrimPrefix(r.URL.Path, "/_sim/"))
 	case "network":
 		s.serveNetwork(w, r)
+	case "apps":
+		s.changeApp(w, r)
+	case "sockets":
+		s.serveSockets(w, r)
+	case "acks":
+		s.serveAcks(w, r)
+	case "press":
+		s.servePress(w, r)
+	case "presses":
+		s.servePresses(w, r)
 	case "age":
 		s.serveAge(w, r)
 	case "calls":
@@ -142,6 +159,21 @@ func (s *Server) snapshot(channel string) State {
 		}
 	}
 	out.Deleted = append([]*Message{}, s.deleted...)
+	of := func(id string) bool { return channel == "" || channel == id }
+	out.Ephemeral = []*Message{}
+	for _, m := range s.ephemeral {
+		if of(m.Channel) {
+			out.Ephemeral = append(out.Ephemeral, m)
+		}
+	}
+	out.Presses = []*Press{}
+	for _, p := range s.presses[max(len(s.presses)-pressesShown, 0):] {
+		if of(p.Channel) {
+			short := *p
+			short.Payload = nil
+			out.Presses = append(out.Presses, &short)
+		}
+	}
 	if channel != "" {
 		out.Deleted = slices.DeleteFunc(out.Deleted, func(m *Message) bool { return m.Channel != channel })
 	}
@@ -202,7 +234,7 @@ func (s *Server) serveFaults(w http.ResponseWriter, r *http.Request) {
 }
 
 func readJSON(w http.ResponseWriter, r *http.Request, out any) bool {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<20))
 	d.DisallowUnknownFields()
 	if err := d.Decode(out); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)

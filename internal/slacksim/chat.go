@@ -109,7 +109,7 @@ func (s *Server) compose(c *call, ch *Channel) (*Message, string, *refusal) {
 		return nil, "", missing(c, "chat:write.customize")
 	}
 	m := &Message{
-		Team: c.team.ID, Channel: ch.ID, User: c.token.BotUser, BotID: c.token.BotID, AppName: "slack-notifier", Via: "api",
+		Team: c.team.ID, Channel: ch.ID, User: c.token.BotUser, BotID: c.token.BotID, AppName: "slack-notifier", AppID: c.token.AppID, Via: "api",
 		Username: a["username"], IconURL: a["icon_url"], IconEmoji: a["icon_emoji"],
 		Text: a["text"], Markdown: a["markdown_text"], ThreadTS: a["thread_ts"], Broadcast: a.isTrue("reply_broadcast"),
 		UnfurlLinks: a["unfurl_links"], UnfurlMedia: a["unfurl_media"],

@@ -20,6 +20,10 @@
 //     and of no user; its bot_id is the author's.
 //   - The first page of a thread begins with the parent, whatever times are
 //     asked for.
+//   - An app has at most 10 connections (Socket Mode), each opened by a URL of
+//     one use, and each payload goes to any of them. An ack counts within 3 s, on
+//     the connection of its envelope; else the person sees a ⚠.
+//   - A response URL can be used five times within 30 minutes.
 //   - Tokens that are OrgWide get missing_argument where Slack wants a team_id.
 //
 // # Controls
@@ -30,6 +34,11 @@
 //	GET    state, messages, deleted   what there is; ?channel= narrows it
 //	GET    calls                      each call as it was answered, and counts
 //	GET    events                     a stream that tells of each change
+//	GET    sockets, acks, presses     the connections of apps, what came over them, what people pressed and
+//	                                  its fate; ?app= narrows it, and presses take ?channel=, ?ts=, ?id= too
+//	POST   apps                       an App, new or in place of the old one
+//	POST   sockets                    a SocketAction: disconnects, cuts, frames
+//	POST   press                      a Pressing; answers with the Press
 //	POST   tokens                     a Token: new, revoked (Error), mended, with other scopes
 //	POST   webhooks, users, groups    a Webhook, User, Group: new or in place of the old one
 //	POST   channels                   a Channel; what is left out of an old one stays

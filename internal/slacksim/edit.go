@@ -56,11 +56,12 @@ func (s *Server) updateMessage(c *call) (answer, *refusal) {
 	if no := changed.change(c.args); no != nil {
 		return nil, no
 	}
-	changed.Edits++
+	now := s.now()
+	changed.Edits, changed.ChangedAt = changed.Edits+1, &now
 	if c.args.has("text") || c.args.has("markdown_text") {
-		now := s.now()
 		changed.Edited = &Edit{User: c.token.BotUser, TS: s.timestamp(now)}
 	}
+	changed.edited(m)
 	*m = changed
 	s.notify()
 	return answer{"channel": ch.ID, "ts": m.TS, "text": m.Text, "message": s.object(m, false)}, nil

@@ -47,6 +47,8 @@ func New(c Config) *Server {
 	s := &Server{store: newStore(c.Seed), now: c.Now, limits: newLimits(c.NoLimits), faults: &faults{}, network: &network{}, calls: newCalls(), mux: http.NewServeMux()}
 	s.mux.HandleFunc("/api/", s.serveAPI)
 	s.mux.HandleFunc("/services/", s.serveWebhook)
+	s.mux.HandleFunc("/link/", s.serveLink)
+	s.mux.HandleFunc("/actions/", s.serveResponse)
 	s.mux.HandleFunc("/_sim/", s.serveSim)
 	s.mux.Handle("/", pageHandler())
 	return s
@@ -158,6 +160,7 @@ var methods = map[string]method{
 	"auth.test":                {tier: 4, do: (*Server).authTest},
 	"chat.postMessage":         {scopes: []string{"chat:write"}, do: (*Server).postMessage},
 	"chat.update":              {scopes: []string{"chat:write"}, tier: 3, do: (*Server).updateMessage},
+	"chat.postEphemeral":       {scopes: []string{"chat:write"}, tier: 4, do: (*Server).postEphemeral},
 	"chat.delete":              {scopes: []string{"chat:write"}, tier: 3, do: (*Server).deleteMessage},
 	"chat.getPermalink":        {tier: 4, do: (*Server).getPermalink},
 	"conversations.list":       {scopes: []string{"channels:read", "groups:read", "im:read", "mpim:read"}, tier: 2, team: true, do: (*Server).conversationsList},
@@ -178,6 +181,7 @@ var methods = map[string]method{
 	"users.list":               {scopes: []string{"users:read"}, tier: 2, team: true, do: (*Server).usersList},
 	"users.info":               {scopes: []string{"users:read"}, tier: 4, do: (*Server).usersInfo},
 	"users.lookupByEmail":      {scopes: []string{"users:read.email"}, tier: 3, do: (*Server).usersLookupByEmail},
+	"bots.info":                {scopes: []string{"users:read"}, tier: 3, do: (*Server).botsInfo},
 	"usergroups.list":          {scopes: []string{"usergroups:read"}, tier: 2, team: true, do: (*Server).usergroupsList},
 }
 
@@ -228,6 +232,9 @@ func outcome(body answer, retry int) string {
 func (s *Server) dispatch(r *http.Request, c *call, unread *refusal) (body answer, retry int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if c.method == openConnection {
+		return s.connectionsOpen(r)
+	}
 	m, ok := methods[c.method]
 	if !ok {
 		return refuse("unknown_method").body(), 0
@@ -275,6 +282,9 @@ func (s *Server) teamOf(r *http.Request, a args) string {
 	if t := s.tokens[credential(r, a)]; t != nil {
 		return t.Team
 	}
+	if app, _ := s.appOf(credential(r, a)); app != nil {
+		return app.ID
+	}
 	return ""
 }
 
@@ -285,12 +295,16 @@ func (s *Server) authenticate(r *http.Request, c *call) *refusal {
 	}
 	t := s.tokens[token]
 	if t == nil {
+		if app, _ := s.appOf(token); app != nil {
+			return refuse("not_allowed_token_type")
+		}
 		return refuse("invalid_auth")
 	}
 	if t.Error != "" {
 		return refuse(t.Error)
 	}
 	c.token, c.team = t, s.workspaces[t.Team]
+	s.heard(t.AppID, r)
 	if c.team == nil {
 		return refuse("team_not_found")
 	}

@@ -62,6 +62,8 @@ type Group struct {
 	Name   string `json:"name"`
 	// Disabled groups are listed on request only.
 	Disabled bool `json:"disabled,omitempty"`
+	// Users are the IDs of its members.
+	Users []string `json:"users,omitempty"`
 }
 
 // Workspace is a Slack workspace.
@@ -76,11 +78,13 @@ type Workspace struct {
 
 // Token of a bot.
 type Token struct {
-	Token   string   `json:"token"`
-	Team    string   `json:"team"`
-	BotUser string   `json:"bot_user"`
-	BotID   string   `json:"bot_id"`
-	Scopes  []string `json:"scopes"`
+	Token   string `json:"token"`
+	Team    string `json:"team"`
+	BotUser string `json:"bot_user"`
+	BotID   string `json:"bot_id"`
+	// AppID is the demo's for the demo's bot, and else one of the bot's own.
+	AppID  string   `json:"app_id"`
+	Scopes []string `json:"scopes"`
 	// OrgWide tokens are of an organisation: lists ask them for a team_id.
 	OrgWide bool `json:"org_wide,omitempty"`
 	// Error answers every call, as in "token_revoked"; none when empty.
@@ -95,6 +99,13 @@ func (t *Token) complete() {
 	if t.BotID == "" && t.BotUser != "" {
 		t.BotID = "B" + t.BotUser[1:]
 	}
+	switch {
+	case t.AppID != "" || t.BotUser == "":
+	case t.BotUser == DemoBotUser:
+		t.AppID = DemoApp
+	default:
+		t.AppID = "A" + t.BotUser[1:]
+	}
 }
 
 // Webhook is an incoming webhook of an app.
@@ -105,8 +116,10 @@ type Webhook struct {
 	Channel string `json:"channel"`
 	// Error answers every post, as in "no_service"; none when empty.
 	Error string `json:"error"`
-	// AppName is who the messages are from.
+	// AppName is who the messages are from, and AppID which app that is; the
+	// demo's when empty.
 	AppName string `json:"app_name"`
+	AppID   string `json:"app_id,omitempty"`
 }
 
 // Message as it was received.
@@ -117,6 +130,7 @@ type Message struct {
 	User        string          `json:"user,omitempty"`
 	BotID       string          `json:"bot_id,omitempty"`
 	AppName     string          `json:"app_name"`
+	AppID       string          `json:"app_id,omitempty"`
 	Username    string          `json:"username,omitempty"`
 	IconURL     string          `json:"icon_url,omitempty"`
 	IconEmoji   string          `json:"icon_emoji,omitempty"`
@@ -136,13 +150,24 @@ type Message struct {
 	// without the mark.
 	Edited *Edit `json:"edited,omitempty"`
 	Edits  int   `json:"edits,omitempty"`
+	// ChangedAt is when it was edited last.
+	ChangedAt *time.Time `json:"changed_at,omitempty"`
 	// Closed messages can't be edited any more.
 	Closed bool `json:"closed,omitempty"`
 	// DeletedBy is the user who deleted the message, "person" if none is known.
 	DeletedBy string `json:"deleted_by,omitempty"`
-	// Via is "api", "webhook", or "notice" for what Slack itself has said.
+	// ForUser is the one who sees an ephemeral message.
+	ForUser string `json:"for_user,omitempty"`
+	// ReusedBlockIDs are those of what can be pressed that an edit used again for
+	// something else.
+	ReusedBlockIDs []string `json:"reused_block_ids,omitempty"`
+	// Via is "api", "webhook", "response_url", or "notice" for what Slack itself
+	// has said.
 	Via        string    `json:"via"`
 	ReceivedAt time.Time `json:"received_at"`
+
+	// past is what could be pressed before the last edits.
+	past []*element
 }
 
 // Edit is who edited a message last, and when.
@@ -156,6 +181,7 @@ type Seed struct {
 	Workspaces []*Workspace
 	Tokens     []*Token
 	Webhooks   []*Webhook
+	Apps       []*App
 }
 
 // What the default seed holds.
@@ -190,7 +216,7 @@ func DefaultSeed() Seed {
 				{ID: "U0GONE000", Name: "gone", DisplayName: "gone", RealName: "Gone Away", Email: "gone@example.com", Deleted: true},
 				{ID: "U0OTHER00", Name: "otherbot", RealName: "Other Bot", Bot: true},
 			},
-			Groups: []*Group{{ID: "S0ONCALL0", Handle: "oncall", Name: "On call"}},
+			Groups: []*Group{{ID: "S0ONCALL0", Handle: "oncall", Name: "On call", Users: []string{"U0ADA0000", "U0GRACE00"}}},
 			Rooms: []*Channel{
 				{ID: "C0GENERAL", Name: "general", General: true, Members: with("U0YUEH000", "U0ADA0000", "U0GRACE00", "U0SAM0001", "U0SAM0002")},
 				{ID: "C0ALERTS0", Name: "alerts", Topic: "What our systems complain about", Members: with("U0YUEH000", "U0GRACE00")},
@@ -202,6 +228,7 @@ func DefaultSeed() Seed {
 			},
 		}},
 		Tokens:   []*Token{{Token: DemoToken, Team: DemoTeam, BotUser: DemoBotUser, BotID: "B0BOT0000", Scopes: slices.Clone(AllScopes)}},
+		Apps:     []*App{demoApp()},
 		Webhooks: []*Webhook{{Path: DemoWebhookPath, Team: DemoTeam, Channel: "C0DEPLOYS", AppName: "slack-notifier"}},
 	}
 }
@@ -225,7 +252,18 @@ type store struct {
 	// messages by channel, oldest first.
 	messages map[string][]*Message
 	// deleted messages as they were, in the order of their deletion.
-	deleted  []*Message
+	deleted []*Message
+	// ephemeral messages, which are in no history.
+	ephemeral  []*Message
+	apps       map[string]*App
+	bases      map[string]string
+	tickets    map[string]ticket
+	sockets    []*Socket
+	envelopes  map[string]*envelope
+	acks       []Ack
+	presses    []*Press
+	responders map[string]*responder
+
 	lastTS   int64
 	nextDM   int
 	nextRoom int
@@ -234,7 +272,12 @@ type store struct {
 func newStore(seed Seed) *store {
 	s := &store{
 		workspaces: map[string]*Workspace{}, tokens: map[string]*Token{}, webhooks: map[string]*Webhook{},
-		messages: map[string][]*Message{},
+		messages: map[string][]*Message{}, apps: map[string]*App{}, bases: map[string]string{}, tickets: map[string]ticket{},
+		envelopes: map[string]*envelope{}, responders: map[string]*responder{},
+	}
+	for _, a := range seed.Apps {
+		a.complete()
+		s.apps[a.ID] = a
 	}
 	for _, w := range seed.Workspaces {
 		sort.Slice(w.Users, func(i, j int) bool { return w.Users[i].ID < w.Users[j].ID })

@@ -111,9 +111,17 @@ func (s *Server) usergroupsList(c *call) (answer, *refusal) {
 		if g.Disabled {
 			deleted = 1700000000
 		}
-		groups = append(groups, answer{
+		one := answer{
 			"id": g.ID, "team_id": c.team.ID, "handle": g.Handle, "name": g.Name, "is_usergroup": true, "date_delete": deleted,
-		})
+		}
+		// docs.slack.dev/reference/methods/usergroups.list
+		if c.args.isTrue("include_users") {
+			one["users"] = append([]string{}, g.Users...)
+		}
+		if c.args.isTrue("include_count") {
+			one["user_count"] = len(g.Users)
+		}
+		groups = append(groups, one)
 	}
 	return answer{"usergroups": groups}, nil
 }

@@ -12,7 +12,7 @@ func (m *Message) parts(blocks, attachments string) *refusal {
 		if no := checkBlocks([]byte(blocks), "/blocks"); no != nil {
 			return no
 		}
-		m.Blocks = json.RawMessage(blocks)
+		m.Blocks = named(json.RawMessage(blocks))
 	}
 	if attachments != "" && attachments != "null" && attachments != "[]" {
 		var list []json.RawMessage
@@ -22,6 +22,7 @@ func (m *Message) parts(blocks, attachments string) *refusal {
 		if len(list) > 100 {
 			return refuse("too_many_attachments")
 		}
+		changed := false
 		for i, raw := range list {
 			var one struct {
 				Blocks json.RawMessage `json:"blocks"`
@@ -35,9 +36,41 @@ func (m *Message) parts(blocks, attachments string) *refusal {
 					// (github.com/slackapi/bolt-js/issues/717).
 					return &refusal{code: "invalid_attachments", messages: no.messages}
 				}
+				if with := named(one.Blocks); string(with) != string(one.Blocks) {
+					var fields map[string]json.RawMessage
+					_ = json.Unmarshal(raw, &fields) // it was an object
+					fields["blocks"], changed = with, true
+					list[i] = mustJSON(fields)
+				}
 			}
 		}
 		m.Attachments = json.RawMessage(attachments)
+		if changed {
+			m.Attachments = mustJSON(list)
+		}
+	}
+	return m.uniqueBlocks()
+}
+
+// uniqueBlocks refuses a block_id that two blocks of a message have
+// (docs.slack.dev/reference/block-kit/blocks/actions-block).
+func (m *Message) uniqueBlocks() *refusal {
+	var attachments []struct {
+		Blocks []block `json:"blocks"`
+	}
+	var all []block
+	_ = json.Unmarshal(m.Blocks, &all) // none then
+	if json.Unmarshal(m.Attachments, &attachments) == nil {
+		for _, a := range attachments {
+			all = append(all, a.Blocks...)
+		}
+	}
+	seen := map[string]bool{}
+	for _, b := range all {
+		if b.BlockID != "" && seen[b.BlockID] {
+			return &refusal{code: "invalid_blocks", messages: []string{fmt.Sprintf("[ERROR] `block_id` %q already exists", b.BlockID)}}
+		}
+		seen[b.BlockID] = true
 	}
 	return nil
 }
@@ -58,6 +91,8 @@ type block struct {
 	ImageURL string            `json:"image_url"`
 	AltText  string            `json:"alt_text"`
 	BlockID  string            `json:"block_id"`
+	// Accessory of a section is an image, or can be pressed.
+	Accessory json.RawMessage `json:"accessory"`
 }
 
 // blockTypes that a message takes (docs.slack.dev/reference/block-kit/blocks).
@@ -125,6 +160,10 @@ func (c *checker) block(path string, b *block) {
 		for i, f := range b.Fields {
 			c.length(fmt.Sprintf("%s/fields/%d/text", path, i), f.Text, 2000)
 		}
+		var beside textObject
+		if json.Unmarshal(b.Accessory, &beside) == nil && beside.Type != "image" {
+			c.interactive(path+"/accessory", b.Accessory, map[string]bool{})
+		}
 	case "header":
 		c.text(path+"/text", b.Text, 150, "plain_text")
 	case "markdown":
@@ -147,6 +186,10 @@ func (c *checker) block(path string, b *block) {
 	case "actions":
 		if n := len(b.Elements); n == 0 || n > 25 {
 			c.wrong(path+"/elements", "must have 1 to 25 items")
+		}
+		ids := map[string]bool{}
+		for i, raw := range b.Elements {
+			c.interactive(fmt.Sprintf("%s/elements/%d", path, i), raw, ids)
 		}
 	case "image":
 		if b.AltText == "" {

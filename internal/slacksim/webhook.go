@@ -115,7 +115,11 @@ func (s *Server) takeWebhook(r *http.Request) (channel, code string, retry int) 
 	case room.Archived:
 		return hook.Channel, "channel_is_archived", 0
 	}
-	m := &Message{Team: hook.Team, Channel: hook.Channel, AppName: hook.AppName, BotID: hook.botID(), Text: p.Text, ThreadTS: s.thread(hook.Channel, p.ThreadTS), Via: "webhook"}
+	app := hook.AppID
+	if app == "" {
+		app = DemoApp
+	}
+	m := &Message{Team: hook.Team, Channel: hook.Channel, AppName: hook.AppName, AppID: app, BotID: hook.botID(), Text: p.Text, ThreadTS: s.thread(hook.Channel, p.ThreadTS), Via: "webhook"}
 	if no := m.parts(string(p.Blocks), string(p.Attachments)); no != nil {
 		return hook.Channel, no.code, 0
 	}

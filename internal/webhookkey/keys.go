@@ -1,5 +1,5 @@
-// Package webhookkey reads the keys by which posts for SlackAlerts are signed,
-// from Secrets in the namespaces of the SlackAlerts.
+// Package webhookkey reads the keys by which posts for SlackAlerts, and clicks for
+// SlackChannels, are signed, from Secrets in the namespaces of these.
 //
 // As with the Secrets of SlackChannels, their metadata alone is in a cache, which
 // tells of a change at once; the value is read from the API server when it has
@@ -49,6 +49,10 @@ type Keys struct {
 type place struct {
 	secret types.NamespacedName
 	key    string
+	// field of the spec that names it, as in "spec.source.webhook.signature.secretRef".
+	field string
+	// signs is who signs with it, and refused what is refused until it is there.
+	signs, refused string
 }
 
 type value struct {
@@ -61,7 +65,49 @@ func of(rule *v1alpha1.SlackAlert) (place, bool) {
 	if w == nil || w.Signature == nil {
 		return place{}, false
 	}
-	return place{types.NamespacedName{Namespace: rule.Namespace, Name: w.Signature.SecretRef.Name}, posts.KeyOf(w.Signature)}, true
+	return place{
+		types.NamespacedName{Namespace: rule.Namespace, Name: w.Signature.SecretRef.Name}, posts.KeyOf(w.Signature),
+		"spec.source.webhook.signature.secretRef", "the key that the sender signs with", "all posts are refused",
+	}, true
+}
+
+// DefaultSigningSecretKey of a SlackChannel's Secret.
+const DefaultSigningSecretKey = "signingSecret"
+
+func ofChannel(c *v1alpha1.SlackChannel) (place, bool) {
+	if c.Spec.Interactions == nil || c.Spec.Interactions.SigningSecretRef == nil {
+		return place{}, false
+	}
+	ref := c.Spec.Interactions.SigningSecretRef
+	key := ref.Key
+	if key == "" {
+		key = DefaultSigningSecretKey
+	}
+	return place{
+		types.NamespacedName{Namespace: c.Namespace, Name: ref.Name}, key,
+		"spec.interactions.signingSecretRef", "the app's signing secret", "all clicks are refused",
+	}, true
+}
+
+// Signing returns the signing secret of a SlackChannel's app as Get does for a
+// rule's key, and FreshSigning as Fresh does. Spaces round it do not count.
+func (k *Keys) Signing(ctx context.Context, c *v1alpha1.SlackChannel) ([]byte, error) {
+	at, ok := ofChannel(c)
+	if !ok {
+		return nil, fmt.Errorf("SlackChannel %s/%s has no signing secret", c.Namespace, c.Name)
+	}
+	data, err := k.get(ctx, at)
+	return bytes.TrimSpace(data), err
+}
+
+// FreshSigning is Signing, as the API server knows it.
+func (k *Keys) FreshSigning(ctx context.Context, c *v1alpha1.SlackChannel) ([]byte, error) {
+	at, ok := ofChannel(c)
+	if !ok {
+		return nil, fmt.Errorf("SlackChannel %s/%s has no signing secret", c.Namespace, c.Name)
+	}
+	data, err := k.fresh(ctx, at)
+	return bytes.TrimSpace(data), err
 }
 
 // Get returns the key of a rule that has a signature, as the cache knows it: a
@@ -72,6 +118,10 @@ func (k *Keys) Get(ctx context.Context, rule *v1alpha1.SlackAlert) ([]byte, erro
 	if !ok {
 		return nil, fmt.Errorf("SlackAlert %s/%s has no signature", rule.Namespace, rule.Name)
 	}
+	return k.get(ctx, at)
+}
+
+func (k *Keys) get(ctx context.Context, at place) ([]byte, error) {
 	meta := &metav1.PartialObjectMetadata{}
 	meta.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	if err := k.Versions.Get(ctx, at.secret, meta); err != nil {
@@ -83,7 +133,7 @@ func (k *Keys) Get(ctx context.Context, rule *v1alpha1.SlackAlert) ([]byte, erro
 	if known && have.version == versionOf(meta) {
 		return have.data, nil
 	}
-	return k.Fresh(ctx, rule)
+	return k.fresh(ctx, at)
 }
 
 // Fresh returns the key of a rule that has a signature as the API server knows it.
@@ -92,6 +142,10 @@ func (k *Keys) Fresh(ctx context.Context, rule *v1alpha1.SlackAlert) ([]byte, er
 	if !ok {
 		return nil, fmt.Errorf("SlackAlert %s/%s has no signature", rule.Namespace, rule.Name)
 	}
+	return k.fresh(ctx, at)
+}
+
+func (k *Keys) fresh(ctx context.Context, at place) ([]byte, error) {
 	secret := &corev1.Secret{}
 	if err := k.Secrets.Get(ctx, at.secret, secret); err != nil {
 		return nil, at.failed(err)
@@ -99,11 +153,11 @@ func (k *Keys) Fresh(ctx context.Context, rule *v1alpha1.SlackAlert) ([]byte, er
 	data, ok := secret.Data[at.key]
 	if !ok {
 		return nil, &Problem{v1alpha1.ReasonSecretKeyNotFound, fmt.Sprintf(
-			"Secret %s, which spec.source.webhook.signature.secretRef names, has no key %q (%s): put the key there that the sender signs with, or name the right one in spec.source.webhook.signature.secretRef.key; until then all posts are refused", at.secret, at.key, secretkeys.Has(secret))}
+			"Secret %s, which %s names, has no key %q (%s): put %s there, or name the right one in %s.key; until then %s", at.secret, at.field, at.key, secretkeys.Has(secret), at.signs, at.field, at.refused)}
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, &Problem{v1alpha1.ReasonSecretKeyNotFound, fmt.Sprintf(
-			"key %q of Secret %s, which spec.source.webhook.signature.secretRef names, is empty: put the key there that the sender signs with; until then all posts are refused", at.key, at.secret)}
+			"key %q of Secret %s, which %s names, is empty: put %s there; until then %s", at.key, at.secret, at.field, at.signs, at.refused)}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -119,7 +173,7 @@ func versionOf(o metav1.Object) string { return string(o.GetUID()) + "@" + o.Get
 func (p place) failed(err error) error {
 	if apierrors.IsNotFound(err) {
 		return &Problem{v1alpha1.ReasonSecretNotFound, fmt.Sprintf(
-			"Secret %q, which spec.source.webhook.signature.secretRef names, does not exist in namespace %q: create it there, with the key that the sender signs with under %q; until then all posts are refused", p.secret.Name, p.secret.Namespace, p.key)}
+			"Secret %q, which %s names, does not exist in namespace %q: create it there, with %s under %q; until then %s", p.secret.Name, p.field, p.secret.Namespace, p.signs, p.key, p.refused)}
 	}
 	return fmt.Errorf("reading Secret %s: %w", p.secret, err)
 }

@@ -166,7 +166,10 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = http.MaxBytesReader(nil, resp.Body, MaxAnswerBytes)
+	// What follows a switch of protocols is no answer, and has to be writable.
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		resp.Body = http.MaxBytesReader(nil, resp.Body, MaxAnswerBytes)
+	}
 	return resp, nil
 }
 

@@ -39,6 +39,16 @@ func (f *Failure) Is(target error) bool {
 	return f.Canceled && target == context.Canceled || f.Timeout && target == context.DeadlineExceeded
 }
 
+// FailureOf says why a client of NewClient could not open a connection, when it
+// was used without Do: for a switch of protocols, which nothing was sent by yet.
+func FailureOf(c *http.Client, err error) *Failure {
+	f := newFailure(err, false)
+	if g, ok := c.Transport.(*guard); ok && g.ownProxy {
+		f.hideWay(err)
+	}
+	return f
+}
+
 // refusedError is a request that the allow list stopped.
 type refusedError struct{ reason string }
 

@@ -96,6 +96,8 @@ func every(c *Client) map[string]func(t testing.TB) error {
 		slack.MethodUsersList:         func(t testing.TB) error { _, _, err := c.ListUsers(t.Context(), "", 200); return err },
 		slack.MethodLookupByEmail:     func(t testing.TB) error { _, err := c.LookupUserByEmail(t.Context(), "a@b"); return err },
 		slack.MethodUserGroupsList:    func(t testing.TB) error { _, err := c.ListUserGroups(t.Context()); return err },
+		slack.MethodBotsInfo:          func(t testing.TB) error { _, err := c.BotApp(t.Context(), "B1"); return err },
+		slack.MethodConnectionsOpen:   func(t testing.TB) error { _, err := c.OpenConnection(t.Context()); return err },
 		slack.MethodConversationsMembers: func(t testing.TB) error {
 			_, _, err := c.ListMembers(t.Context(), "C1", "", 200)
 			return err

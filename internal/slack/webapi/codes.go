@@ -22,7 +22,7 @@ var codes = byClass(map[slack.Class][]string{
 	},
 	slack.ClassMissingScope: {"missing_scope"},
 	slack.ClassAccessDenied: {
-		"no_permission", "team_access_not_granted", "two_factor_setup_required", "accesslimited", "access_denied",
+		"no_permission", "team_access_not_granted", "forbidden_team", "two_factor_setup_required", "accesslimited", "access_denied",
 		"ekm_access_denied", "enterprise_is_restricted", "app_access_restricted",
 	},
 	slack.ClassChannelNotFound: {
@@ -51,10 +51,10 @@ var codes = byClass(map[slack.Class][]string{
 		"no_channel",
 	},
 	slack.ClassAlreadyDone:     {"already_archived", "not_archived", "already_in_channel", "cant_invite_self", "cant_kick_self"},
-	slack.ClassUserNotFound:    {"user_not_found", "users_not_found", "user_not_visible", "org_user_not_in_team"},
+	slack.ClassUserNotFound:    {"user_not_found", "users_not_found", "user_not_visible", "org_user_not_in_team", "bot_not_found", "invalid_user"},
 	slack.ClassUserDeactivated: {"user_disabled"},
 	slack.ClassUserNotMessageable: {
-		"messages_tab_disabled", "cannot_dm_bot", "invalid_user_combination",
+		"messages_tab_disabled", "cannot_dm_bot", "invalid_user_combination", "user_not_in_channel",
 		// Seen, not documented, of strangers in shared channels and of people who
 		// take no messages from apps.
 		"cannot_dm_user", "cannot_message_user", "user_is_bot", "user_is_ultra_restricted",
@@ -74,7 +74,7 @@ var codes = byClass(map[slack.Class][]string{
 		"invalid_arguments", "invalid_arg_name", "invalid_array_arg", "invalid_charset", "invalid_form_data", "invalid_json", "json_not_object",
 		"invalid_post_type", "missing_post_type", "method_deprecated", "deprecated_endpoint", "unknown_method",
 		"as_user_not_supported", "duplicate_channel_not_found", "duplicate_message_not_found", "users_list_not_supplied",
-		"limit_required", "invalid_types", "invalid_limit", "invalid_ts_latest", "invalid_ts_oldest", "invalid_metadata_filter_keys",
+		"limit_required", "invalid_types", "invalid_limit", "invalid_ts_latest", "invalid_ts_oldest", "invalid_metadata_filter_keys", "missing_args", "insecure_request",
 		"cant_broadcast_message", "no_user", "not_enough_users", "too_many_users",
 		"draft_already_deleted", "draft_already_sent", "draft_has_conflict", "draft_not_found",
 	},

@@ -208,20 +208,35 @@ const noPlan = "plan_upgrade_required"
 // ListUserGroups implements slack.API.
 func (c *Client) ListUserGroups(ctx context.Context) ([]slack.UserGroup, error) {
 	var out []slack.UserGroup
-	_, err := c.list(ctx, slack.MethodUserGroupsList, url.Values{}, "usergroups", func(raw json.RawMessage) {
+	_, err := c.list(ctx, slack.MethodUserGroupsList, url.Values{"include_users": {"true"}}, "usergroups", func(raw json.RawMessage) {
 		var g struct {
 			ID     text `json:"id"`
 			Handle text `json:"handle"`
 			Name   text `json:"name"`
 		}
 		if json.Unmarshal(raw, &g) == nil && groupID.MatchString(string(g.ID)) {
-			out = append(out, slack.UserGroup{ID: string(g.ID), Handle: string(g.Handle), Name: string(g.Name)})
+			out = append(out, slack.UserGroup{ID: string(g.ID), Handle: string(g.Handle), Name: string(g.Name), Users: members(raw)})
 		}
 	})
 	if e := slack.AsError(err); e != nil && e.Code == noPlan {
 		return nil, nil
 	}
 	return out, err
+}
+
+// members of a user group; nil when they can't be read.
+func members(group json.RawMessage) []string {
+	out := []string{}
+	err := elements(group, "users", func(raw json.RawMessage) {
+		var id text
+		if json.Unmarshal(raw, &id) == nil && userID.MatchString(string(id)) {
+			out = append(out, string(id))
+		}
+	})
+	if err != nil {
+		return nil
+	}
+	return out
 }
 
 // ListMembers implements slack.API.

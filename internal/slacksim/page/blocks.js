@@ -30,12 +30,6 @@ function richText(e) {
   }
 }
 
-function button(e) {
-  if (e.type !== "button") return `<span class="btn">${esc(e.type)}</span>`;
-  const to = e.url ? `href="${esc(safe(e.url))}" target="_blank" rel="noreferrer"` : "";
-  return `<a class="btn ${esc(e.style || "")}" ${to}>${emoji(esc(e.text && e.text.text))}</a>`;
-}
-
 function table(b) {
   const cell = c => !c ? "" : c.type === "raw_text" ? emoji(esc(c.text)) : richText(c);
   const row = (cells, tag) => `<tr>${cells.map(c => `<${tag}>${cell(c)}</${tag}>`).join("")}</tr>`;
@@ -44,7 +38,7 @@ function table(b) {
 
 function section(b) {
   const fields = b.fields ? `<div class="fields">${b.fields.map(f => `<div>${textObject(f)}</div>`).join("")}</div>` : "";
-  const beside = !b.accessory ? "" : b.accessory.type === "image" ? image(b.accessory.image_url, b.accessory.alt_text) : button(b.accessory);
+  const beside = !b.accessory ? "" : b.accessory.type === "image" ? image(b.accessory.image_url, b.accessory.alt_text) : button(b.accessory, b.block_id);
   return `<div class="sec"><div>${textObject(b.text)}${fields}</div>${beside}</div>`;
 }
 
@@ -59,7 +53,7 @@ function block(b) {
     case "section": return section(b);
     case "context": return `<div class="ctx">${b.elements.map(contextElement).join("")}</div>`;
     case "image": return textObject(b.title) + image(b.image_url, b.alt_text);
-    case "actions": return `<div>${b.elements.map(button).join("")}</div>`;
+    case "actions": return `<div>${b.elements.map(e => button(e, b.block_id)).join("")}</div>`;
     case "markdown": return markdown(b.text);
     case "rich_text": return (b.elements || []).map(richText).join("");
     case "table": return table(b);

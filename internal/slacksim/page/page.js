@@ -2,7 +2,7 @@
 // The page: #/TEAM/CHANNEL shows a channel, #/TEAM/CHANNEL/TS the thread of a
 // message beside it.
 
-let state = {workspaces: [], messages: []}, team = null, room = null, told = null, seen = {};
+let state = {workspaces: [], messages: [], ephemeral: [], presses: []}, team = null, room = null, told = null, seen = {};
 const $ = q => document.querySelector(q);
 const ws = () => state.workspaces.find(w => w.id === team) || state.workspaces[0] || {id: "", name: "", users: [], channels: [], groups: []};
 const talk = c => state.messages.filter(m => m.channel === c.id);
@@ -43,7 +43,7 @@ function notice(m) {
 }
 
 function body(m) {
-  const html = m.via === "notice" ? notice(m) : content(m);
+  const html = m.via === "notice" ? notice(m) : within(m, () => content(m));
   if (!m.edited) return html;
   const mark = '<span class="edited"> (edited)</span>';
   return /<\/p>(<\/div>)*$/.test(html) ? html.replace(/<\/p>((<\/div>)*)$/, `${mark}</p>$1`) : html + mark;
@@ -76,8 +76,9 @@ function message(m, inThread) {
   if (m.subtype === "tombstone") {
     return `<div class="msg tombstone">${face(m)}<div class="text"><div class="body"><p>${esc(m.text)}</p></div>${inThread ? "" : threadBar(m)}</div></div>`;
   }
-  const {name, app} = author(m), cls = (m.via === "notice" ? "notice" : "") + (m.ts === told && m.thread_ts ? " told" : "");
+  const {name, app} = author(m), cls = (m.via === "notice" ? "notice" : "") + (m.for_user ? " whisper" : "") + (m.ts === told && m.thread_ts ? " told" : "");
   return `<div class="msg ${cls}" data-ts="${esc(m.ts)}">${face(m)}<div class="text">` +
+    (m.for_user ? '<div class="only">Only visible to you</div>' : "") +
     `<div class="who"><b>${esc(name)}</b>${app ? '<span class="app">APP</span>' : ""}<time>${time(m.ts)}</time></div>` +
     `${also(m, inThread)}<div class="body">${body(m)}</div>${inThread ? "" : threadBar(m)}</div></div>`;
 }
@@ -122,7 +123,7 @@ function drawThread(c) {
   const at = told && find(c.id, told), parent = at && at.thread_ts ? find(c.id, at.thread_ts) || at : at;
   $("#thread").classList.toggle("open", !!parent);
   if (!parent) return;
-  const list = replies(parent);
+  const list = replies(parent).concat(whispers(c).filter(m => m.thread_ts === parent.ts));
   const rule = list.length ? `<div class="rule">${plural(list.length, "reply", "replies")}</div>` : "";
   $("#thread header small").textContent = (c.user ? "" : "#") + label(c);
   $("#thread > .body").innerHTML = message(parent, true) + rule + list.map(m => message(m, true)).join("");
@@ -139,7 +140,9 @@ function draw() {
   const c = rooms.find(c => c.id === room);
   if (!c) { $("#log").innerHTML = ""; return; }
   seen[c.id] = talk(c).filter(m => !m.subtype).length;
-  const list = talk(c).filter(m => !m.thread_ts || m.thread_ts === m.ts || m.reply_broadcast);
+  const list = talk(c).concat(whispers(c)).filter(m => !m.thread_ts || m.thread_ts === m.ts || m.reply_broadcast)
+    .sort((a, b) => a.ts < b.ts ? -1 : 1);
+  drawMe();
   drawHead(c, list.filter(m => !m.subtype).length);
   drawThread(c);
   drawLog(c, list);

@@ -1,0 +1,97 @@
+package answering
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/interact"
+)
+
+const (
+	// tellers tell people at once, and maxTold wait for one of them.
+	tellers = 4
+	maxTold = 256
+	// tellTime is how long it may take to tell one.
+	tellTime = 10 * time.Second
+)
+
+// told is what somebody is to be told.
+type told struct {
+	channel       *v1alpha1.SlackChannel
+	address, text string
+	uid           string
+}
+
+// teller tells people what came of their clicks, beside the taking of them: an
+// acknowledgement waits for nobody. What it can't tell is lost.
+type teller struct {
+	once  sync.Once
+	queue chan told
+}
+
+func (t *teller) line() chan told {
+	t.once.Do(func() { t.queue = make(chan told, maxTold) })
+	return t.queue
+}
+
+// tell queues a text for the person who pressed, in mrkdwn.
+func (t *Taker) tell(c *v1alpha1.SlackChannel, click interact.Click, text string) {
+	if c == nil || click.ResponseURL == "" {
+		return
+	}
+	select {
+	case t.teller.line() <- told{c, click.ResponseURL, text, string(click.Button.UID)}:
+	default:
+		t.Log.Info("Could not tell a person what came of a click, since too many wait for that", "user", click.UserID)
+	}
+}
+
+// NeedLeaderElection is false: every replica takes clicks.
+func (*Taker) NeedLeaderElection() bool { return false }
+
+// Start tells people until ctx ends (manager.Runnable).
+func (t *Taker) Start(ctx context.Context) error {
+	var group sync.WaitGroup
+	for range tellers {
+		group.Go(func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case one := <-t.teller.line():
+					t.say(ctx, one)
+				}
+			}
+		})
+	}
+	group.Wait()
+	return nil
+}
+
+func (t *Taker) say(ctx context.Context, one told) {
+	ctx, cancel := context.WithTimeout(ctx, tellTime)
+	defer cancel()
+	conn, err := t.Connections.Resolve(ctx, one.channel)
+	if err == nil && conn.Responder != nil {
+		err = conn.Responder.Tell(ctx, one.address, one.text)
+	}
+	if err != nil {
+		t.Log.Info("Could not tell a person what came of a click", "slackchannel", client.ObjectKeyFromObject(one.channel), "error", err.Error())
+	}
+}
+
+// anyChannel is a SlackChannel of the app, by which its people can be told; nil
+// when there is none.
+func (t *Taker) anyChannel(ctx context.Context, from App) *v1alpha1.SlackChannel {
+	for _, one := range from.Channels {
+		c := &v1alpha1.SlackChannel{}
+		if t.Client.Get(ctx, one.NamespacedName, c) == nil && c.UID == one.UID {
+			return c
+		}
+	}
+	return nil
+}
