@@ -23,7 +23,8 @@ func (r *Reconciler) noteEvaluating(alert *v1alpha1.SlackAlert, run *activeRule,
 		status, reason = metav1.ConditionFalse, v1alpha1.ReasonFieldMissing
 		what := f.Lacking
 		if f.Broken != "" {
-			reason, what = v1alpha1.ReasonEvaluationFailed, f.Broken
+			// What a person has to mend is in Ready and Stalled already.
+			reason, what = v1alpha1.ReasonEvaluationFailed, "Ready says which it is"
 		}
 		message = fmt.Sprintf("an expression can't be evaluated for %s, which is no evidence: what has fired for them goes on firing, and nothing new is opened; %s",
 			run.watched.Share(f.Failing, run.sub), what)

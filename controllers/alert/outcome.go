@@ -2,6 +2,8 @@ package alert
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
@@ -70,10 +72,8 @@ func working(reason, message string) outcome {
 // failures has expressions and templates that fail told.
 func (o *outcome) failures(run *activeRule, f source.Failures) {
 	failing := f.Broken
-	for _, text := range run.unrendered {
-		if failing == "" || text < failing {
-			failing = text
-		}
+	if failing == "" && len(run.unrendered) > 0 {
+		failing = slices.Min(slices.Collect(maps.Values(run.unrendered)))
 	}
 	switch {
 	case failing != "":

@@ -82,6 +82,8 @@ type expression struct {
 	program cel.Program
 	// spent is what evaluations have cost since it was last asked.
 	spent atomic.Uint64
+	// diagnosis is made when the expression first fails.
+	diagnosis func() *diagnosis
 }
 
 // compileExpression compiles the expression of a field, which must give a bool
@@ -119,7 +121,7 @@ func compileExpression(source Source, place, text string, condition bool, left *
 	if err != nil {
 		return nil, refuse(err)
 	}
-	return &expression{place: place, program: program}, nil
+	return &expression{place: place, program: program, diagnosis: sync.OnceValue(func() *diagnosis { return diagnosisOf(source, text) })}, nil
 }
 
 // eval evaluates the expression.
@@ -131,7 +133,26 @@ func (e *expression) eval(ctx context.Context, vars Vars) (ref.Val, error) {
 	if err == nil {
 		return out, nil
 	}
-	return nil, &EvalError{Place: e.place, Message: safetext.Line(err.Error()), Missing: absent(err.Error())}
+	message := safetext.Line(err.Error())
+	if absent(message) {
+		return nil, &EvalError{Place: e.place, Message: message, Missing: true}
+	}
+	return nil, &EvalError{Place: e.place, Message: e.explain(ctx, vars, message)}
+}
+
+// explain says why an evaluation has failed, in a person's words.
+func (e *expression) explain(ctx context.Context, vars Vars, message string) string {
+	if plain := plainly(message); plain != message {
+		return plain
+	}
+	if d := e.diagnosis(); d != nil && ctx.Err() == nil {
+		sentence, spent := d.of(ctx, vars, message)
+		e.spent.Add(spent)
+		if sentence != "" {
+			return sentence
+		}
+	}
+	return message
 }
 
 // absent reports whether an error of cel-go, which has no type for it, says that

@@ -87,10 +87,15 @@ func (m *merging) alert(a Alert) {
 		}
 		return
 	}
-	if h := hashOf(a.Fingerprint); m.rest[h] {
+	switch h := hashOf(a.Fingerprint); {
+	case !m.rest[h]:
+		if m.s.hasEnded(told, at) {
+			return
+		}
+	case told.Status == Resolved && !m.s.lastBegan(a.Fingerprint).Before(told.StartsAt):
+		return // that is the end of an earlier firing
+	default:
 		delete(m.rest, h) // it comes back if there is no place
-	} else if m.s.hasEnded(told, at) {
-		return
 	}
 	m.index[a.Fingerprint] = len(m.s.Alerts)
 	m.s.Alerts = append(m.s.Alerts, told)
@@ -164,29 +169,43 @@ func (s State) isEarlier(have, told Known) bool {
 		return false
 	}
 	last := have.Before
-	for _, a := range s.Ended {
-		if a.Fingerprint == have.Fingerprint && a.StartsAt.After(last) {
-			last = a.StartsAt
-		}
+	if began := s.lastBegan(have.Fingerprint); began.After(last) {
+		last = began
 	}
 	return !last.IsZero() && !told.StartsAt.After(last)
 }
 
-// hasEnded reports whether an earlier incident has told of it as over.
+// lastBegan is when the last firing of an alert began that is over and in no list of
+// this incident; zero when none is known.
+func (s State) lastBegan(fingerprint string) time.Time {
+	last := s.Past.began(fingerprint)
+	for _, a := range s.Ended {
+		if a.Fingerprint == fingerprint && a.StartsAt.After(last) {
+			last = a.StartsAt
+		}
+	}
+	return last
+}
+
+// hasEnded reports whether an earlier incident has told of it as over, or this one
+// has and then forgot it.
 func (s *State) hasEnded(told Known, at time.Time) bool {
 	for i, a := range s.Ended {
 		if a.Fingerprint != told.Fingerprint {
 			continue
 		}
 		switch {
-		case told.StartsAt.After(a.StartsAt), told.Status == Firing && a.again(told, at):
+		case told.StartsAt.After(a.StartsAt):
+			return false
+		case told.Status == Firing && a.again(told, at):
+			s.Ended = slices.Delete(s.Ended, i, i+1)
 			return false
 		case told.Status == Firing:
 			s.Ended[i] = a.late(told, at)
 		}
 		return true
 	}
-	return false
+	return s.Past.has(told, at)
 }
 
 // arrange puts the alerts in their order, and returns how many of them fire.
@@ -238,6 +257,7 @@ func (m *merging) forget(firing int) {
 			m.s.Forgotten++
 		}
 	}
+	m.s.Past = m.s.Past.with(over[maxAlerts-firing:]...)
 	m.s.Alerts = append(m.s.Alerts[:firing], over[:maxAlerts-firing]...)
 	m.s.arrange()
 }

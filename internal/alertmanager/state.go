@@ -41,6 +41,8 @@ type State struct {
 	Forgotten int `json:"forgotten,omitempty"`
 	// Ended are the alerts of earlier incidents, which late posts may tell of.
 	Ended []Known `json:"ended,omitempty"`
+	// Past are those that found no place in Ended, and those that are Forgotten.
+	Past Past `json:"past,omitzero"`
 	// Within is after what time without a post an alert counts as over; never
 	// when 0.
 	Within time.Duration `json:"within,omitempty"`
@@ -128,14 +130,20 @@ func (s State) Next() State {
 	}
 	// The last ones to end are those that a late post may tell of.
 	slices.SortStableFunc(ended, func(a, b Known) int { return b.EndsAt.Compare(a.EndsAt) })
-	next := State{Within: s.Within}
+	next := State{Within: s.Within, Past: s.Past}
+	var left []Known
 	seen := map[string]bool{}
 	for _, a := range ended {
-		if !seen[a.Fingerprint] && len(next.Ended) < maxEnded {
+		switch {
+		case seen[a.Fingerprint]:
+		case len(next.Ended) < maxEnded:
 			next.Ended = append(next.Ended, a)
+		default:
+			left = append(left, a)
 		}
 		seen[a.Fingerprint] = true
 	}
+	next.Past = next.Past.with(left...)
 	for _, from := range s.Senders {
 		if !from.Over.IsZero() {
 			next.Senders = append(next.Senders, Sender{ID: from.ID, Over: from.Over})

@@ -241,3 +241,27 @@ func FuzzMerge(f *testing.F) {
 		}
 	})
 }
+
+// A label that changes at each evaluation makes another alert of the same thing each
+// time: it is one incident that goes on, and what is over is forgotten in the end.
+func TestLabelsThatChangeAtEachEvaluation(t *testing.T) {
+	s := State{}
+	for round := range 1000 {
+		is := alertOf(fmt.Sprint("value-", round), round, -1)
+		p := received(round, post(is))
+		if round > 0 {
+			p = received(round, post(is, alertOf(fmt.Sprint("value-", round-1), round-1, round)))
+		}
+		if s, _ = Merge(s, p); s.Firing() != 1 {
+			t.Fatalf("%d fire after %d evaluations", s.Firing(), round+1)
+		}
+	}
+	checkState(t, s)
+	if s.resolved() != 999 || len(s.Alerts) != maxAlerts {
+		t.Errorf("%d are over and %d are known, want 999 and %d", s.resolved(), len(s.Alerts), maxAlerts)
+	}
+	s, _ = Merge(s, received(1000, post(alertOf("value-999", 999, 1000))))
+	if s.Status() != Resolved {
+		t.Errorf("%d fire at the end", s.Firing())
+	}
+}

@@ -2,10 +2,12 @@ package intake
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
@@ -81,11 +83,26 @@ const maxDrain = 32 << 20
 type tracked struct {
 	io.ReadCloser
 	ended bool
+	// conn is what it comes by, and work how long the answer may then take.
+	conn *http.ResponseController
+	work time.Duration
 }
 
-// Read implements io.Reader.
+// Read implements io.Reader. The time for the answer is counted from the end of the
+// body: net/http counts it from the beginning, and has a request end whose body was
+// slow while it is being stored.
 func (t *tracked) Read(p []byte) (int, error) {
 	n, err := t.ReadCloser.Read(p)
 	t.ended = t.ended || err != nil
+	if errors.Is(err, io.EOF) {
+		_ = t.conn.SetReadDeadline(time.Now().Add(t.work)) // a test's has none
+		_ = t.conn.SetWriteDeadline(time.Now().Add(t.work))
+	}
 	return n, err
+}
+
+// readWithin is Read, which fails when nothing comes in time.
+func (t *tracked) readWithin(p []byte, most time.Duration) (int, error) {
+	_ = t.conn.SetReadDeadline(time.Now().Add(most)) // a test's has none
+	return t.Read(p)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
 )
@@ -66,12 +67,20 @@ func (s *Server) posted(r *http.Request, namespace string) (posted, *answer) {
 
 // stream hands on what is left of a body, up to a limit, and reports whether
 // that was all.
-func (*Server) stream(r *http.Request, to io.Writer, limit int64) (whole bool, refused *answer) {
+func (s *Server) stream(r *http.Request, to io.Writer, limit int64) (whole bool, refused *answer) {
 	waiting(r.Context(), true)
 	defer waiting(r.Context(), false)
+	read := r.Body.Read
+	left := s.limits.ReadTime // that the sender may keep us waiting
+	if body, ok := r.Body.(*tracked); ok {
+		read = func(p []byte) (int, error) { return body.readWithin(p, left) }
+	}
 	piece := make([]byte, 32<<10)
 	for {
-		n, err := r.Body.Read(piece)
+		began := time.Now()
+		n, err := read(piece)
+		earned := time.Duration(n) * time.Second / time.Duration(s.limits.LargeRate)
+		left = min(left-time.Since(began)+earned, s.limits.ReadTime)
 		_, _ = to.Write(piece[:n]) // never fails
 		limit -= int64(n)
 		switch {

@@ -3,6 +3,7 @@ package intake
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +114,46 @@ func TestSlowPosts(t *testing.T) {
 			head := "POST " + alerts + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer good-a\r\nContent-Length: 3000000\r\n\r\n"
 			if got := said(r.dial(address, head+strings.Repeat(" ", sent))); got != "HTTP/1.1 503 Service Unavailable" {
 				t.Errorf("told %q", got)
+			}
+		})
+	}
+}
+
+// A large post that goes on coming is read to its end, though it takes far longer
+// than a request may; one that trickles is not.
+func TestLargePostsAtTheirPace(t *testing.T) {
+	body := bigPost(2800)
+	for name, test := range map[string]struct {
+		readTime, pause time.Duration
+		piece           int
+		says            string
+	}{
+		"slow, and going on": {2 * time.Second, 100 * time.Millisecond, 32 << 10, "HTTP/1.1 200 OK"},
+		"a trickle":          {time.Second, 50 * time.Millisecond, 1 << 10, "HTTP/1.1 503 Service Unavailable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.Limits.ReadTime, r.Limits.LargeRate = test.readTime, 256<<10
+			c := r.dial(r.serve(), fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer good-a\r\nContent-Length: %d\r\n\r\n%s", alerts, len(body), body[:5<<18]))
+			answer := make(chan string, 1)
+			go func() { answer <- said(c) }()
+			began := time.Now()
+			for rest := body[5<<18:]; len(rest) > 0; rest = rest[min(len(rest), test.piece):] {
+				select {
+				case got := <-answer:
+					if got != test.says {
+						t.Fatalf("told %q after %s, with %d bytes to come", got, time.Since(began), len(rest))
+					}
+					return
+				case <-time.After(test.pause): // the sender's pace
+				}
+				_, _ = io.WriteString(c, rest[:min(len(rest), test.piece)]) // fails when it is refused
+			}
+			if got := <-answer; got != test.says {
+				t.Errorf("told %q after %s", got, time.Since(began))
+			}
+			if took := time.Since(began); took < 2*test.readTime {
+				t.Errorf("it was sent within %s, which shows nothing", took)
 			}
 		})
 	}

@@ -51,7 +51,15 @@ type Limits struct {
 	// HeaderTime and ReadTime are how long a caller may take to send the
 	// headers, and the whole request; 5s and 15s by default.
 	HeaderTime, ReadTime time.Duration
+	// LargeRate is how many bytes a second a caller must send beyond Body: it may keep
+	// the server waiting for ReadTime and a second for so many bytes, and never longer
+	// than ReadTime at a stretch; 256 KiB by default. What the server takes to look at
+	// them does not count.
+	LargeRate int64
 }
+
+// workTime is how long it takes at the most to answer a request that has arrived.
+func (l *Limits) workTime() time.Duration { return storeTime + 2*l.Wait + 5*time.Second }
 
 const (
 	// maxDepth of JSON, and maxValues in it.
@@ -92,6 +100,7 @@ func newLimiters(l Limits, c clock.PassiveClock) *limiters {
 	l.NamespaceRate, l.NamespaceBurst = orDefault(l.NamespaceRate, 100), orDefault(l.NamespaceBurst, 400)
 	l.Unknown, l.UnknownBurst = orDefault(l.Unknown, kubeauth.DefaultUnknown), orDefault(l.UnknownBurst, kubeauth.DefaultUnknownBurst)
 	l.HeaderTime, l.ReadTime = orDefault(l.HeaderTime, 5*time.Second), orDefault(l.ReadTime, 15*time.Second)
+	l.LargeRate = orDefault(l.LargeRate, 256<<10)
 	return &limiters{
 		Limits: l, work: semaphore.NewWeighted(l.Work), bodies: semaphore.NewWeighted(l.Bodies), large: semaphore.NewWeighted(l.Large),
 		callers:    kubeauth.NewRates(l.Rate, l.Burst, c),

@@ -58,7 +58,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.init()
 	began := s.Clock.Now()
 	to := find(r)
-	body := &tracked{ReadCloser: r.Body, ended: r.ContentLength == 0}
+	body := &tracked{ReadCloser: r.Body, ended: r.ContentLength == 0, conn: http.NewResponseController(w), work: s.limits.workTime()}
 	r.Body = body
 	a := s.serve(r, to)
 	a.write(w, r, body)

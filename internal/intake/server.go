@@ -134,7 +134,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		ConnContext:       gate.withSeat,
 		ReadHeaderTimeout: limits.HeaderTime,
 		ReadTimeout:       limits.ReadTime,
-		WriteTimeout:      limits.ReadTime + storeTime + 2*limits.Wait + 5*time.Second,
+		WriteTimeout:      limits.ReadTime + limits.workTime(),
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		// What goes wrong here is the caller's, and anybody could fill the log.

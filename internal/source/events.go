@@ -207,7 +207,12 @@ func (e *events) Failures() Failures {
 }
 
 // Share implements Watched.
-func (e *events) Share(n int, _ Watch) string { return fmt.Sprintf("%d Events", kindwatch.About(n)) }
+func (e *events) Share(n int, _ Watch) string {
+	if n == 1 {
+		return "an Event"
+	}
+	return fmt.Sprintf("%d Events", kindwatch.About(n))
+}
 
 // Suppress implements Watched. An Event is a change of the world, so the next one
 // opens an incident again.

@@ -44,7 +44,10 @@ func (d *deaf) forget(rule types.UID) {
 func (r *Receiver) Deaf(rule types.UID) { r.deaf.until(rule, r.Clock.Now(), true) }
 
 // Forget drops what is kept in memory of a rule that is gone.
-func (r *Receiver) Forget(rule types.UID) { r.deaf.forget(rule) }
+func (r *Receiver) Forget(rule types.UID) {
+	r.deaf.forget(rule)
+	r.tally.forget(rule)
+}
 
 // comeback is how long who could not post is given to post again. Alertmanager
 // does by group_interval.

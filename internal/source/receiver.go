@@ -43,6 +43,7 @@ type Receiver struct {
 
 	spending spending
 	deaf     deaf
+	tally    tally
 }
 
 // postedSource is what the Receiver has to know of a source.

@@ -54,14 +54,14 @@ func (r *Receiver) judged(ctx context.Context, alert *v1alpha1.SlackAlert, post 
 		p.judge(ctx)
 	}()
 	r.spending.charge(alert.Namespace, rule.Spent())
-	if p.trouble != nil {
-		r.doubt(ctx, alert, p.trouble)
+	if counted := r.tally.add(alert, p.failed); p.failed != nil {
+		r.doubt(ctx, alert, p.failed, counted)
 	}
 	switch {
 	case p.means != posts.Nothing:
 		return received{updates: []incident.Update{{Key: p.key, Next: func(current incident.Current) incident.Desired { return p.fold(ctx, current) }}}, remark: p.remark}, nil
-	case p.trouble != nil && !p.trouble.Missing:
-		return received{}, &EvaluationError{Words: p.trouble.Error()}
+	case p.failed != nil && !p.failed.Missing:
+		return received{}, &EvaluationError{Words: p.failed.Error()}
 	}
 	return received{remark: p.remark}, nil
 }
@@ -76,8 +76,8 @@ type posted struct {
 
 	key   alerting.Key
 	means posts.Meaning
-	// trouble is the first expression that could not be evaluated.
-	trouble *alerting.EvalError
+	// failed is the first expression that could not be evaluated.
+	failed *alerting.EvalError
 	// became is what the post was merged into, and was open before.
 	became posts.Merged
 	opened bool
@@ -106,8 +106,8 @@ func (p *posted) judge(ctx context.Context) {
 // note keeps what goes wrong: what fails before what is missing.
 func (p *posted) note(err error) {
 	var failed *alerting.EvalError
-	if errors.As(err, &failed) && (p.trouble == nil || p.trouble.Missing && !failed.Missing) {
-		p.trouble = failed
+	if errors.As(err, &failed) && (p.failed == nil || p.failed.Missing && !failed.Missing) {
+		p.failed = failed
 	}
 }
 
@@ -159,7 +159,7 @@ func (p *posted) fold(ctx context.Context, current incident.Current) incident.De
 func (p *posted) remark() string {
 	var out string
 	switch {
-	case p.means == posts.Nothing && p.trouble == nil:
+	case p.means == posts.Nothing && p.failed == nil:
 		out = "not counted: spec.source.webhook.when is not true for it"
 	case p.means == posts.Nothing:
 		out = "not counted"
@@ -172,8 +172,8 @@ func (p *posted) remark() string {
 	default:
 		out = "stored"
 	}
-	if p.trouble != nil {
-		out += "; " + strings.TrimSuffix(p.trouble.Error(), ".") + ", which is no evidence of anything"
+	if p.failed != nil {
+		out += "; " + strings.TrimSuffix(p.failed.Error(), ".") + ", which is no evidence of anything"
 	}
 	return out
 }

@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
@@ -200,7 +202,7 @@ func TestPostsThatFail(t *testing.T) {
 	h := newHooked(t, v1alpha1.WebhookSource{When: `body.n > 'a'`}, ends)
 	_, err := h.post(`{"n":1}`, false)
 	var failed *EvaluationError
-	if !errors.As(err, &failed) || !strings.HasPrefix(failed.Words, "spec.source.webhook.when: no such overload") {
+	if !errors.As(err, &failed) || !strings.HasPrefix(failed.Words, "spec.source.webhook.when: body.n > \"a\" can't be evaluated: > does not take (int, string)") {
 		t.Errorf("ends with %v", err)
 	}
 	h.Rule.Spec.Source.Webhook.When, h.Rule.Generation = `body.(`, 2
@@ -208,4 +210,52 @@ func TestPostsThatFail(t *testing.T) {
 		t.Errorf("ends with %v", err)
 	}
 	h.want("nothing", "")
+}
+
+// The rule's status says for how many posts of how many an expression can't be
+// evaluated: at once, and then once a minute. What fails is not hidden by what lacks
+// a field.
+func TestPostsThatCannotBeEvaluatedAreCounted(t *testing.T) {
+	h := newHooked(t, v1alpha1.WebhookSource{When: "body.level > 'a'"}, ends)
+	h.Rule.Generation = 1
+	if err := h.Live.Create(h.Ctx, h.Rule); err != nil {
+		t.Fatal(err)
+	}
+	h.receivers = h.receivers[:1]
+	for _, step := range []struct {
+		name string
+		// pass is how long after the step before, and bodies what is posted.
+		pass         time.Duration
+		bodies       []string
+		reason, says string
+	}{
+		{"all is well", 0, []string{`{"level":"b"}`, `{"level":"b","n":2}`}, "", ""},
+		{"the first that lacks the field", 0, []string{`{}`}, v1alpha1.ReasonFieldMissing, "no such key: level, for 1 of 3 posts"},
+		{"more of them at once", time.Second, []string{`{"n":1}`, `{"n":2}`}, v1alpha1.ReasonFieldMissing, "for 1 of 3 posts"},
+		{"more of them later", time.Minute, []string{`{"n":3}`}, v1alpha1.ReasonFieldMissing, "for 4 of 6 posts"},
+		{"one that fails", time.Second, []string{`{"level":5}`}, v1alpha1.ReasonEvaluationFailed, "does not take (int, string)"},
+		{"one that lacks the field after that", time.Hour, []string{`{"n":4}`}, v1alpha1.ReasonEvaluationFailed, "for 1 of 7 posts"},
+	} {
+		t.Run(step.name, func(t *testing.T) {
+			h.Pass(step.pass)
+			for _, body := range step.bodies {
+				rule := &v1alpha1.SlackAlert{}
+				if err := h.Live.Get(h.Ctx, client.ObjectKeyFromObject(h.Rule), rule); err != nil {
+					t.Fatal(err)
+				}
+				_, _ = h.receivers[0].Receive(h.Ctx, rule, posts.Raw{Body: []byte(body)})
+			}
+			rule := &v1alpha1.SlackAlert{}
+			if err := h.Live.Get(h.Ctx, client.ObjectKeyFromObject(h.Rule), rule); err != nil {
+				t.Fatal(err)
+			}
+			c := meta.FindStatusCondition(rule.Status.Conditions, v1alpha1.ConditionEvaluating)
+			if c == nil {
+				c = &metav1.Condition{}
+			}
+			if c.Reason != step.reason || !strings.Contains(c.Message, step.says) {
+				t.Errorf("%s: %s; want %s: %s", c.Reason, c.Message, step.reason, step.says)
+			}
+		})
+	}
 }

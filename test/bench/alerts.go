@@ -189,12 +189,13 @@ func (b *bench) tookOf(n int) (map[string][]time.Duration, error) {
 	}
 	out := map[string][]time.Duration{}
 	for i := range list {
-		nanos, err := strconv.ParseInt(stamped.FindString(list[i].Text), 10, 64)
+		stamp := stamped.FindString(list[i].Text)
+		nanos, err := strconv.ParseInt(stamp, 10, 64)
 		if err != nil {
 			continue
 		}
 		for _, source := range []string{"objects", "events", "posts"} {
-			if strings.Contains(list[i].Text, "*"+source+" ") {
+			if strings.Contains(list[i].Text, source+" "+stamp) {
 				out[source] = append(out[source], list[i].ReceivedAt.Sub(time.Unix(0, nanos)))
 			}
 		}

@@ -124,7 +124,7 @@ func TestWebhookEvaluation(t *testing.T) {
 		rule.Spec.Source.Webhook.ResolvedWhen = "body.?state.orValue('') == 'ok'"
 	})
 	w.Eventually(func() string { return w.evaluating(rule) }).Should(gomega.BeEmpty())
-	w.Expect(post(`{"size": 5}`)).To(gomega.And(code(422), gomega.HaveField("Body", gomega.ContainSubstring("spec.source.webhook.when: no such overload"))))
+	w.Expect(post(`{"size": 5}`)).To(gomega.And(code(422), gomega.HaveField("Body", gomega.ContainSubstring("spec.source.webhook.when: body.size > \"a\" can't be evaluated: > does not take (int, string)"))))
 	w.Eventually(func() string { return w.evaluating(rule) }).Should(gomega.Equal(v1alpha1.ReasonEvaluationFailed))
 	w.Expect(post(`{"state": "ok"}`)).To(code(200))
 	w.Expect(w.open(rule)).To(gomega.BeEmpty())

@@ -74,3 +74,33 @@ func TestPrivateChannelThatTheBotHasLeft(t *testing.T) {
 		w.Expect(w.message(n)).To(gomega.And(gomega.ContainSubstring(`not a member of the private channel "board"`), gomega.ContainSubstring("type /invite")))
 	}
 }
+
+// What Slack refuses for its content is told after one call, and sent when it is
+// changed, whatever part of the content the code is about.
+func TestContentThatSlackRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name, code string
+		change     func(*v1alpha1.SlackNotification)
+	}{
+		{"an attachment", "invalid_attachments", func(n *v1alpha1.SlackNotification) {
+			attachment := v1alpha1.RawObject{}
+			attachment.Raw = []byte(`{"blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "x"}}]}`)
+			n.Spec.Attachments = []v1alpha1.RawObject{attachment}
+		}},
+		{"what carries the colour", "invalid_attachments", func(n *v1alpha1.SlackNotification) { n.Spec.Severity = v1alpha1.SeverityError }},
+		{"a thread that is none", "invalid_thread_ts", func(n *v1alpha1.SlackNotification) { n.Spec.Thread = &v1alpha1.Thread{Timestamp: "0.000000"} }},
+	} {
+		t.Run(c.code+" for "+c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.ready(w.webAPI("c", "#alerts"))
+			w.fault(slacksim.Fault{Method: "chat.postMessage", Channel: w.id("C", "ALERTS"), Kind: "error", Code: c.code, Times: 1})
+			n := w.notify("n", "c", c.change)
+			w.becomes(n, stalled("Failed", v1alpha1.ReasonMessageRejected))
+			w.Expect(w.message(n)).To(gomega.ContainSubstring(c.code))
+			w.Consistently(func() int { return w.teamCalls("chat.postMessage") }, "2s").Should(gomega.Equal(1))
+			w.update(n, func() { n.Spec.Text, n.Spec.Thread = "corrected", nil })
+			w.becomes(n, delivered())
+			w.Expect(w.teamCalls("chat.postMessage")).To(gomega.Equal(2))
+		})
+	}
+}

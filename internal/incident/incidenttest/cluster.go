@@ -53,7 +53,7 @@ func New(t *testing.T, index string, owner client.IndexerFunc) *Cluster {
 	c := &Cluster{T: t, Ctx: context.Background(), Clock: testclock.NewFakePassiveClock(Start)}
 	c.Rule = &v1alpha1.SlackAlert{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r", UID: "rule-uid", Labels: map[string]string{"shard": "a"}}}
 	c.Rule.Spec.ChannelRef.Name = "c"
-	c.Live = fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.SlackNotification{}).
+	c.Live = fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.SlackNotification{}, &v1alpha1.SlackAlert{}).
 		WithIndex(&v1alpha1.SlackNotification{}, index, owner).WithInterceptorFuncs(interceptor.Funcs{
 		List: func(ctx context.Context, w client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
 			var o client.ListOptions
