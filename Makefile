@@ -36,7 +36,7 @@ demo: setup-envtest $(BIN)/slack-notifier $(BIN)/slacksim $(BIN)/demo ## See it 
 manifests: $(CONTROLLER_GEN) ## Generate CustomResourceDefinitions and the operator's roles.
 	@$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
 	@$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/channel/... paths=./controllers/notification/... paths=./internal/connection/... output:rbac:dir=config/rbac/manager
-	@$(CONTROLLER_GEN) rbac:roleName=alerts-role paths=./controllers/alert/... output:rbac:dir=config/rbac/alerts/role
+	@$(CONTROLLER_GEN) rbac:roleName=alerts-role paths=./controllers/alert/... paths=./controllers/silence/... output:rbac:dir=config/rbac/alerts/role
 	@$(CONTROLLER_GEN) rbac:roleName=intake-role paths=./internal/intake/... output:rbac:dir=config/intake/role
 
 .PHONY: generate

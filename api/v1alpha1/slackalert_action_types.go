@@ -40,11 +40,11 @@ type AcknowledgeAction struct {
 	ExpiresAfter *metav1.Duration `json:"expiresAfter,omitempty"`
 }
 
-// ActionDuration is a choice of a menu, as in 30m, 4h or 7d.
+// ActionDuration is a choice of a menu, as in 30m, 4h, 7d or 1h30m.
 //
 // +kubebuilder:validation:MinLength=2
 // +kubebuilder:validation:MaxLength=16
-// +kubebuilder:validation:Pattern=`^([0-9]{1,5}[smhdw]){1,3}$`
+// +kubebuilder:validation:XValidation:rule="self.matches('^([1-9][0-9]{0,3}[smh]|[1-9][0-9]{0,2}d|[1-9][0-9]?w){1,3}$')",message="give a duration as in 30m, 4h, 7d or 1h30m, of at most four digits (days three, weeks two)"
 type ActionDuration string
 
 // SnoozeAction holds reminders and escalation for a while.

@@ -276,6 +276,8 @@ type PendingObject struct {
 // +kubebuilder:printcolumn:name="Channel",type=string,JSONPath=`.spec.channelRef.name`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Firing",type=integer,JSONPath=`.status.firing`
+// +kubebuilder:printcolumn:name="Acknowledged",type=integer,priority=1,JSONPath=`.status.acknowledged`
+// +kubebuilder:printcolumn:name="Silenced",type=integer,priority=1,JSONPath=`.status.silenced`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Address",type=string,priority=1,JSONPath=`.status.address`

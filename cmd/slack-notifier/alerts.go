@@ -10,6 +10,7 @@ import (
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/slack-notifier/slack-notifier/controllers/alert"
+	"github.com/slack-notifier/slack-notifier/controllers/silence"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
@@ -42,7 +43,7 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked, key
 	}
 	wall := wallClock()
 	rules := &alerting.Cache{}
-	store := &incident.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: wall, Shard: c.shard}
+	store := &incident.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: wall, Shard: c.shard, Offer: source.Offer(o.clusterScopeNamespaces)}
 	posts := &source.Receiver{Store: store, Rules: rules, Clock: wall, ClusterName: o.clusterName}
 	r := &alert.Reconciler{
 		Posts:  posts,
@@ -59,5 +60,12 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked, key
 	}
 	r.Observe = metrics.NewAlerts(ctrlmetrics.Registry, r.OpenIncidents).Evaluated
 	posts.Refused = r.Wake.Wake
-	return posts, r.SetupWithManager(mgr, c.shard)
+	if err := r.SetupWithManager(mgr, c.shard); err != nil {
+		return nil, err
+	}
+	s := &silence.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Posts: posts, Clock: wall, Hosts: c.alertmanagers, Times: c.silenceTimes,
+		Observe: metrics.NewSilences(ctrlmetrics.Registry).Called,
+	}
+	return posts, s.SetupWithManager(mgr, c.shard)
 }

@@ -13,8 +13,10 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/controllers/alert"
 	"github.com/slack-notifier/slack-notifier/controllers/notification"
+	"github.com/slack-notifier/slack-notifier/controllers/silence"
 	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 	"github.com/slack-notifier/slack-notifier/internal/readback"
+	"github.com/slack-notifier/slack-notifier/internal/silencer"
 	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 	"github.com/slack-notifier/slack-notifier/internal/slack/webapi"
 )
@@ -42,6 +44,8 @@ type options struct {
 
 	alerts                 bool
 	clusterScopeNamespaces []string
+	alertmanagerHosts      []string
+	silenceTimes           map[string]string
 	maxAlerts              int
 	maxObjects             int
 
@@ -76,6 +80,9 @@ func (o *options) bind(f *pflag.FlagSet) {
 	f.StringVar(&o.watchLabelSelector, "watch-label-selector", "", "labels of the SlackChannels, SlackNotifications and SlackAlerts that this operator looks after, so that several share a large cluster; all when empty")
 	f.BoolVar(&o.alerts, "alerts", o.alerts, "look after SlackAlerts; without, the operator needs no right on them, and posts for them are not taken")
 	f.StringSliceVar(&o.clusterScopeNamespaces, "cluster-scope-namespaces", nil, "namespaces whose SlackAlerts may also watch cluster-scoped kinds and, by namespaceSelector, other namespaces")
+	f.StringSliceVar(&o.alertmanagerHosts, "alertmanager-hosts", nil, "hosts (host or host:port) of the Alertmanagers that SlackAlerts may make silences in (spec.actions.silence); none when empty")
+	f.StringToStringVar(&o.silenceTimes, "silence-times", nil, "for tests: how long what takes about silences, as in look=1s,length=10s,rest=5s,settle=1s,uptime=0s,patience=10s")
+	_ = f.MarkHidden("silence-times")
 	f.IntVar(&o.maxAlerts, "max-alerts-per-namespace", o.maxAlerts, "how many SlackAlerts of one namespace are at work, the oldest first")
 	f.IntVar(&o.maxObjects, "max-objects-per-kind", o.maxObjects, "how many objects of a kind that SlackAlerts watch are kept in memory, some 5 KiB each")
 	f.IntVar(&o.concurrency, "concurrency", o.concurrency, "how many SlackNotifications are worked on at once")
@@ -99,6 +106,9 @@ type checked struct {
 	apiURL string
 	shard  labels.Selector
 	intake checkedIntake
+
+	alertmanagers silencer.AllowedHosts
+	silenceTimes  silence.Times
 }
 
 func (o *options) check() (checked, error) {
@@ -118,6 +128,12 @@ func (o *options) check() (checked, error) {
 		if ns != "*" && len(validation.IsDNS1123Label(ns)) > 0 {
 			return c, fmt.Errorf("--custom-connections: %q is no namespace: give names of namespaces, separated by commas, or * for all", ns)
 		}
+	}
+	if c.alertmanagers, err = silencer.Hosts(o.alertmanagerHosts); err != nil {
+		return c, fmt.Errorf("--alertmanager-hosts: %w", err)
+	}
+	if c.silenceTimes, err = silence.ParseTimes(o.silenceTimes); err != nil {
+		return c, fmt.Errorf("--silence-times: %w", err)
 	}
 	if c.shard, err = labels.Parse(o.watchLabelSelector); err != nil {
 		return c, fmt.Errorf("--watch-label-selector: %w", err)

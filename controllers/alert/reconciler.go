@@ -8,6 +8,7 @@ package alert
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -163,6 +164,7 @@ func (r *Reconciler) advance(ctx context.Context, alert *v1alpha1.SlackAlert) (o
 	}
 	out.at(tended.Next)
 	alert.Status.Firing = countOf(alert, tended.Firing)
+	alert.Status.Acknowledged, alert.Status.Silenced = countOf(alert, tended.Acknowledged), countOf(alert, tended.Silenced)
 	out.refused(r.Incidents.Refused(alert.UID), r.Clock.Now())
 	return r.withChannel(ctx, alert, out)
 }
@@ -184,6 +186,7 @@ func (r *Reconciler) rest(ctx context.Context, alert *v1alpha1.SlackAlert) error
 		r.Posts.Deaf(alert.UID)
 	}
 	open, err := r.Incidents.Open(ctx, alert)
+	open = slices.DeleteFunc(open, func(g incident.Group) bool { return g.Ended })
 	alert.Status.Firing = countOf(alert, len(open))
 	return err
 }

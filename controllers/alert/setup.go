@@ -4,6 +4,7 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -55,13 +56,14 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, shard labels.Selector) e
 }
 
 // notificationChanged lets through what matters to a rule: that an incident is
-// changed by another process, and that a message is out.
+// changed by another process, that a message is out, and what people answer.
 func notificationChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		was, ok1 := e.ObjectOld.(*v1alpha1.SlackNotification)
 		is, ok2 := e.ObjectNew.(*v1alpha1.SlackNotification)
 		return !ok1 || !ok2 || was.Status.Phase != is.Status.Phase || was.Status.FinishedAt == nil && is.Status.FinishedAt != nil ||
-			was.Annotations[incident.StateAnnotation] != is.Annotations[incident.StateAnnotation]
+			was.Annotations[incident.StateAnnotation] != is.Annotations[incident.StateAnnotation] ||
+			!equality.Semantic.DeepEqual(was.Status.Responses, is.Status.Responses)
 	}}
 }
 

@@ -27,6 +27,8 @@ const late = time.Hour
 //   - an alert that a post leaves out stays as it is. But when the whole group
 //     is resolved, by who told of the alert before, it was silenced before it
 //     ended, and nobody will tell of its end; it is over. See Sender;
+//   - while alerts of the group may be silenced (SilencedUntil), that a resolved
+//     group leaves them out is no evidence;
 //   - alerts that are too many to be named in a post that fires may fire, until
 //     a post of the same sender names all.
 //

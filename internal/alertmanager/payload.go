@@ -109,6 +109,9 @@ type Payload struct {
 	// Within may be set to have the state know when an alert was last told of,
 	// to a tenth of it: the time after which it counts as over; see Expire.
 	Within time.Duration
+	// SilencedUntil may be set to the time until which alerts of the group may have been
+	// silenced. What a post from before that leaves out is no evidence.
+	SilencedUntil time.Time
 }
 
 // Alert is one alert, as Alertmanager tells of it.

@@ -61,10 +61,12 @@ func (m *merging) sender() {
 	if len(firing) > 0 {
 		m.join(&from, circles, firing)
 	}
-	if p.Complete() && p.Status == Resolved {
+	if p.Complete() && p.Status == Resolved && !p.hushed() {
 		m.silenced(circles, named)
 	}
-	from.cut(p)
+	if !p.Complete() || !p.hushed() {
+		from.cut(p)
+	}
 	m.bound()
 	over := 0
 	if s.Rest, over = crowdOf(m.rest, s.Rest.SeenAt); s.Rest.Len() > 0 && p.Status == Firing {

@@ -25,9 +25,11 @@ type State struct {
 	// first post.
 	GroupKey    string            `json:"groupKey,omitempty"`
 	GroupLabels map[string]string `json:"groupLabels,omitempty"`
-	Receiver    string            `json:"receiver,omitempty"`
-	ExternalURL string            `json:"externalURL,omitempty"`
-	Grafana     bool              `json:"grafana,omitempty"`
+	// GroupCut is true when the group has more labels than these.
+	GroupCut    bool   `json:"groupCut,omitempty"`
+	Receiver    string `json:"receiver,omitempty"`
+	ExternalURL string `json:"externalURL,omitempty"`
+	Grafana     bool   `json:"grafana,omitempty"`
 	// Alerts, those that fire first, then by their start.
 	Alerts []Known `json:"alerts,omitempty"`
 	// Rest are alerts that fire and find no place in Alerts.
@@ -203,6 +205,8 @@ func (s *State) describe(p Payload) {
 	for _, key := range ordered(maps.Keys(p.GroupLabels), nil) {
 		if room -= len(key) + len(p.GroupLabels[key]); room >= 0 {
 			s.GroupLabels[key] = p.GroupLabels[key]
+		} else {
+			s.GroupCut = true
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,13 +18,16 @@ import (
 // Current is what is stored of a group when there is an update: of its open incident,
 // or else of its last one.
 type Current struct {
-	// Open is true while an incident is open.
+	// Open is true while an incident is open, or was ended by hand and goes on.
 	Open bool
 	// Known is false when there is no incident at all.
 	Known bool
 	// Data is what the source has stored with it: Small of one that is beyond
 	// maxIncidents, and nothing when there was no room for that.
 	Data json.RawMessage
+	// SilencedUntil is until when posts leave out what is silenced in Alertmanager;
+	// zero when nothing was.
+	SilencedUntil time.Time
 }
 
 // Desired is what a source makes of what is stored and of what it has learned.
@@ -160,9 +164,9 @@ func (a *session) pass(ctx context.Context, updates []Update) (again []Update, e
 // beyond maxIncidents was changed.
 func (a *session) one(ctx context.Context, u Update, list *overflow) (bool, error) {
 	last := a.snapshot.last(u.Key.ID)
-	current := Current{Open: last.isOpen(), Known: last != nil}
+	var current Current
 	if last != nil {
-		current.Data = last.state.Data
+		current = last.current(a.Clock.Now())
 	}
 	group, beyond := list.Open[u.Key.ID]
 	if beyond = beyond && !current.Open; beyond {
@@ -202,7 +206,9 @@ func (a *session) settle(ctx context.Context, key alerting.Key, next Desired) er
 	case last.isOpen() && next.Firing:
 		return a.change(ctx, last, next)
 	case last.isOpen():
-		return a.resolve(ctx, last, next)
+		return a.resolve(ctx, last, last.state, next)
+	case last.fires():
+		return a.outlast(ctx, last, next)
 	case next.Firing:
 		return a.open(ctx, key, last, next)
 	}
@@ -243,6 +249,7 @@ func (a *session) make(ctx context.Context, state State, content v1alpha1.Conten
 	n := a.newNotification(a.rule, alerting.IncidentName(a.rule.Name, id, state.Number), incidentLabel(id, state.Number))
 	n.Spec.Content = content
 	n.Spec.NotBefore = a.muted
+	a.dress(n, &state, true)
 	setState(n, state)
 	err := a.create(ctx, a.m, n)
 	if apierrors.IsAlreadyExists(err) {
@@ -273,11 +280,24 @@ func (a *session) nameOwner(ctx context.Context, name string) error {
 func (a *session) change(ctx context.Context, i *incident, next Desired) error {
 	n := i.object.DeepCopy()
 	state := i.state
+	news := !bytes.Equal(state.Data, next.Data)
 	state.Count, state.Data = next.Count, next.Data
 	if next.Render != nil {
 		n.Spec.Content = withSender(n.Spec.Content, next.Render(alerting.Firing))
 	}
+	a.dress(n, &state, news)
 	return a.write(ctx, i, n, state)
+}
+
+// outlast notes what is known of an incident that was ended by hand, and that it is
+// over when the source says so.
+func (a *session) outlast(ctx context.Context, i *incident, next Desired) error {
+	state := i.state
+	state.Lasting = next.Firing
+	if next.Data != nil {
+		state.Data = next.Data
+	}
+	return a.write(ctx, i, i.object.DeepCopy(), state)
 }
 
 // note stores what is known of an incident that is over.
@@ -290,8 +310,8 @@ func (a *session) note(ctx context.Context, i *incident, next Desired) error {
 	return a.write(ctx, i, i.object.DeepCopy(), state)
 }
 
-// resolve ends an open incident.
-func (a *session) resolve(ctx context.Context, i *incident, next Desired) error {
+// resolve ends an open incident, of which state is what is known by now.
+func (a *session) resolve(ctx context.Context, i *incident, state State, next Desired) error {
 	policy := a.rule.Spec.OnResolve
 	// What nobody was told of is over without a word.
 	untold := a.held(i.object)
@@ -318,11 +338,11 @@ func (a *session) resolve(ctx context.Context, i *incident, next Desired) error 
 			}
 		}
 	}
-	state := i.state
 	state.ResolvedAt = a.now()
 	if next.Data != nil {
 		state.Data = next.Data
 	}
+	a.dress(n, &state, false)
 	if err := a.write(ctx, i, n, state); err != nil {
 		return err
 	}

@@ -14,10 +14,12 @@ import (
 type Group struct {
 	Key     alerting.Key
 	Current Current
+	// Ended is true when it was ended by hand, though nothing has said that it is over.
+	Ended bool
 }
 
 // Open returns the groups of a rule that have open incidents, those beyond
-// maxIncidents included.
+// maxIncidents included, and those that were ended by hand and go on.
 func (s *Store) Open(ctx context.Context, rule *v1alpha1.SlackAlert) ([]Group, error) {
 	m := s.of(rule.UID)
 	m.Lock()
@@ -28,20 +30,21 @@ func (s *Store) Open(ctx context.Context, rule *v1alpha1.SlackAlert) ([]Group, e
 	}
 	var out []Group
 	for _, i := range b.all() {
-		if i.state.Open() && i.state.Key != overflowKey {
-			out = append(out, Group{alerting.Key{ID: i.state.Key, Text: i.state.Text}, Current{Open: true, Known: true, Data: i.state.Data}})
+		if i.state.fires() && i.state.Key != overflowKey {
+			out = append(out, Group{alerting.Key{ID: i.state.Key, Text: i.state.Text}, i.current(s.Clock.Now()), !i.state.Open()})
 		}
 	}
 	for id, g := range b.overflow.Open {
-		out = append(out, Group{alerting.Key{ID: id, Text: g.Text}, Current{Open: true, Known: true, Data: g.Data}})
+		out = append(out, Group{Key: alerting.Key{ID: id, Text: g.Text}, Current: Current{Open: true, Known: true, Data: g.Data}})
 	}
 	return out, nil
 }
 
 // Maintained is how the incidents of a rule are.
 type Maintained struct {
-	// Firing is how many are open.
-	Firing int
+	// Firing is how many are open, of which somebody is on Acknowledged, and Silenced
+	// have a silence in Alertmanager.
+	Firing, Acknowledged, Silenced int
 	// Next is when they are to be maintained again; zero for when something changes.
 	Next time.Time
 }
@@ -73,13 +76,7 @@ func (s *Store) Maintain(ctx context.Context, rule *v1alpha1.SlackAlert, kept fu
 	a := &session{Store: s, rule: rule, m: &m.memory, snapshot: b, muted: s.mutedUntil(rule), maintained: Maintained{Firing: b.firing()}}
 	var refused *RefusedError
 	for _, i := range b.all() {
-		if i.state.Open() {
-			if err = a.unhold(ctx, i); err == nil {
-				err = a.remind(ctx, i)
-			}
-		} else {
-			err = a.expire(ctx, i, kept)
-		}
+		err = a.tend(ctx, i, kept)
 		switch {
 		case errors.Is(err, errOutdated):
 			// The cache will show it soon.
@@ -93,7 +90,29 @@ func (s *Store) Maintain(ctx context.Context, rule *v1alpha1.SlackAlert, kept fu
 			m.note(maintainKey+i.object.Name, "", s.Clock.Now())
 		}
 	}
+	a.maintained.Firing = b.firing()
 	return a.maintained, nil
+}
+
+// tend does what there is to do about one incident.
+func (a *session) tend(ctx context.Context, i *incident, kept func(Current, time.Time) bool) error {
+	if i.state.Open() {
+		if err := a.heed(ctx, i); err != nil {
+			return err
+		}
+	}
+	if !i.state.Open() {
+		if err := a.calm(ctx, i); err != nil {
+			return err
+		}
+		return a.expire(ctx, i, kept)
+	}
+	for _, step := range []func(context.Context, *incident) error{a.unhold, a.remind, a.escalate} {
+		if err := step(ctx, i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *session) at(at time.Time) {
@@ -113,11 +132,17 @@ func (a *session) remind(ctx context.Context, i *incident) error {
 		last = i.state.RemindedAt
 	}
 	now := a.now()
+	if quiet, until := i.state.Answers.quiet(now); quiet {
+		if !until.IsZero() {
+			a.at(until)
+		}
+		return nil
+	}
 	if due := afterMute(last.Add(every.Duration), a.muted); now.Before(due) {
 		a.at(due)
 		return nil
 	}
-	if phase := i.object.Status.Phase; phase != v1alpha1.PhaseDelivered && phase != v1alpha1.PhasePartiallyDelivered {
+	if !isOut(i.object) {
 		// Replies to what is not out yet would come all at once.
 		a.at(now.Add(patience))
 		return nil
@@ -147,6 +172,13 @@ func (a *session) expire(ctx context.Context, i *incident, kept func(Current, ti
 		a.at(due)
 		return nil
 	}
+	if i.state.Lasting { // what still fires is no new incident
+		return nil
+	}
+	if until := silenceHolds(i); now.Before(until) { // it is to be ended
+		a.at(now.Add(patience))
+		return nil
+	}
 	if kept != nil && kept(Current{Known: true, Data: i.state.Data}, i.state.ResolvedAt) {
 		a.at(now.Add(patience))
 		return nil
@@ -166,6 +198,11 @@ func (a *session) expire(ctx context.Context, i *incident, kept func(Current, ti
 	return a.delete(ctx, a.m, i.object)
 }
 
+// isOut reports whether the message of an incident can be replied to.
+func isOut(n *v1alpha1.SlackNotification) bool {
+	return n.Status.Phase == v1alpha1.PhaseDelivered || n.Status.Phase == v1alpha1.PhasePartiallyDelivered
+}
+
 // finished reports whether nothing is left to be delivered of a notification.
 func finished(n *v1alpha1.SlackNotification) bool {
 	return n.Spec.Suspend || n.Status.FinishedAt != nil && n.Status.ObservedGeneration == n.Generation
@@ -175,7 +212,7 @@ func finished(n *v1alpha1.SlackNotification) bool {
 // holds: one, or several if it is the overflow.
 func OpenKeys(n *v1alpha1.SlackNotification) []string {
 	s, ok := StateOf(n)
-	if !ok || !s.Open() {
+	if !ok || !s.fires() {
 		return nil
 	}
 	if s.Key != overflowKey {

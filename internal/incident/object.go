@@ -122,13 +122,24 @@ const replyResolved = "resolved"
 // reply makes a reply in the thread of an incident, once: its name says which
 // one it is.
 func (a *session) reply(ctx context.Context, i *incident, which string, content v1alpha1.Content) error {
+	n := a.newReply(ctx, i, which)
+	n.Spec.Content = content
+	return a.createOnce(ctx, n)
+}
+
+// newReply is a reply in the thread of an incident that says nothing yet.
+func (a *session) newReply(ctx context.Context, i *incident, which string) *v1alpha1.SlackNotification {
 	n := a.newNotification(a.rule, i.object.Name+"-"+which, i.object.Labels[v1alpha1.LabelIncident])
 	n.Spec.ChannelRef, n.Spec.Recipients = i.object.Spec.ChannelRef, i.object.Spec.Recipients
 	if !a.byWebhook(ctx, i.object) {
 		n.Spec.Thread = &v1alpha1.Thread{NotificationRef: &v1alpha1.NotificationReference{Name: i.object.Name}}
 	}
-	n.Spec.Content = content
 	n.Spec.NotBefore = a.muted
+	return n
+}
+
+// createOnce stores a SlackNotification if there is none of that name.
+func (a *session) createOnce(ctx context.Context, n *v1alpha1.SlackNotification) error {
 	err := a.create(ctx, a.m, n)
 	if apierrors.IsAlreadyExists(err) {
 		return nil

@@ -46,12 +46,24 @@ type State struct {
 	Reminders  int       `json:"reminders,omitempty"`
 	// Count of what the source counts: objects, occurrences, alerts.
 	Count int64 `json:"count,omitempty"`
+	// Answers is what people have made of it.
+	Answers Answers `json:"answers,omitzero"`
+	// Lasting is true when it was ended by hand, and nothing has said since that it
+	// is over: what still fires is no new incident.
+	Lasting bool `json:"lasting,omitempty"`
+	// Escalated are the steps of the escalation that were made.
+	Escalated []string `json:"escalated,omitempty"`
+	// Offer is what a silence would match; nil where there is no such button.
+	Offer *Offer `json:"offer,omitempty"`
 	// Data is the source's own.
 	Data json.RawMessage `json:"data,omitempty"`
 }
 
 // Open reports whether the incident is not over.
 func (s *State) Open() bool { return s.ResolvedAt.IsZero() }
+
+// fires reports whether nothing has said that it is over.
+func (s *State) fires() bool { return s.Open() || s.Lasting }
 
 // StateOf reads the state of a SlackNotification; false if it is no incident.
 func StateOf(n *v1alpha1.SlackNotification) (State, bool) {
@@ -74,6 +86,14 @@ type incident struct {
 
 // isOpen reports whether there is one that is not over.
 func (i *incident) isOpen() bool { return i != nil && i.state.Open() }
+
+// fires reports whether there is one of which nothing has said that it is over.
+func (i *incident) fires() bool { return i != nil && i.state.fires() }
+
+// current is what a source sees of the incident.
+func (i *incident) current(now time.Time) Current {
+	return Current{Open: i.state.fires(), Known: true, Data: i.state.Data, SilencedUntil: i.state.Answers.SilencedUntil(now)}
+}
 
 // snapshot is what is known of all incidents of a rule.
 type snapshot struct {

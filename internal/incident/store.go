@@ -2,6 +2,7 @@ package incident
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -29,6 +30,9 @@ type Store struct {
 	// Shard picks what this operator works on by labels, which incidents then
 	// have whatever they are; everything when nil.
 	Shard labels.Selector
+	// Offer, if not nil, says what a silence of an incident would match, by what the
+	// source has stored of it.
+	Offer func(rule *v1alpha1.SlackAlert, data json.RawMessage) Offer
 
 	mu    sync.Mutex
 	rules map[types.UID]*ruleMemory

@@ -36,6 +36,7 @@ func (r *Receiver) updatesOf(alert *v1alpha1.SlackAlert, post alertmanager.Paylo
 // fold merges a post into what is known of its group.
 func (r *Receiver) fold(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rule, current incident.Current, post alertmanager.Payload) incident.Desired {
 	before := stateOf(current)
+	post.SilencedUntil = current.SilencedUntil
 	if current.Known && !current.Open {
 		merged, news := alertmanager.Merge(before, post)
 		if merged.Status() != alertmanager.Firing { // late, or once more
@@ -144,6 +145,9 @@ func grouped(ctx context.Context, alert *v1alpha1.SlackAlert, rule *alerting.Rul
 // templates.
 func usedBy(spec *v1alpha1.SlackAlertSpec) func(name string) bool {
 	words := strings.Join(spec.GroupBy, "\n")
+	if spec.Actions != nil && spec.Actions.Silence != nil {
+		words += "\n" + strings.Join(spec.Actions.Silence.Labels, "\n")
+	}
 	if m := spec.Message; m != nil {
 		words += "\n" + m.Title + "\n" + m.Text
 		for _, f := range m.Fields {
@@ -203,6 +207,9 @@ func (r *Receiver) endUntold(ctx context.Context, alert *v1alpha1.SlackAlert) (H
 		case due.Before(floor):
 			due = floor
 		}
+		if until := g.Current.SilencedUntil; !until.IsZero() { // nothing is posted of what is silenced
+			due = later(due, until.Add(min(after, comeback)))
+		}
 		if now.Before(due) {
 			out.Next = sooner(out.Next, due)
 			continue
@@ -215,7 +222,7 @@ func (r *Receiver) endUntold(ctx context.Context, alert *v1alpha1.SlackAlert) (H
 			if before.Within != after {
 				return listening(before, after, now)
 			}
-			if due := before.Due(); due.IsZero() || now.Before(due) {
+			if due := before.Due(); due.IsZero() || now.Before(due) || now.Before(current.SilencedUntil) {
 				return incident.Desired{Firing: true, Data: current.Data, Small: current.Data, Count: int64(before.Firing())}
 			}
 			return r.desired(ctx, alert, rule, current, alertmanager.Expire(before, now.UTC().Truncate(time.Second)), true)

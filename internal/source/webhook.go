@@ -186,6 +186,7 @@ func Quiet(alert *v1alpha1.SlackAlert) *v1alpha1.SlackAlert {
 	}
 	out := *alert
 	out.Spec.OnResolve, out.Spec.RepeatInterval = v1alpha1.ResolveNone, nil
+	out.Spec.Actions, out.Spec.Escalate = nil, nil
 	return &out
 }
 

@@ -19,6 +19,17 @@ var slackDomains = []string{"slack.com", "slack-gov.com"}
 // hosts always may, by https on port 443. The zero value allows these alone.
 type AllowList struct {
 	extra map[string]struct{}
+	// flag names those of another system, where Slack's own hosts have no place.
+	flag string
+}
+
+// NewHosts returns a list of the hosts of another system than Slack, as a flag of the
+// operator names them; Slack's own are not among them. The entries are as those of
+// NewAllowList.
+func NewHosts(flag string, entries []string) (AllowList, error) {
+	list, err := NewAllowList(entries)
+	list.flag = flag
+	return list, err
 }
 
 // NewAllowList returns the list of Slack's own hosts and extra ones, each
@@ -96,6 +107,9 @@ func (a AllowList) Check(u *url.URL) error {
 		effective = map[string]string{"https": "443", "http": "80"}[u.Scheme]
 	}
 	listed := a.listed(host, effective)
+	if a.flag != "" {
+		return a.checkOther(host, port, listed)
+	}
 	if isSlackHost(host) {
 		// Slack's own hosts never take plain http, not even when listed.
 		if u.Scheme != "https" {
@@ -115,6 +129,18 @@ func (a AllowList) Check(u *url.URL) error {
 			host, strings.Join(slackDomains, ", "), named)
 	}
 	return nil
+}
+
+// checkOther is Check for another system than Slack.
+func (a AllowList) checkOther(host, port string, listed bool) error {
+	if listed {
+		return nil
+	}
+	named := host
+	if port != "" {
+		named = net.JoinHostPort(host, port)
+	}
+	return fmt.Errorf("the operator may not call the host %s: start it with %s=%s (beside the hosts that it names already, in the args of its Deployment)", host, a.flag, named)
 }
 
 // IsSlack reports whether u is on one of Slack's own hosts, rather than on one

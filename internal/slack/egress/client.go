@@ -36,6 +36,8 @@ type Options struct {
 	Proxy *url.URL
 	// RootCAs are PEM certificates that are trusted beside the system's.
 	RootCAs []byte
+	// Certificate that the client shows; none when nil.
+	Certificate *tls.Certificate
 	// Allow says which hosts may be talked to.
 	Allow AllowList
 	// Private means that the proxy or the CA is a tenant's: who answers may be
@@ -80,6 +82,10 @@ func NewClient(o Options) (*http.Client, error) {
 			return nil, err
 		}
 		transport.TLSClientConfig.RootCAs = pool
+	}
+
+	if o.Certificate != nil {
+		transport.TLSClientConfig.Certificates = []tls.Certificate{*o.Certificate}
 	}
 
 	transport.Proxy = http.ProxyFromEnvironment
