@@ -79,7 +79,7 @@ fuzz: ## Run each fuzz target for FUZZTIME.
 		echo "== $$target in $$package"; go test ./$$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s; done
 
 .PHONY: bench
-bench: setup-envtest ## Run the benchmarks, beside a bare client in the same run (about 10 minutes; BENCH_SCALE=0.1 for a quick look).
+bench: setup-envtest $(ALERTMANAGER) ## Run the benchmarks, beside a bare client in the same run (about 10 minutes; BENCH_SCALE=0.1 for a quick look).
 	@go test -run '^$$' -bench . -benchmem ./internal/... | grep -E '^(Benchmark|pkg)'
 	@KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/bench
 

@@ -3,6 +3,7 @@ module github.com/slack-notifier/slack-notifier
 go 1.26.8
 
 require (
+	github.com/DataDog/datadog-agent/pkg/template v0.85.4
 	github.com/Masterminds/sprig/v3 v3.3.0
 	github.com/coder/websocket v1.8.15
 	github.com/go-logr/logr v1.4.4

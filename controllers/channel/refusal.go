@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
@@ -19,12 +20,16 @@ const (
 	seenAtOnce = "the SlackChannel is verified again as soon as the Secret changes"
 )
 
-// handle is what is taken for the handle of a bot.
-var handle = regexp.MustCompile(`^[\pL\pN._-]{1,80}$`)
+// handle is what is taken for the handle of a bot, when it is no longer than
+// maxHandle. A bound in the expression would cost 3 MiB of memory.
+var handle = regexp.MustCompile(`^[\pL\pN._-]+$`)
+
+// maxHandle are the bytes of the longest handle.
+const maxHandle = 80 * utf8.UTFMax
 
 // invite says how a bot becomes a member of a channel: Slack's own command.
 func (k *check) invite() string {
-	if name := k.identity.BotName; handle.MatchString(name) {
+	if name := k.identity.BotName; len(name) <= maxHandle && handle.MatchString(name) {
 		return "of it type /invite @" + name + " there"
 	}
 	return "of it type /invite, @ and the name of the app's bot there"

@@ -17,6 +17,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/delivery"
+	"github.com/slack-notifier/slack-notifier/internal/finished"
 )
 
 // Finalizer holds an object with deletionPolicy Delete until its messages are
@@ -188,7 +189,7 @@ func (r *Reconciler) expire(ctx context.Context, n *v1alpha1.SlackNotification) 
 		result.RequeueAfter = sooner(result.RequeueAfter, left)
 		return result, nil
 	}
-	if by := trackedBy(n); by != "" {
+	if by := finished.TrackedBy(n); by != "" {
 		return r.keep(ctx, n, by)
 	}
 	// With the resourceVersion, an object that was changed meanwhile, and so
@@ -198,32 +199,6 @@ func (r *Reconciler) expire(ctx context.Context, n *v1alpha1.SlackNotification) 
 		return ctrl.Result{RequeueAfter: time.Second}, nil
 	}
 	return ctrl.Result{}, client.IgnoreNotFound(err)
-}
-
-// gitOpsMarks are what GitOps tools mark the objects with that they apply, and
-// would make again.
-var gitOpsMarks = []struct {
-	tool, key  string
-	annotation bool
-}{
-	{"Flux", "kustomize.toolkit.fluxcd.io/name", false},
-	{"Flux", "helm.toolkit.fluxcd.io/name", false},
-	{"Argo CD", "argocd.argoproj.io/instance", false},
-	{"Argo CD", "argocd.argoproj.io/tracking-id", true},
-}
-
-// trackedBy names the tool that would make the object again; empty for none.
-func trackedBy(n *v1alpha1.SlackNotification) string {
-	for _, mark := range gitOpsMarks {
-		from := n.Labels
-		if mark.annotation {
-			from = n.Annotations
-		}
-		if from[mark.key] != "" {
-			return mark.tool + " (" + mark.key + ")"
-		}
-	}
-	return ""
 }
 
 // keep says why the object stays though its time to live is over.

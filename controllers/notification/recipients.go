@@ -290,6 +290,9 @@ func (r *Reconciler) parentOf(ctx context.Context, n *v1alpha1.SlackNotification
 	}
 	up := &v1alpha1.SlackNotification{}
 	err := r.Client.Get(ctx, client.ObjectKey{Namespace: n.Namespace, Name: name}, up)
+	if err == nil {
+		err = r.whole(ctx, up)
+	}
 	if apierrors.IsNotFound(err) {
 		return parent{block: threadNotFound(fmt.Sprintf(
 			"SlackNotification %q, which this one replies to, does not exist in namespace %q: create it, or correct spec.thread.notificationRef; this one is sent as soon as that one has been delivered", name, n.Namespace))}, nil

@@ -17,11 +17,13 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
+	"github.com/slack-notifier/slack-notifier/internal/finished"
 	"github.com/slack-notifier/slack-notifier/internal/ledger"
 	"github.com/slack-notifier/slack-notifier/internal/metrics"
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
@@ -110,6 +112,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	} else if err != nil {
 		return ctrl.Result{}, err
 	}
+	if r.rests(n) {
+		r.ledger.Find(n, r.Clock.Now())
+		return r.expire(ctx, n)
+	}
+	if err := r.whole(ctx, n); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
 	if !n.DeletionTimestamp.IsZero() {
 		return r.finalize(ctx, n)
 	}
@@ -154,6 +163,25 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	r.releaseTurns(p)
 	return r.writeStatus(ctx, p)
+}
+
+// rests reports whether n is settled and has nothing to do now, which is all that
+// is decided by what the cache keeps of it.
+func (r *Reconciler) rests(n *v1alpha1.SlackNotification) bool {
+	return finished.Reduced(n) && !finished.Requested(n) && !expired(n, r.Clock.Now()) &&
+		controllerutil.ContainsFinalizer(n, Finalizer) == (n.Spec.DeletionPolicy == v1alpha1.DeletionDelete)
+}
+
+// whole reads n from the API server where the cache has only a part of it.
+func (r *Reconciler) whole(ctx context.Context, n *v1alpha1.SlackNotification) error {
+	if !finished.Reduced(n) {
+		return nil
+	}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(n), n); err != nil {
+		return err
+	}
+	ledger.Mark(n)
+	return nil
 }
 
 // gather brings together what the object says and what is known of it.
@@ -225,33 +253,11 @@ func (r *Reconciler) done(ctx context.Context, n *v1alpha1.SlackNotification) (b
 	if expired(n, r.Clock.Now()) {
 		return true, nil
 	}
-	if !settled(n) {
+	if !finished.Settled(n) {
 		return false, nil
 	}
 	owes, err := r.owes(ctx, n)
 	return !owes, err
-}
-
-// settled reports whether nothing is left to do but to delete the object when
-// its time has come.
-func settled(n *v1alpha1.SlackNotification) bool {
-	s := &n.Status
-	if s.FinishedAt == nil || s.ObservedGeneration != n.Generation || requested(n) {
-		return false
-	}
-	for i := range s.Deliveries {
-		d := &s.Deliveries[i]
-		if d.State != v1alpha1.DeliveryDelivered && (d.State != v1alpha1.DeliveryFailed || d.Reason != v1alpha1.ReasonDeadlineExceeded) {
-			return false
-		}
-	}
-	return true
-}
-
-// requested reports whether somebody asks to look at the object now.
-func requested(n *v1alpha1.SlackNotification) bool {
-	asked := n.Annotations[v1alpha1.AnnotationRequestedAt]
-	return asked != "" && asked != n.Status.LastHandledRequest
 }
 
 // deadline is when to give up; false when there is none.

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/finished"
 	"github.com/slack-notifier/slack-notifier/internal/interact"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
@@ -99,7 +100,7 @@ func relevant() predicate.Predicate {
 		if !ok1 || !ok2 {
 			return true
 		}
-		return was.Generation != is.Generation || !is.DeletionTimestamp.IsZero() || requested(is) || trackedBy(was) != trackedBy(is) || answersChanged(was, is) ||
+		return was.Generation != is.Generation || !is.DeletionTimestamp.IsZero() || finished.Requested(is) || finished.TrackedBy(was) != finished.TrackedBy(is) || answersChanged(was, is) ||
 			is.Status.FinishedAt != nil && (was.Status.FinishedAt == nil || was.Status.ObservedGeneration != is.Status.ObservedGeneration || was.Status.Phase != is.Status.Phase)
 	}}
 }

@@ -3,12 +3,12 @@ package alerting
 import (
 	"errors"
 	"fmt"
+	texttemplate "github.com/DataDog/datadog-agent/pkg/template/text"
 	"maps"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
-	texttemplate "text/template"
 	"time"
 
 	"github.com/Masterminds/sprig/v3"

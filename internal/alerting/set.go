@@ -3,9 +3,9 @@ package alerting
 import (
 	"context"
 	"fmt"
+	texttemplate "github.com/DataDog/datadog-agent/pkg/template/text"
 	"maps"
 	"slices"
-	texttemplate "text/template"
 	"text/template/parse"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"

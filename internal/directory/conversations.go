@@ -106,7 +106,10 @@ func (d *Directory) FindConversation(ctx context.Context, ws Workspace, ref, own
 		r.id = r.maybe
 	}
 	if r.id != "" {
-		found, err = d.look(ctx, ws, r.id)
+		var listed bool
+		if found, listed = d.listed(ws, r.id, owner); !listed {
+			found, err = d.look(ctx, ws, r.id)
+		}
 		if isMissingScope(err) {
 			// To post takes no more than the ID.
 			return slack.Conversation{ID: r.id, Member: true, DM: strings.HasPrefix(r.id, "D"), Unseen: true}, nil

@@ -100,6 +100,8 @@ type Directory struct {
 	absent refusals
 	dms    map[dmKey]directMessage
 	groups map[slack.Workspace]*groupList
+	// asked are the IDs of channels that each bot was asked for lately.
+	asked map[slack.Workspace]*asked
 	// contradicted conversations have answers that are not to be believed.
 	contradicted map[subjectKey]contradiction
 	lastVersion  uint64
@@ -151,7 +153,7 @@ func New(o Options) *Directory {
 		options: o, clock: o.Clock,
 		users: map[slack.Workspace]*list[user]{}, convs: map[slack.Workspace]*list[channel]{},
 		infos: map[conversationKey]known[versioned]{}, emails: map[emailKey]known[slack.User]{}, absent: refusals{},
-		dms: map[dmKey]directMessage{}, groups: map[slack.Workspace]*groupList{}, contradicted: map[subjectKey]contradiction{},
+		asked: map[slack.Workspace]*asked{}, dms: map[dmKey]directMessage{}, groups: map[slack.Workspace]*groupList{}, contradicted: map[subjectKey]contradiction{},
 	}
 }
 

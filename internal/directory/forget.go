@@ -43,6 +43,11 @@ func (d *Directory) sweep() {
 	sweepAnswers(d.infos, unused)
 	sweepAnswers(d.emails, unused)
 	d.absent.expire(old)
+	for key, a := range d.asked {
+		if !a.since.After(unused) {
+			delete(d.asked, key)
+		}
+	}
 	for key, c := range d.contradicted {
 		if !c.at.After(unused) {
 			delete(d.contradicted, key)

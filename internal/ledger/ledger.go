@@ -20,6 +20,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/consistency"
 	"github.com/slack-notifier/slack-notifier/internal/delivery"
+	"github.com/slack-notifier/slack-notifier/internal/finished"
 )
 
 // Ledger is all that this process knows. The zero value is ready for use.
@@ -139,13 +140,22 @@ func untouched(n *v1alpha1.SlackNotification) bool {
 const touchedMark = "slack.notify.dev/touched"
 
 // Transform keeps of an object in the cache what is needed of it (the cache's
-// option). Who manages which fields is not, but whether anybody has written to
-// the object after its creation: the API server tells times in whole seconds.
+// option): of one that is finished, little.
 func Transform(o any) (any, error) {
 	n, ok := o.(*v1alpha1.SlackNotification)
 	if !ok {
 		return cache.TransformStripManagedFields()(o)
 	}
+	if !finished.Reduced(n) {
+		Mark(n)
+		finished.Reduce(n)
+	}
+	return n, nil
+}
+
+// Mark has n say whether anybody has written to it after its creation, in place of
+// who manages which fields: the API server tells times in whole seconds.
+func Mark(n *v1alpha1.SlackNotification) {
 	touched := len(n.ManagedFields) > 1
 	for i := range n.ManagedFields {
 		at := n.ManagedFields[i].Time
@@ -157,7 +167,6 @@ func Transform(o any) (any, error) {
 	} else {
 		delete(n.Annotations, touchedMark)
 	}
-	return n, nil
 }
 
 // Find returns what is known of an object, and whether it was not known before.

@@ -114,8 +114,19 @@ func (b *bench) idle() error {
 		return err
 	}
 	defer o.Stop()
-	time.Sleep(5 * time.Second)
-	b.say("## Idle\n\n%.0f MiB resident with one SlackChannel and no SlackNotification.\n", residentOf(o.Cmd.Process.Pid))
+	other, err := b.alertmanager()
+	if err != nil {
+		return err
+	}
+	defer end(other)
+	time.Sleep(30 * time.Second)
+	b.say("## Idle\n\nResident half a minute after the start, with one SlackChannel and no SlackNotification, beside an Alertmanager with one receiver.\n")
+	b.say("| | operator | Alertmanager | ratio |\n| --- | ---: | ---: | ---: |")
+	ours, theirs := memoryOf(o.Cmd.Process.Pid), memoryOf(other.Process.Pid)
+	b.say("| resident, MiB | %.0f | %.0f | %.2f |", ours.resident, theirs.resident, ours.resident/theirs.resident)
+	b.say("| of that its own | %.0f | %.0f | %.2f |", ours.own, theirs.own, ours.own/theirs.own)
+	b.say("| of that pages of the executable | %.0f | %.0f | %.2f |", ours.file, theirs.file, ours.file/theirs.file)
+	b.say("| the executable, MB | %.0f | %.0f | %.2f |\n", ours.executable, theirs.executable, ours.executable/theirs.executable)
 	return nil
 }
 

@@ -36,18 +36,48 @@ func cpuOf(pid int) time.Duration {
 	return time.Duration(user+system) * time.Second / ticksPerSecond
 }
 
-// residentOf a process in MiB.
-func residentOf(pid int) float64 {
+// memory of a process, in MiB, and its executable in MB.
+type memory struct{ resident, own, file, executable float64 }
+
+var memoryLine = regexp.MustCompile(`(VmRSS|RssAnon|RssFile):\s+(\d+) kB`)
+
+func memoryOf(pid int) memory {
+	m := memory{}
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0
+		return m
 	}
-	m := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(data)
-	if m == nil {
-		return 0
+	for _, found := range memoryLine.FindAllSubmatch(data, -1) {
+		kib, _ := strconv.Atoi(string(found[2]))
+		switch mib := float64(kib) / 1024; string(found[1]) {
+		case "VmRSS":
+			m.resident = mib
+		case "RssAnon":
+			m.own = mib
+		case "RssFile":
+			m.file = mib
+		}
 	}
-	kib, _ := strconv.Atoi(string(m[1]))
-	return float64(kib) / 1024
+	if file, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid)); err == nil {
+		m.executable = float64(file.Size()) / 1e6
+	}
+	return m
+}
+
+// residentOf a process in MiB.
+func residentOf(pid int) float64 { return memoryOf(pid).resident }
+
+// alertmanager starts an Alertmanager that has nothing to tell.
+func (b *bench) alertmanager() (*exec.Cmd, error) {
+	config := filepath.Join(b.env.Dir, "alertmanager.yml")
+	content := "route: {receiver: hook}\nreceivers: [{name: hook, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]\n"
+	if err := os.WriteFile(config, []byte(content), 0o600); err != nil {
+		return nil, err
+	}
+	//nolint:gosec // built by the Makefile
+	cmd := exec.Command(filepath.Join("bin", "alertmanager"), "--config.file="+config, "--storage.path="+filepath.Join(b.env.Dir, "alertmanager"),
+		"--web.listen-address=127.0.0.1:0", "--cluster.listen-address=")
+	return cmd, devcluster.Spawn(cmd)
 }
 
 // startRaw runs the bare client as a process of its own.
