@@ -162,7 +162,7 @@ func begin(ctx context.Context, r *alert.Reconciler, key client.ObjectKey) error
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		rule, err := reconcile(ctx, r, key)
+		rule, err := pass(ctx, r, key)
 		if err != nil {
 			return err
 		}
@@ -190,8 +190,8 @@ func aboutChannel(reason string) bool {
 	return reason == v1alpha1.ReasonSlackChannelNotFound || reason == v1alpha1.ReasonNamespaceNotAllowed
 }
 
-// reconcile is one pass over a rule, which is returned as it is then.
-func reconcile(ctx context.Context, r *alert.Reconciler, key client.ObjectKey) (*v1alpha1.SlackAlert, error) {
+// pass is one pass over a rule, which is returned as it is then.
+func pass(ctx context.Context, r *alert.Reconciler, key client.ObjectKey) (*v1alpha1.SlackAlert, error) {
 	if _, err := r.Reconcile(ctx, ctrl.Request{NamespacedName: key}); err != nil {
 		return nil, err
 	}

@@ -184,12 +184,12 @@ func (r *run) story() error {
 // pass lets time go by, and returns the rule after that.
 func (r *run) pass(d time.Duration) (*v1alpha1.SlackAlert, error) {
 	r.clock.pass(d)
-	if _, err := reconcile(r.ctx, r.control, r.key); err != nil {
+	if _, err := pass(r.ctx, r.control, r.key); err != nil {
 		return nil, err
 	}
 	// What was due by then may have begun something: it is looked at once more.
 	r.clock.pass(time.Second)
-	return reconcile(r.ctx, r.control, r.key)
+	return pass(r.ctx, r.control, r.key)
 }
 
 // observe notes what has become of the rule's messages as the steps of a title.

@@ -103,7 +103,7 @@ var (
 	link   = regexp.MustCompile(`<(?:mailto:|https?://)[^<>|]*\|([^<>]*)>`)
 	bare   = regexp.MustCompile(`<((?:mailto:|https?://)[^<>|]*)>`)
 	person = regexp.MustCompile(`<[@!#](?:subteam\^)?([^<>|]*)(?:\|([^<>]*))?>`)
-	marks  = regexp.MustCompile("[*_~`]+(\\S(?:[^*_~`]*\\S)?)[*_~`]+")
+	marks  = regexp.MustCompile("(^|\\W)[*_~`]+(\\S(?:[^*_~`]*\\S)?)[*_~`]+")
 )
 
 // phone is the text of a message's notification: its text, or what stands for one.
@@ -144,6 +144,24 @@ func plain(s string) string {
 		}
 		return "@" + parts[1]
 	})
-	s = marks.ReplaceAllString(s, "$1")
+	s = emojiName.ReplaceAllStringFunc(s, func(name string) string { return Emoji(strings.Trim(name, ":")) })
+	s = marks.ReplaceAllString(s, "$1$2")
 	return strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(s)
 }
+
+// pictures of emoji that the operator's own messages and the samples have.
+var pictures = map[string]string{
+	"information_source": "ℹ️", "white_check_mark": "✅", "warning": "⚠️", "x": "❌", "rotating_light": "🚨", "rocket": "🚀",
+	"tada": "🎉", "wave": "👋", "gear": "⚙️", "robot_face": "🤖", "fire": "🔥", "bell": "🔔", "eyes": "👀",
+}
+
+// Emoji is the picture of an emoji by its name, or the name as it is written where the
+// picture is not known here.
+func Emoji(name string) string {
+	if picture, ok := pictures[name]; ok {
+		return picture
+	}
+	return ":" + name + ":"
+}
+
+var emojiName = regexp.MustCompile(`:[a-z0-9_+-]+:`)
