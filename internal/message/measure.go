@@ -41,11 +41,11 @@ func Measures(m slack.Message) []Measure {
 			out = append(out, Measure{Name: name, Used: used, Limit: limit})
 		}
 	}
-	text, what := maxText, "text"
+	what := "text"
 	if blocks > 0 || len(m.Attachments) > 0 {
-		text, what = maxFallback, "text of notifications"
+		what = "text of notifications"
 	}
-	add(what, utf8.RuneCountInString(m.Text), text)
+	add(what, utf8.RuneCountInString(m.Text), maxText)
 	add("Markdown", max(utf8.RuneCountInString(m.Markdown), c.markdown), maxMarkdown)
 	add("title", c.header, maxHeader)
 	add("longest section", c.section, maxSection)

@@ -68,7 +68,7 @@ Exit code 1 when one is not Ready.`,
   kubectl slack verify slc/alerts`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.completeKinds("slackchannel"),
-		RunE: func(c *cobra.Command, args []string) error { return a.verify(c.Context(), args, wait) },
+		RunE:              func(c *cobra.Command, args []string) error { return a.verify(c.Context(), args, wait) },
 	}
 	c.Flags().DurationVar(&wait, "wait", wait, "How long to wait for the answer; 0 does not wait.")
 	return c
@@ -163,7 +163,7 @@ has taken it, that may make a second one.`,
   kubectl slack resend sln/deployed-42 --again --recipient user:ada`,
 		Args:              cobra.RangeArgs(1, 2),
 		ValidArgsFunction: a.completeKinds("slacknotification"),
-		RunE: func(c *cobra.Command, args []string) error { return a.resend(c.Context(), r, args) },
+		RunE:              func(c *cobra.Command, args []string) error { return a.resend(c.Context(), r, args) },
 	}
 	f := c.Flags()
 	f.BoolVar(&r.again, "again", false, "Send it anew, whatever became of it.")

@@ -130,6 +130,7 @@ kubectl itself is enough.`,
 	} {
 		root.AddCommand(c)
 	}
+	a.help(root)
 	a.rename(root)
 	return root
 }
@@ -188,7 +189,7 @@ func (a *app) printer() *termshow.Printer {
 		return p
 	}
 	p.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" // no-color.org
-	if width, _, err := term.GetSize(int(file.Fd())); err == nil { //nolint:gosec // a file descriptor is small
+	if width, _, err := term.GetSize(int(file.Fd())); err == nil {       //nolint:gosec // a file descriptor is small
 		p.Width = width
 	}
 	return p

@@ -86,10 +86,10 @@ Exit code 1 when the message is not delivered.`,
 	f.Lookup("wait").NoOptDefVal = defaultWait
 	f.StringVar(&s.dryRun, "dry-run", "none", "none, client (nothing is asked) or server (the API server checks it).")
 	s.print.AddFlags(c)
-	_ = c.MarkFlagRequired("channel-ref")                                                                                                                   // the flag is there
-	_ = c.RegisterFlagCompletionFunc("channel-ref", a.completeNames("slackchannel"))                                                                        // as above
+	_ = c.MarkFlagRequired("channel-ref")                                                                                                                                 // the flag is there
+	_ = c.RegisterFlagCompletionFunc("channel-ref", a.completeNames("slackchannel"))                                                                                      // as above
 	_ = c.RegisterFlagCompletionFunc("severity", cobra.FixedCompletions([]string{"Info", "Success", "Warning", "Error", "Critical"}, cobra.ShellCompDirectiveNoFileComp)) // as above
-	_ = c.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"none", "client", "server"}, cobra.ShellCompDirectiveNoFileComp))            // as above
+	_ = c.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"none", "client", "server"}, cobra.ShellCompDirectiveNoFileComp))                         // as above
 	return c
 }
 

@@ -149,7 +149,7 @@ func builderPayload(body []byte) ([]byte, error) {
 		e := json.NewEncoder(&out)
 		e.SetEscapeHTML(false)
 		err := e.Encode(v)
-		return bytes.TrimSpace(out.Bytes()), err
+		return readable(bytes.TrimSpace(out.Bytes())), err
 	}
 	blocks := m.Blocks
 	if len(blocks) == 0 && m.Markdown+m.Text != "" {

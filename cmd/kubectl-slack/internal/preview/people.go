@@ -135,6 +135,7 @@ func phone(m slack.Message) string {
 
 // plain is mrkdwn without its marks.
 func plain(s string) string {
+	s = strings.ReplaceAll(s, "```", " ")
 	s = link.ReplaceAllString(s, "$1")
 	s = bare.ReplaceAllString(s, "$1")
 	s = person.ReplaceAllStringFunc(s, func(token string) string {

@@ -3,6 +3,7 @@ package term
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -66,7 +67,7 @@ func (p *Printer) content(data []byte, width int) []string {
 	var out []string
 	switch {
 	case b.Markdown != "":
-		out = append(out, p.text(b.Markdown, 0, width)...)
+		out = append(out, p.text(fromMarkdown(b.Markdown), 0, width)...)
 	case len(b.Blocks) > 0:
 		out = append(out, p.blocks(b.Blocks, width)...)
 	case b.Text != "":
@@ -124,7 +125,7 @@ func (p *Printer) block(b block, width int) []string {
 		out := p.text(readText(b.Text), 0, width)
 		return append(out, p.fields(b.Fields, width)...)
 	case "markdown":
-		return p.text(readText(b.Text), 0, width)
+		return p.text(fromMarkdown(readText(b.Text)), 0, width)
 	case "context":
 		var spans []span
 		for i, e := range b.Elements {
@@ -273,4 +274,17 @@ func prefixed(lines []string, prefix string) []string {
 		out[i] = strings.TrimRight(prefix+line, " ")
 	}
 	return out
+}
+
+var (
+	mdHeading = regexp.MustCompile(`(?m)^#{1,6}[ \t]+(.*)$`)
+	mdBold    = regexp.MustCompile(`\*\*([^*\n]+)\*\*`)
+	mdLink    = regexp.MustCompile(`\[([^\]\n]+)\]\(([^)\s]+)\)`)
+	mdItem    = regexp.MustCompile(`(?m)^(\s*)[-*+][ \t]+`)
+)
+
+// fromMarkdown makes mrkdwn of what a terminal can show of standard Markdown.
+func fromMarkdown(s string) string {
+	s = mdHeading.ReplaceAllString(mdItem.ReplaceAllString(s, "$1• "), "**$1**")
+	return mdLink.ReplaceAllString(mdBold.ReplaceAllString(s, "*$1*"), "<$2|$1>")
 }
