@@ -2,6 +2,8 @@
 IMG ?= slack-notifier:latest
 # How long each fuzz target runs.
 FUZZTIME ?= 20s
+# Version of the plugin of kubectl.
+PLUGIN_VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo v0.0.0)
 # Ends the demo by itself.
 ONCE ?=
 
@@ -74,8 +76,8 @@ test-chaos: setup-envtest ## The long form of the chaos tests: kills, lost leade
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME.
-	@grep -rho --include='*_test.go' 'func Fuzz[A-Za-z0-9]*' internal | awk '{print $$2}' | sort -u | while read -r target; do \
-		package=$$(grep -rl --include='*_test.go' "func $$target(" internal | head -1 | xargs dirname); \
+	@grep -rho --include='*_test.go' 'func Fuzz[A-Za-z0-9]*' internal cmd | awk '{print $$2}' | sort -u | while read -r target; do \
+		package=$$(grep -rl --include='*_test.go' "func $$target(" internal cmd | head -1 | xargs dirname); \
 		echo "== $$target in $$package"; go test ./$$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s; done
 
 .PHONY: bench
@@ -91,6 +93,17 @@ build: $(BIN)/slack-notifier ## Build the operator, bin/slack-notifier.
 $(BIN)/slack-notifier $(BIN)/slacksim $(BIN)/demo: $(GO_FILES)
 	@echo "building bin/$(@F) (about 2 minutes the first time, on 2 cores)"
 	@CGO_ENABLED=0 go build -trimpath -o $@ ./cmd/$(@F)
+
+.PHONY: kubectl-slack
+kubectl-slack: $(BIN)/kubectl-slack ## Build the plugin of kubectl, bin/kubectl-slack.
+
+$(BIN)/kubectl-slack: $(GO_FILES) $(wildcard config/crd/*.go config/crd/bases/*.yaml) $(shell find cmd/kubectl-slack -type f)
+	@echo "building bin/kubectl-slack (about 2 minutes the first time, on 2 cores)"
+	@CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(PLUGIN_VERSION)" -o $@ ./cmd/kubectl-slack
+
+.PHONY: krew
+krew: ## Build the plugin for all systems, and krew's manifest of it, into dist/krew.
+	@hack/krew/build.sh $(PLUGIN_VERSION) dist/krew
 
 .PHONY: run
 run: build ## Run the operator against the cluster of the current kubeconfig.

@@ -210,12 +210,17 @@ func TestSend(t *testing.T) {
 	w.Expect(code).To(gomega.Equal(1))
 	w.Expect(out).To(gomega.ContainSubstring("kubectl slack resend sln/lost -n " + w.ns))
 
-	w.sim("users", slacksim.User{ID: "UNOBODY1", Name: "nobody", RealName: "Nobody"})
+	// Slack refuses once; resend has it tried again at once, and not after its back-off.
+	w.sim("faults", slacksim.Fault{Method: "chat.postMessage", Team: w.team, Kind: "error", Code: "restricted_action"})
+	out, _, code = w.slack("", "send", "Hello", "--channel-ref", "alerts", "--name", "refused", "--wait=60s")
+	w.Expect(code).To(gomega.Equal(1))
+	w.Expect(out).To(gomega.ContainSubstring("default: Failed (PostingRestricted)"))
 	w.Eventually(func() string {
-		out, _, _ := w.slack("", "resend", "sln/lost", "--wait=10s")
+		out, _, _ := w.slack("", "resend", "sln/refused", "--wait=10s")
 		return out
-	}).Should(gomega.ContainSubstring("user:nobody: Delivered"))
-	w.Expect(w.good("resend", "sln/lost")).To(gomega.ContainSubstring("nothing has failed"))
+	}).Should(gomega.MatchRegexp("default: Delivered|nothing has failed"))
+	w.Expect(w.good("resend", "sln/refused")).To(gomega.ContainSubstring("nothing has failed"))
+	w.Expect(w.good("resend", "sln/refused", "--again", "--recipient", "default", "--wait=60s")).To(gomega.ContainSubstring("default: Delivered"))
 
 	_, errs, code = w.slack("", "send", "Hello", "--channel-ref", "alerts", "--severity", "Bad", "--dry-run=server")
 	w.Expect(code).To(gomega.Equal(1))
