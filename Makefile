@@ -3,7 +3,7 @@ IMG ?= slack-notifier:latest
 # How long each fuzz target runs.
 FUZZTIME ?= 20s
 # Version of the plugin of kubectl.
-PLUGIN_VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo v0.0.0)
+PLUGIN_VERSION ?= $(shell git describe --tags --exact-match 2>/dev/null || echo v0.0.0-$$(git rev-parse --short HEAD 2>/dev/null || echo dev))
 # Ends the demo by itself.
 ONCE ?=
 
@@ -13,6 +13,7 @@ CONTROLLER_GEN := $(BIN)/controller-gen
 CRD_REF_DOCS := $(BIN)/crd-ref-docs
 GOLANGCI_LINT := $(BIN)/golangci-lint
 ALERTMANAGER := $(BIN)/alertmanager
+KREW := $(BIN)/krew
 KUBECTL ?= kubectl
 GO_FILES := $(shell find api cmd controllers internal -name '*.go' -o -path '*/slacksim/page/*' 2>/dev/null) go.mod go.sum
 
@@ -67,7 +68,7 @@ verify-generated: manifests generate docs ## Fail when a generated file is not w
 	@test -z "$$(git status --porcelain -- config/crd/bases docs/api.md)" || { echo "generated files are not committed"; exit 1; }
 
 .PHONY: test
-test: setup-envtest $(ALERTMANAGER) ## Run every test, against a real kube-apiserver and etcd.
+test: setup-envtest $(ALERTMANAGER) $(KREW) ## Run every test, against a real kube-apiserver and etcd.
 	@KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -race -timeout 45m ./...
 
 .PHONY: test-chaos
@@ -160,3 +161,7 @@ $(GOLANGCI_LINT): hack/tools/lint/go.mod
 $(ALERTMANAGER): hack/tools/alertmanager/go.mod
 	@echo "building bin/alertmanager, which the tests post from (about a minute the first time, on 2 cores)"
 	@CGO_ENABLED=0 go build -C hack/tools/alertmanager -trimpath -o $@ github.com/prometheus/alertmanager/cmd/alertmanager
+
+$(KREW): hack/tools/krew/go.mod
+	@echo "building bin/krew, which the tests install the plugin by (a few seconds)"
+	@CGO_ENABLED=0 go build -C hack/tools/krew -trimpath -o $@ sigs.k8s.io/krew/cmd/krew

@@ -160,7 +160,11 @@ func TestBrokenSetUps(t *testing.T) {
 			s.operator.Status.ReadyReplicas = 0
 			s.unseen()
 		}, cause: "no operator is ready", way: "kubectl describe"},
-		{name: "4 the Lease has no holder", breakIt: func(s *setUp) { *s.lease.Spec.HolderIdentity = ""; s.explained = s.channel; s.channel.Status.ObservedGeneration = 0 }, cause: "no operator has looked at this object as it is now, though one is ready", way: "kubectl logs"},
+		{name: "4 the Lease has no holder", breakIt: func(s *setUp) {
+			*s.lease.Spec.HolderIdentity = ""
+			s.explained = s.channel
+			s.channel.Status.ObservedGeneration = 0
+		}, cause: "no operator has looked at this object as it is now, though one is ready", way: "kubectl logs"},
 		{name: "5 the namespace is not watched", breakIt: func(s *setUp) {
 			s.operator.Spec.Template.Spec.Containers[0].Args = []string{"--watch-namespaces=team-b,team-c"}
 			s.unseen()
@@ -181,8 +185,12 @@ func TestBrokenSetUps(t *testing.T) {
 			s.secret.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl", Operation: "Update", APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:data":{".":{},"f:apiToken":{}},"f:type":{}}`)}}}
 			s.broken(v1alpha1.ReasonSecretKeyNotFound, "no key")
 		}, cause: `has no key "token", but apiToken`, way: "spec.webAPI.tokenSecretRef.key"},
-		{name: "11 a token that Slack refuses", breakIt: func(s *setUp) { s.broken(v1alpha1.ReasonInvalidToken, "Slack answered invalid_auth: put a valid bot token in the Secret") }, cause: "Slack answered invalid_auth", way: "kubectl slack verify slc/alerts -n team-a"},
-		{name: "12 a missing scope", breakIt: func(s *setUp) { s.broken(v1alpha1.ReasonMissingScope, "add the bot scope channels:read to the Slack app") }, cause: "add the bot scope channels:read", way: "kubectl slack verify"},
+		{name: "11 a token that Slack refuses", breakIt: func(s *setUp) {
+			s.broken(v1alpha1.ReasonInvalidToken, "Slack answered invalid_auth: put a valid bot token in the Secret")
+		}, cause: "Slack answered invalid_auth", way: "kubectl slack verify slc/alerts -n team-a"},
+		{name: "12 a missing scope", breakIt: func(s *setUp) {
+			s.broken(v1alpha1.ReasonMissingScope, "add the bot scope channels:read to the Slack app")
+		}, cause: "add the bot scope channels:read", way: "kubectl slack verify"},
 		{name: "13 the bot is not in the channel", breakIt: func(s *setUp) { s.broken(v1alpha1.ReasonNotInChannel, "type /invite in the channel") }, cause: "(NotInChannel): type /invite", way: "kubectl slack verify"},
 		{name: "14 a suspended SlackChannel", breakIt: func(s *setUp) { s.channel.Spec.Suspend = true; s.waiting("Suspended", "suspended") }, cause: "spec.suspend of SlackChannel team-a/alerts stops all deliveries", way: "set spec.suspend of the SlackChannel to false"},
 		{name: "15 a suspended message", breakIt: func(s *setUp) { s.n.Spec.Suspend = true; s.waiting("Suspended", "suspended") }, cause: "spec.suspend holds it", way: `'{"spec":{"suspend":false}}'`},

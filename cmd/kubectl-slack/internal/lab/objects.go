@@ -176,36 +176,41 @@ func (r *run) observeFirst(title string) error {
 	return nil
 }
 
-// burst has many fire at once, and waits until that is told.
-func (r *run) burst(n int) error {
+// burst has n fire: as many as have messages of their own, and the rest right after
+// them, so that it is the same ones each time.
+func (r *run) burst(n, limit int) error {
+	first, rest := r.in.Objects, []*unstructured.Unstructured(nil)
+	if len(first) > limit {
+		first, rest = first[:limit], first[limit:]
+	}
+	if r.source == alerting.Objects {
+		if err := r.cluster.put(r.ctx, first...); err != nil {
+			return err
+		}
+		first = nil
+	}
+	if err := begin(r.ctx, r.control, r.key); err != nil {
+		return err
+	}
 	switch r.source {
-	case alerting.Objects:
-		if err := r.cluster.put(r.ctx, r.in.Objects...); err != nil {
-			return err
-		}
-		if err := begin(r.ctx, r.control, r.key); err != nil {
-			return err
-		}
-	case alerting.Events:
-		if err := begin(r.ctx, r.control, r.key); err != nil {
-			return err
-		}
-		for _, o := range r.in.Objects {
-			if err := r.cluster.add(r.ctx, o); err != nil {
-				return err
-			}
-		}
 	case alerting.Alertmanager:
-		if err := begin(r.ctx, r.control, r.key); err != nil {
-			return err
-		}
 		for i := range n {
 			if _, err := r.control.Posts.Receive(r.ctx, r.rule, otherGroup(r.in.Posts[0], i)); err != nil {
 				return err
 			}
 		}
-	case alerting.Webhook:
-		return nil
+	case alerting.Objects, alerting.Events:
+		for _, list := range [][]*unstructured.Unstructured{first, rest} {
+			for _, o := range list {
+				if err := r.cluster.add(r.ctx, o); err != nil {
+					return err
+				}
+			}
+			if _, err := r.pass(r.hold() + apart); err != nil {
+				return err
+			}
+		}
+	case alerting.Webhook: // what makes groups of its posts is not known
 	}
 	_, err := r.pass(r.hold() + apart)
 	return err

@@ -256,7 +256,7 @@ func (r *run) storm(ctx context.Context, rule *v1alpha1.SlackAlert) error {
 	if err != nil {
 		return err
 	}
-	if err := other.burst(n); err != nil {
+	if err := other.burst(n, limit); err != nil {
 		return err
 	}
 	list, err := other.store.notifications(ctx)
