@@ -284,10 +284,10 @@ var installs = []authorizationv1.ResourceAttributes{
 	{Verb: "create", Group: "apps", Resource: "deployments", Namespace: explain.OperatorNamespace},
 }
 
-// leastMinor is the oldest Kubernetes 1.x that has all that the rules of the kinds ask
-// for: CEL's optional fields and format functions
-// (kubernetes.io/docs/reference/using-api/cel).
-const leastMinor = 31
+// leastMinor is the oldest Kubernetes 1.x that has the rules of the kinds: validation
+// rules are stable since 1.29
+// (kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions).
+const leastMinor = 29
 
 func (a *app) checkBefore(ctx context.Context) error {
 	var out []finding

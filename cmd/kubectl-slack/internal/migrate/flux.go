@@ -175,7 +175,7 @@ func quoted(s string) string {
 
 // fluxSources is a CEL expression that is true for events of these sources.
 func fluxSources(list []fluxSource, namespace string, d *Document) string {
-	var any []string
+	var either []string
 	for _, s := range list {
 		if len(s.MatchLabels) > 0 {
 			d.note("eventSources.matchLabels of %s stay in Flux's Alert: an event has no labels of its object", s.Kind)
@@ -185,19 +185,19 @@ func fluxSources(list []fluxSource, namespace string, d *Document) string {
 		if s.Name != "*" && s.Name != "" {
 			all = append(all, fmt.Sprintf("body.involvedObject.name == %s", quoted(s.Name)))
 		}
-		any = append(any, strings.Join(all, " && "))
+		either = append(either, strings.Join(all, " && "))
 	}
-	if len(any) == 0 {
+	if len(either) == 0 {
 		return ""
 	}
-	return "(" + strings.Join(any, " || ") + ")"
+	return "(" + strings.Join(either, " || ") + ")"
 }
 
 // matches is a CEL expression that is true for messages that match one of the patterns.
 func matches(patterns []string) string {
-	var any []string
+	var either []string
 	for _, p := range patterns {
-		any = append(any, fmt.Sprintf("body.?message.orValue('').matches(%s)", quoted(p)))
+		either = append(either, fmt.Sprintf("body.?message.orValue('').matches(%s)", quoted(p)))
 	}
-	return "(" + strings.Join(any, " || ") + ")"
+	return "(" + strings.Join(either, " || ") + ")"
 }

@@ -9,9 +9,13 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/message"
@@ -107,11 +111,14 @@ func TestBodiesAreWhatIsPosted(t *testing.T) {
 	got, api, hook := newSlack(t)
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same contents each time
 	taken, refused := 0, 0
-	for i := range 1000 {
+	samples := sampleContents(t)
+	for i := range 1000 + len(samples) {
 		n := &v1alpha1.SlackNotification{}
 		n.Namespace, n.Name, n.UID = "team-a", fmt.Sprint("n", i), "uid"
 		n.Spec.ChannelRef.Name = "alerts"
-		n.Spec.Content = randomContent(random)
+		if n.Spec.Content = randomContent(random); i >= 1000 {
+			n.Spec.Content = samples[i-1000]
+		}
 		c := &v1alpha1.SlackChannel{}
 		c.Namespace, c.Name = "team-a", "alerts"
 		c.Spec.WebAPI = &v1alpha1.WebAPI{Channel: "C0PREVIEW1"}
@@ -148,6 +155,37 @@ func TestBodiesAreWhatIsPosted(t *testing.T) {
 	if taken < 1000 || refused < 50 {
 		t.Errorf("%d were taken and %d refused: the contents try too little", taken, refused)
 	}
+}
+
+// sampleContents are those of config/samples.
+func sampleContents(t *testing.T) []v1alpha1.Content {
+	t.Helper()
+	var out []v1alpha1.Content
+	for _, pattern := range []string{"*.yaml", "later/*.yaml"} {
+		files, err := filepath.Glob("../../../../config/samples/" + pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, text := range strings.Split(string(data), "\n---\n") {
+				n := &v1alpha1.SlackNotification{}
+				if yaml.Unmarshal([]byte(text), n) == nil && n.Kind == "SlackNotification" {
+					out = append(out, n.Spec.Content)
+				}
+			}
+		}
+	}
+	if len(out) < 6 {
+		t.Fatalf("only %d samples", len(out))
+	}
+	for i := range out { // whom they mention is looked up by the operator alone
+		out[i].Text = strings.ReplaceAll(out[i].Text, "<@ada@example.com>", "<@U0ADA12345>")
+	}
+	return out
 }
 
 // randomContent is a content that the schema admits; its blocks may be wrong.
