@@ -2,6 +2,8 @@
 IMG ?= slack-notifier:latest
 # How long each fuzz target runs.
 FUZZTIME ?= 20s
+# Version of the plugin of kubectl.
+PLUGIN_VERSION ?= $(shell git describe --tags --exact-match 2>/dev/null || echo v0.0.0-$$(git rev-parse --short HEAD 2>/dev/null || echo dev))
 # Ends the demo by itself.
 ONCE ?=
 
@@ -11,6 +13,7 @@ CONTROLLER_GEN := $(BIN)/controller-gen
 CRD_REF_DOCS := $(BIN)/crd-ref-docs
 GOLANGCI_LINT := $(BIN)/golangci-lint
 ALERTMANAGER := $(BIN)/alertmanager
+KREW := $(BIN)/krew
 KUBECTL ?= kubectl
 GO_FILES := $(shell find api cmd controllers internal -name '*.go' -o -path '*/slacksim/page/*' 2>/dev/null) go.mod go.sum
 
@@ -65,7 +68,7 @@ verify-generated: manifests generate docs ## Fail when a generated file is not w
 	@test -z "$$(git status --porcelain -- config/crd/bases docs/api.md)" || { echo "generated files are not committed"; exit 1; }
 
 .PHONY: test
-test: setup-envtest $(ALERTMANAGER) ## Run every test, against a real kube-apiserver and etcd.
+test: setup-envtest $(ALERTMANAGER) $(KREW) ## Run every test, against a real kube-apiserver and etcd.
 	@KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -race -timeout 45m ./...
 
 .PHONY: test-chaos
@@ -74,8 +77,8 @@ test-chaos: setup-envtest ## The long form of the chaos tests: kills, lost leade
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME.
-	@grep -rho --include='*_test.go' 'func Fuzz[A-Za-z0-9]*' internal | awk '{print $$2}' | sort -u | while read -r target; do \
-		package=$$(grep -rl --include='*_test.go' "func $$target(" internal | head -1 | xargs dirname); \
+	@grep -rho --include='*_test.go' 'func Fuzz[A-Za-z0-9]*' internal cmd | awk '{print $$2}' | sort -u | while read -r target; do \
+		package=$$(grep -rl --include='*_test.go' "func $$target(" internal cmd | head -1 | xargs dirname); \
 		echo "== $$target in $$package"; go test ./$$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s; done
 
 .PHONY: bench
@@ -91,6 +94,17 @@ build: $(BIN)/slack-notifier ## Build the operator, bin/slack-notifier.
 $(BIN)/slack-notifier $(BIN)/slacksim $(BIN)/demo: $(GO_FILES)
 	@echo "building bin/$(@F) (about 2 minutes the first time, on 2 cores)"
 	@CGO_ENABLED=0 go build -trimpath -o $@ ./cmd/$(@F)
+
+.PHONY: kubectl-slack
+kubectl-slack: $(BIN)/kubectl-slack ## Build the plugin of kubectl, bin/kubectl-slack.
+
+$(BIN)/kubectl-slack: $(GO_FILES) $(wildcard config/crd/*.go config/crd/bases/*.yaml) $(shell find cmd/kubectl-slack -type f)
+	@echo "building bin/kubectl-slack (about 2 minutes the first time, on 2 cores)"
+	@CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(PLUGIN_VERSION)" -o $@ ./cmd/kubectl-slack
+
+.PHONY: krew
+krew: ## Build the plugin for all systems, and krew's manifest of it, into dist/krew.
+	@hack/krew/build.sh $(PLUGIN_VERSION) dist/krew
 
 .PHONY: run
 run: build ## Run the operator against the cluster of the current kubeconfig.
@@ -147,3 +161,7 @@ $(GOLANGCI_LINT): hack/tools/lint/go.mod
 $(ALERTMANAGER): hack/tools/alertmanager/go.mod
 	@echo "building bin/alertmanager, which the tests post from (about a minute the first time, on 2 cores)"
 	@CGO_ENABLED=0 go build -C hack/tools/alertmanager -trimpath -o $@ github.com/prometheus/alertmanager/cmd/alertmanager
+
+$(KREW): hack/tools/krew/go.mod
+	@echo "building bin/krew, which the tests install the plugin by (a few seconds)"
+	@CGO_ENABLED=0 go build -C hack/tools/krew -trimpath -o $@ sigs.k8s.io/krew/cmd/krew

@@ -263,13 +263,10 @@ func (r *Reconciler) reachVia(ctx context.Context, p *pass, via string, uid type
 // SlackChannel's; ok is false for the SlackChannel's own. Rules that are left out
 // are the strict ones.
 func (p *pass) guest() (rules v1alpha1.AllowedNamespaces, ok bool) {
-	if p.way == nil || p.way.key.Namespace == p.n.Namespace {
+	if p.way == nil {
 		return rules, false
 	}
-	if spec := p.way.channel.Spec.AllowedNamespaces; spec != nil {
-		rules = *spec
-	}
-	return rules, true
+	return reference.Guest(p.way.channel, p.n.Namespace)
 }
 
 // confined reports whether the notification may reach the SlackChannel's own
@@ -306,27 +303,13 @@ func (p *pass) namesOwn(rcpt *recipient) bool {
 }
 
 // paging is whom the message may page.
-func (p *pass) paging() message.Paging {
-	rules, guest := p.guest()
-	switch {
-	case !guest || rules.Mentions == v1alpha1.GuestsMentionAll:
-		return message.PageAll
-	case rules.Mentions == v1alpha1.GuestsMentionNobody:
-		return message.PageNobody
-	default:
-		return message.PageUsers
-	}
-}
+func (p *pass) paging() message.Paging { return message.PagingOf(p.guest()) }
 
 // allowedContent is the content without a sender that a guest may not set; unsent
 // reports whether there was one.
 func (p *pass) allowedContent() (c v1alpha1.Content, unsent bool) {
-	c = p.n.Spec.Content
-	if rules, guest := p.guest(); !guest || rules.Sender || c.Sender == nil || *c.Sender == (v1alpha1.Sender{}) {
-		return c, false
-	}
-	c.Sender = nil
-	return c, true
+	rules, guest := p.guest()
+	return message.Allowed(p.n.Spec.Content, rules, guest)
 }
 
 // annotateSender tells of a sender that was left out.

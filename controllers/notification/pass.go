@@ -58,22 +58,9 @@ type recipient struct {
 }
 
 // defaultKey stands for the SlackChannel's own channel.
-const defaultKey = "default"
+const defaultKey = message.DefaultRecipient
 
-func keyOf(r v1alpha1.Recipient) string {
-	switch {
-	case r.User != "":
-		return "user:" + r.User
-	case r.Email != "":
-		return "email:" + r.Email
-	case r.Channel != "":
-		return "channel:" + r.Channel
-	default:
-		return defaultKey
-	}
-}
-
-// recipientOf is the inverse of keyOf.
+// recipientOf is the inverse of message.RecipientKey.
 func recipientOf(key string) v1alpha1.Recipient {
 	kind, name, _ := strings.Cut(key, ":")
 	switch kind {
@@ -106,7 +93,7 @@ func (r *Reconciler) begin(n *v1alpha1.SlackNotification, up parent, c *v1alpha1
 
 	keep := map[string]*delivery.Delivery{}
 	for _, one := range p.wantedRecipients(stored) {
-		key := keyOf(one)
+		key := message.RecipientKey(one)
 		d := t.Deliveries[key]
 		if d == nil || takenOver(d, stored[key], t, n) {
 			o := r.ownership(n, c, key, t)

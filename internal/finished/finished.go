@@ -51,7 +51,7 @@ func Reduced(n *v1alpha1.SlackNotification) bool {
 // SlackAlerts stay whole, because their state is looked up at any time, and so do
 // those that people can answer.
 func Reduce(n *v1alpha1.SlackNotification) {
-	if !n.DeletionTimestamp.IsZero() || !Settled(n) || ofAlert(n) || len(n.Spec.Actions) > 0 {
+	if !n.DeletionTimestamp.IsZero() || !Settled(n) || ofAlert(n) || len(n.Spec.Actions) > 0 || len(n.Status.Responses) > 0 {
 		return
 	}
 	*n = v1alpha1.SlackNotification{

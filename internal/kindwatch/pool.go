@@ -30,6 +30,9 @@ const (
 type Pool struct {
 	// Clock is the real one when nil.
 	Clock clock.WithDelayedExecution
+	// Looked, if not nil, is told of each object when a handler has looked at it. It
+	// must be quick, and ask the pool nothing.
+	Looked func(types.UID)
 
 	mu    sync.Mutex
 	lanes map[string]*lane
@@ -209,6 +212,9 @@ func (p *Pool) done(lane *lane, l *glance, cost uint64) {
 	lane.left -= float64(cost)
 	sub := l.sub
 	delete(sub.looks, l.uid)
+	if p.Looked != nil {
+		p.Looked(l.uid)
+	}
 	if !sub.closed && l.next != nil {
 		sub.looks[l.uid] = l.next
 		lane.looks = append(lane.looks, l.next)

@@ -25,6 +25,29 @@ const (
 	PageNobody
 )
 
+// PagingOf is whom a message may page by the rules of its SlackChannel; guest is
+// false for a message of the SlackChannel's own namespace.
+func PagingOf(rules v1alpha1.AllowedNamespaces, guest bool) Paging {
+	switch {
+	case !guest || rules.Mentions == v1alpha1.GuestsMentionAll:
+		return PageAll
+	case rules.Mentions == v1alpha1.GuestsMentionNobody:
+		return PageNobody
+	default:
+		return PageUsers
+	}
+}
+
+// Allowed is a content without a sender that a guest may not set; unsent reports
+// whether there was one.
+func Allowed(c v1alpha1.Content, rules v1alpha1.AllowedNamespaces, guest bool) (_ v1alpha1.Content, unsent bool) {
+	if !guest || rules.Sender || c.Sender == nil || *c.Sender == (v1alpha1.Sender{}) {
+		return c, false
+	}
+	c.Sender = nil
+	return c, true
+}
+
 const (
 	// maxLeftOut of the names that are told.
 	maxLeftOut = 10

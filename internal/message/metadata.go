@@ -37,6 +37,24 @@ type Identity struct {
 	Namespace, IdempotencyKey string
 }
 
+// DefaultRecipient is the key of the SlackChannel's own channel.
+const DefaultRecipient = "default"
+
+// RecipientKey names a recipient as status.deliveries does: "user:…", "email:…",
+// "channel:…", or DefaultRecipient for one that names nobody.
+func RecipientKey(r v1alpha1.Recipient) string {
+	switch {
+	case r.User != "":
+		return "user:" + r.User
+	case r.Email != "":
+		return "email:" + r.Email
+	case r.Channel != "":
+		return "channel:" + r.Channel
+	default:
+		return DefaultRecipient
+	}
+}
+
 // Metadata tells which notification a message is, to whom and what, so that it
 // is recognised when the conversation is read back. It holds no secrets: any
 // app of the workspace may read it, and any app can write the same, so it

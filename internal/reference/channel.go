@@ -107,3 +107,16 @@ func Allowed(ctx context.Context, r client.Reader, namespace string, c *v1alpha1
 	}
 	return selector.Matches(labels.Set(ns.Labels)), nil
 }
+
+// Guest returns the rules for an object of a namespace that refers to c; ok is
+// false for the namespace of c itself, which no rules bind. Rules that are left out
+// are the strict ones.
+func Guest(c *v1alpha1.SlackChannel, namespace string) (rules v1alpha1.AllowedNamespaces, ok bool) {
+	if c.Namespace == namespace {
+		return rules, false
+	}
+	if spec := c.Spec.AllowedNamespaces; spec != nil {
+		rules = *spec
+	}
+	return rules, true
+}

@@ -117,19 +117,7 @@ func (s *Server) compose(c *call, ch *Channel) (*Message, string, *refusal) {
 	if u := c.team.user(c.token.BotUser); u != nil {
 		m.AppName = u.RealName
 	}
-	if m.Markdown != "" && (m.Text != "" || a.has("blocks")) {
-		return nil, "", refuse("markdown_text_conflict")
-	}
-	if utf8.RuneCountInString(m.Markdown) > 12000 {
-		return nil, "", refuse("msg_too_long")
-	}
-	if no := m.parts(a["blocks"], a["attachments"]); no != nil {
-		return nil, "", no
-	}
-	if m.Text == "" && m.Markdown == "" && m.Blocks == nil && m.Attachments == nil {
-		return nil, "", refuse("no_text")
-	}
-	if no := m.meta(a["metadata"]); no != nil {
+	if no := m.content(a); no != nil {
 		return nil, "", no
 	}
 	if at, ok := micros(m.ThreadTS); m.ThreadTS != "" && (!ok || at == 0) {

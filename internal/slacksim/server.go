@@ -3,6 +3,7 @@ package slacksim
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -84,18 +85,11 @@ func readArgs(r *http.Request) (args, *refusal) {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch kind {
 	case "application/json":
-		var fields map[string]json.RawMessage
-		if err := json.Unmarshal(body, &fields); err != nil {
-			return nil, refuse("invalid_json")
+		fields, no := jsonArgs(body)
+		if no != nil {
+			return nil, no
 		}
-		for name, raw := range fields {
-			var text string
-			if json.Unmarshal(raw, &text) == nil {
-				out[name] = text
-			} else {
-				out[name] = string(raw)
-			}
-		}
+		maps.Copy(out, fields)
 	case "application/x-www-form-urlencoded":
 		values, err := url.ParseQuery(string(body))
 		if err != nil {

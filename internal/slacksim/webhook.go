@@ -120,11 +120,8 @@ func (s *Server) takeWebhook(r *http.Request) (channel, code string, retry int) 
 		app = DemoApp
 	}
 	m := &Message{Team: hook.Team, Channel: hook.Channel, AppName: hook.AppName, AppID: app, BotID: hook.botID(), Text: p.Text, ThreadTS: s.thread(hook.Channel, p.ThreadTS), Via: "webhook"}
-	if no := m.parts(string(p.Blocks), string(p.Attachments)); no != nil {
+	if no := m.webhookContent(string(p.Blocks), string(p.Attachments)); no != nil {
 		return hook.Channel, no.code, 0
-	}
-	if m.Text == "" && m.Blocks == nil && m.Attachments == nil {
-		return hook.Channel, "no_text", 0
 	}
 	if retry := s.limits.post(hook.Team, hook.Channel, "webhook", s.now()); retry > 0 {
 		return hook.Channel, "", retry

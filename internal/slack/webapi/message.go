@@ -45,14 +45,7 @@ type receipt struct {
 // With a name or picture of its own Slack puts it into the user's conversation
 // with Slackbot instead (docs.slack.dev/reference/methods/chat.postMessage).
 func (c *Client) Post(ctx context.Context, conversation string, m slack.Message) (slack.Posted, error) {
-	body := postRequest{
-		Channel: conversation, Text: m.Text, Markdown: m.Markdown, Blocks: m.Blocks, Attachments: m.Attachments,
-		Username: m.Username, IconURL: m.IconURL, IconEmoji: m.IconEmoji,
-		UnfurlLinks: m.Unfurl, UnfurlMedia: m.Unfurl, ThreadTS: m.ThreadTS, Broadcast: m.Broadcast,
-	}
-	if m.Metadata != nil {
-		body.Metadata = &metadata{EventType: m.Metadata.EventType, Payload: m.Metadata.Payload}
-	}
+	body := postOf(conversation, m)
 	var answer receipt
 	begin := time.Now()
 	e := c.exchange(ctx, slack.MethodPostMessage, body, &answer)
@@ -76,6 +69,25 @@ func (c *Client) Post(ctx context.Context, conversation string, m slack.Message)
 		posted.ThreadTS = stored.ThreadTS
 	}
 	return posted, nil
+}
+
+// postOf is the request that posts a message to a conversation.
+func postOf(conversation string, m slack.Message) postRequest {
+	body := postRequest{
+		Channel: conversation, Text: m.Text, Markdown: m.Markdown, Blocks: m.Blocks, Attachments: m.Attachments,
+		Username: m.Username, IconURL: m.IconURL, IconEmoji: m.IconEmoji,
+		UnfurlLinks: m.Unfurl, UnfurlMedia: m.Unfurl, ThreadTS: m.ThreadTS, Broadcast: m.Broadcast,
+	}
+	if m.Metadata != nil {
+		body.Metadata = &metadata{EventType: m.Metadata.EventType, Payload: m.Metadata.Payload}
+	}
+	return body
+}
+
+// PostBody returns the JSON that Post sends to chat.postMessage for a message, for
+// those who want to see it without sending it.
+func PostBody(conversation string, m slack.Message) ([]byte, error) {
+	return json.Marshal(postOf(conversation, m))
 }
 
 // ofPost checks that the receipt is for what was asked. Whatever else it

@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -85,7 +86,9 @@ func label(e *slack.Error) string {
 	})
 }
 
-func (c *Client) post(ctx context.Context, m slack.Message) *slack.Error {
+// Body returns the JSON that Post sends to a webhook for a message. The error says
+// that it can't be written as JSON.
+func Body(m slack.Message) ([]byte, error) {
 	body := request{
 		Text: m.Text, Blocks: m.Blocks, Attachments: m.Attachments, Username: m.Username, IconURL: m.IconURL,
 		IconEmoji: m.IconEmoji, ThreadTS: m.ThreadTS, UnfurlLinks: m.Unfurl, UnfurlMedia: m.Unfurl,
@@ -94,7 +97,7 @@ func (c *Client) post(ctx context.Context, m slack.Message) *slack.Error {
 		// A webhook has no markdown_text, but it takes the block.
 		block, err := json.Marshal(map[string]string{"type": "markdown", "text": m.Markdown})
 		if err != nil {
-			return &slack.Error{Class: slack.ClassMessageRejected, Method: slack.MethodWebhook, Reason: "the Markdown can't be written as JSON"}
+			return nil, errors.New("the Markdown can't be written as JSON")
 		}
 		body.Blocks = append(body.Blocks[:len(body.Blocks):len(body.Blocks)], block)
 		if body.Text == "" {
@@ -103,7 +106,15 @@ func (c *Client) post(ctx context.Context, m slack.Message) *slack.Error {
 	}
 	data, err := json.Marshal(body)
 	if err != nil {
-		return &slack.Error{Class: slack.ClassMessageRejected, Method: slack.MethodWebhook, Reason: "the message can't be written as JSON"}
+		return nil, errors.New("the message can't be written as JSON")
+	}
+	return data, nil
+}
+
+func (c *Client) post(ctx context.Context, m slack.Message) *slack.Error {
+	data, err := Body(m)
+	if err != nil {
+		return &slack.Error{Class: slack.ClassMessageRejected, Method: slack.MethodWebhook, Reason: err.Error()}
 	}
 	if c.url.u == nil {
 		return &slack.Error{Class: slack.ClassInvalidCall, Method: slack.MethodWebhook, Reason: "there is no webhook URL"}
