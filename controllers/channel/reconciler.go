@@ -64,7 +64,6 @@ type Limiter interface {
 // Sockets tell how the connections by Socket Mode are doing.
 type Sockets interface {
 	View(name types.NamespacedName, uid types.UID) (sockets.View, bool)
-	Kick(name types.NamespacedName)
 }
 
 // Reconciler reconciles SlackChannels.

@@ -3,7 +3,6 @@ package channel
 import (
 	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
@@ -38,9 +37,6 @@ func (r *Reconciler) takeUp(c *v1alpha1.SlackChannel) {
 		m.request, m.requested, m.anew = value, r.Clock.Now(), true
 		m.failures = 0
 		m.managed.finish()
-		if r.Sockets != nil {
-			r.Sockets.Kick(client.ObjectKeyFromObject(c))
-		}
 	})
 }
 

@@ -72,6 +72,8 @@ type member struct {
 	uid     types.UID
 	held    *held
 	problem *connection.Problem
+	// request is the annotation requestedAt that was last acted on.
+	request string
 }
 
 // held is the connection to an app.
@@ -146,6 +148,10 @@ func (k *Keeper) join(ctx context.Context, c *v1alpha1.SlackChannel, made *conne
 	name := client.ObjectKeyFromObject(c)
 	k.mu.Lock()
 	if m := k.members[name]; m != nil && m.uid == c.UID && m.held != nil && m.held.key == made.Key {
+		if request := c.Annotations[v1alpha1.AnnotationRequestedAt]; request != m.request {
+			m.request = request
+			m.held.client.Kick()
+		}
 		k.mu.Unlock()
 		return nil
 	}
@@ -164,7 +170,7 @@ func (k *Keeper) join(ctx context.Context, c *v1alpha1.SlackChannel, made *conne
 	}
 	old := k.detach(name)
 	h.names[name] = c.UID
-	k.remember(name, &member{uid: c.UID, held: h})
+	k.remember(name, &member{uid: c.UID, held: h, request: c.Annotations[v1alpha1.AnnotationRequestedAt]})
 	k.held[made.Key] = h
 	if old != nil {
 		k.running.Go(func() { k.handOver(old, h) })
@@ -299,13 +305,4 @@ func (k *Keeper) counts() map[string]int {
 		}
 	}
 	return out
-}
-
-// Kick tries at once what waits for its back-off.
-func (k *Keeper) Kick(name types.NamespacedName) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if m := k.members[name]; m != nil && m.held != nil {
-		m.held.client.Kick()
-	}
 }

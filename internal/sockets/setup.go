@@ -39,7 +39,7 @@ func (k *Keeper) SetupWithManager(mgr ctrl.Manager, secretIndex string) error {
 	}
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("slackchannel-sockets").
-		For(&v1alpha1.SlackChannel{}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))).
+		For(&v1alpha1.SlackChannel{}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		WatchesMetadata(secrets, handler.EnqueueRequestsFromMapFunc(users), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
 		WithOptions(controller.Options{NeedLeaderElection: ptr.To(false), MaxConcurrentReconciles: 4, RateLimiter: wakeup.RateLimiter()}).
 		Complete(k)
