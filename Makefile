@@ -1,5 +1,7 @@
+# The version is that of internal/version/VERSION.
+VERSION := $(shell cat internal/version/VERSION)
 # Image that docker-build makes and deploy uses.
-IMG ?= slack-notifier:latest
+IMG ?= slack-notifier:$(VERSION)
 # How long each fuzz target runs.
 FUZZTIME ?= 20s
 # Ends the demo by itself.
@@ -33,7 +35,8 @@ demo: setup-envtest $(BIN)/slack-notifier $(BIN)/slacksim $(BIN)/demo ## See it 
 ##@ Development
 
 .PHONY: manifests
-manifests: $(CONTROLLER_GEN) ## Generate CustomResourceDefinitions and the operator's roles.
+manifests: $(CONTROLLER_GEN) ## Generate CustomResourceDefinitions and the operator's roles, and write the version where it is named.
+	@sed -i.bak 's/newTag: [^ ]*/newTag: $(VERSION)/' config/manager/kustomization.yaml && rm config/manager/kustomization.yaml.bak
 	@$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
 	@$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/channel/... paths=./controllers/notification/... paths=./internal/connection/... output:rbac:dir=config/rbac/manager
 	@$(CONTROLLER_GEN) rbac:roleName=alerts-role paths=./controllers/alert/... output:rbac:dir=config/rbac/alerts/role
@@ -120,7 +123,7 @@ uninstall: ## Remove the CustomResourceDefinitions, and with them all SlackChann
 
 .PHONY: deploy
 deploy: ## Deploy the operator with the image IMG to the current cluster.
-	$(KUBECTL) kustomize config/default | sed 's|image: slack-notifier:latest|image: $(IMG)|' | $(KUBECTL) apply --server-side -f -
+	$(KUBECTL) kustomize config/default | sed 's|image: slack-notifier:$(VERSION)|image: $(IMG)|' | $(KUBECTL) apply --server-side -f -
 
 .PHONY: undeploy
 undeploy: ## Remove the operator from the current cluster.

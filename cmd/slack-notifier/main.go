@@ -9,6 +9,10 @@ import (
 	"github.com/spf13/pflag"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/slack-notifier/slack-notifier/internal/metrics"
+	"github.com/slack-notifier/slack-notifier/internal/version"
 )
 
 func main() {
@@ -24,7 +28,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, "slack-notifier:", err)
 		os.Exit(2)
 	}
+	build := version.Get()
+	if o.version {
+		fmt.Println(build)
+		return
+	}
 	ctrl.SetLogger(lazily(zap.New(zap.UseFlagOptions(&logging))))
+	ctrl.Log.Info("Started slack-notifier", "version", build.Version, "revision", build.Revision, "goversion", build.Go)
+	ctrlmetrics.Registry.MustRegister(metrics.Build(build))
 	if err := run(ctrl.SetupSignalHandler(), o); err != nil {
 		ctrl.Log.Error(err, "the operator ends")
 		os.Exit(1)
