@@ -1,4 +1,5 @@
-// Command slack-notifier is the operator.
+// Command slack-notifier is the operator. With cleanup as its first argument it
+// does what is left to do when the operator was uninstalled, and ends.
 package main
 
 import (
@@ -21,7 +22,11 @@ func main() {
 	logging := zap.Options{}
 	bindLogging(flags, &logging)
 	o.bind(flags)
-	if err := flags.Parse(os.Args[1:]); err != nil {
+	args, work := os.Args[1:], run
+	if len(args) > 0 && args[0] == "cleanup" {
+		args, work = args[1:], cleanup
+	}
+	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
 			return
 		}
@@ -36,7 +41,7 @@ func main() {
 	ctrl.SetLogger(lazily(zap.New(zap.UseFlagOptions(&logging))))
 	ctrl.Log.Info("Started slack-notifier", "version", build.Version, "revision", build.Revision, "goversion", build.Go)
 	ctrlmetrics.Registry.MustRegister(metrics.Build(build))
-	if err := run(ctrl.SetupSignalHandler(), o); err != nil {
+	if err := work(ctrl.SetupSignalHandler(), o); err != nil {
 		ctrl.Log.Error(err, "the operator ends")
 		os.Exit(1)
 	}
