@@ -129,6 +129,10 @@ image: $(CYCLONEDX_GOMOD) ## Build the image for ARCHITECTURES without Docker, a
 	@for arch in $(ARCHITECTURES); do \
 		$(CYCLONEDX_GOMOD) bin -json -std -noserial -notimestamp -version $(VERSION) -output dist/slack-notifier-$(VERSION)-linux-$$arch.cdx.json dist/linux-$$arch/slack-notifier; done
 
+.PHONY: image-push
+image-push: ## Send what image has built to the registry that IMG names.
+	@go run -C hack/image . --push --name $(IMG)
+
 .PHONY: docker-build
 docker-build: ## Build the image IMG with Docker; it has the same files.
 	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t $(IMG) .
@@ -138,6 +142,7 @@ build-installer: setup-envtest ## Write dist/install.yaml (all that a cluster ne
 	@mkdir -p dist
 	@$(ASSETS)/kubectl kustomize config/default | sed 's|image: slack-notifier:$(VERSION)|image: $(IMG)|' > dist/install.yaml
 	@$(ASSETS)/kubectl kustomize config/crd > dist/crds.yaml
+	@cp config/samples/hello/hello.yaml dist/
 	@echo "dist/install.yaml and dist/crds.yaml install slack-notifier $(VERSION)"
 
 .PHONY: package-chart

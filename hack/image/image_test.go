@@ -9,7 +9,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log"
 	"maps"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,9 +20,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
@@ -159,7 +164,33 @@ func TestImage(t *testing.T) {
 			isConfigured(t, all[arch], arch)
 		})
 	}
+	t.Run("pushed", func(t *testing.T) { isPushed(t, o.out) })
 	t.Run("the Dockerfile's files", func(t *testing.T) { sameByDockerfile(t, content(t, all["amd64"])) })
+}
+
+// isPushed sends the image to a registry in memory, and asks that for its digest.
+func isPushed(t *testing.T, out string) {
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	defer server.Close()
+	reference := strings.TrimPrefix(server.URL, "http://") + "/slack-notifier:v0.0.0-test"
+	if err := push(out, reference); err != nil {
+		t.Fatal(err)
+	}
+	tag, err := name.NewTag(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := remote.Head(tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile(filepath.Join(out, "digest"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if there.Digest.String() != strings.TrimSpace(string(want)) {
+		t.Errorf("the registry has %s, want %s", there.Digest, want)
+	}
 }
 
 func versionOf(t *testing.T) string {

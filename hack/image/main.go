@@ -31,9 +31,14 @@ func main() {
 	flag.StringVar(&o.revision, "revision", "unknown", "commit that the image is built from")
 	arch := flag.String("arch", "amd64,arm64", "architectures, separated by commas, in Go's words")
 	rootfs := flag.String("rootfs", "", "write the files of the image for one architecture to this directory, and build no image")
+	sent := flag.Bool("push", false, "send what was built to the registry of --name, and build nothing")
 	flag.Parse()
 	o.architectures = strings.Split(*arch, ",")
-	if err := run(o, *rootfs); err != nil {
+	work := func() error { return run(o, *rootfs) }
+	if *sent {
+		work = func() error { return push(o.out, o.name) }
+	}
+	if err := work(); err != nil {
 		fmt.Fprintln(os.Stderr, "image:", err)
 		os.Exit(1)
 	}
