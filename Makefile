@@ -1,5 +1,11 @@
-# Image that docker-build makes and deploy uses.
-IMG ?= slack-notifier:latest
+# The version is that of internal/version/VERSION.
+VERSION := $(shell cat internal/version/VERSION)
+# The commit, for builds that no repository is about.
+REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
+# Image that image and docker-build make and deploy uses.
+IMG ?= slack-notifier:$(VERSION)
+# Architectures of the image, in Go's words.
+ARCHITECTURES ?= amd64 arm64
 # How long each fuzz target runs.
 FUZZTIME ?= 20s
 # Version of the plugin of kubectl.
@@ -7,6 +13,8 @@ PLUGIN_VERSION ?= $(shell git describe --tags --exact-match 2>/dev/null || echo 
 # Ends the demo by itself.
 ONCE ?=
 
+comma := ,
+space := $(subst ,, )
 BIN := $(CURDIR)/bin
 ASSETS := $(BIN)/k8s
 CONTROLLER_GEN := $(BIN)/controller-gen
@@ -14,6 +22,10 @@ CRD_REF_DOCS := $(BIN)/crd-ref-docs
 GOLANGCI_LINT := $(BIN)/golangci-lint
 ALERTMANAGER := $(BIN)/alertmanager
 KREW := $(BIN)/krew
+CYCLONEDX_GOMOD := $(BIN)/cyclonedx-gomod
+HELM3 := $(BIN)/helm3
+HELM4 := $(BIN)/helm4
+HELM_UNITTEST := $(BIN)/helm-unittest
 KUBECTL ?= kubectl
 GO_FILES := $(shell find api cmd controllers internal -name '*.go' -o -path '*/slacksim/page/*' 2>/dev/null) go.mod go.sum
 
@@ -36,11 +48,16 @@ demo: setup-envtest $(BIN)/slack-notifier $(BIN)/slacksim $(BIN)/demo ## See it 
 ##@ Development
 
 .PHONY: manifests
-manifests: $(CONTROLLER_GEN) ## Generate CustomResourceDefinitions and the operator's roles.
+manifests: $(CONTROLLER_GEN) ## Generate CustomResourceDefinitions and the operator's roles, and write the version where it is named.
+	@sed -i.bak 's/newTag: [^ ]*/newTag: $(VERSION)/' config/manager/kustomization.yaml && rm config/manager/kustomization.yaml.bak
 	@$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
 	@$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/channel/... paths=./controllers/notification/... paths=./internal/connection/... output:rbac:dir=config/rbac/manager
 	@$(CONTROLLER_GEN) rbac:roleName=alerts-role paths=./controllers/alert/... paths=./controllers/silence/... output:rbac:dir=config/rbac/alerts/role
 	@$(CONTROLLER_GEN) rbac:roleName=intake-role paths=./internal/intake/... output:rbac:dir=config/intake/role
+
+.PHONY: chart
+chart: manifests ## Write into charts/slack-notifier what config/ says: kinds, rights, policies, rules, the version.
+	@hack/chart.sh
 
 .PHONY: generate
 generate: $(CONTROLLER_GEN) ## Generate the DeepCopy methods.
@@ -63,13 +80,23 @@ lint: $(GOLANGCI_LINT) ## Run the linter, the import rules of docs/design.md inc
 	@$(GOLANGCI_LINT) run
 
 .PHONY: verify-generated
-verify-generated: manifests generate docs ## Fail when a generated file is not what its source says.
-	@git diff --exit-code -- api config docs/api.md || { echo "generated files differ: run 'make manifests generate docs' and commit"; exit 1; }
-	@test -z "$$(git status --porcelain -- config/crd/bases docs/api.md)" || { echo "generated files are not committed"; exit 1; }
+verify-generated: manifests generate docs chart ## Fail when a generated file is not what its source says.
+	@git diff --exit-code -- api config charts docs/api.md || { echo "generated files differ: run 'make manifests generate docs chart' and commit"; exit 1; }
+	@test -z "$$(git status --porcelain -- config/crd/bases charts docs/api.md)" || { echo "generated files are not committed"; exit 1; }
 
 .PHONY: test
 test: setup-envtest $(ALERTMANAGER) $(KREW) ## Run every test, against a real kube-apiserver and etcd.
 	@KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -race -timeout 45m ./...
+
+.PHONY: test-chart
+test-chart: setup-envtest $(HELM3) $(HELM4) $(HELM_UNITTEST) ## Test the chart: its unit tests, and Helm 3 and 4 on a real kube-apiserver.
+	@$(HELM3) lint --strict charts/slack-notifier
+	@$(HELM_UNITTEST) --strict charts/slack-notifier
+	@TEST_CHART=1 KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -timeout 20m -run 'Chart|Helm' ./test/release
+
+.PHONY: test-image
+test-image: ## Test the image: two builds, one digest; each architecture; the Dockerfile's files.
+	@go test -C hack/image -count=1 -timeout 30m ./...
 
 .PHONY: test-chaos
 test-chaos: setup-envtest ## The long form of the chaos tests: kills, lost leaders, a control plane that goes away, faults of Slack (about 25 minutes).
@@ -110,9 +137,36 @@ krew: ## Build the plugin for all systems, and krew's manifest of it, into dist/
 run: build ## Run the operator against the cluster of the current kubeconfig.
 	@$(BIN)/slack-notifier --zap-devel
 
+.PHONY: image
+image: $(CYCLONEDX_GOMOD) ## Build the image for ARCHITECTURES without Docker, and what is in it (SBOM), into dist/.
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 0) go run -C hack/image . --name $(IMG) --revision $(REVISION) --arch $(subst $(space),$(comma),$(strip $(ARCHITECTURES)))
+	@for arch in $(ARCHITECTURES); do \
+		$(CYCLONEDX_GOMOD) bin -json -std -noserial -notimestamp -version $(VERSION) -output dist/slack-notifier-$(VERSION)-linux-$$arch.cdx.json dist/linux-$$arch/slack-notifier; done
+
+.PHONY: image-push
+image-push: ## Send what image has built to the registry that IMG names.
+	@go run -C hack/image . --push --name $(IMG)
+
 .PHONY: docker-build
-docker-build: ## Build the image IMG.
-	docker build -t $(IMG) .
+docker-build: ## Build the image IMG with Docker; it has the same files.
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t $(IMG) .
+
+.PHONY: build-installer
+build-installer: setup-envtest ## Write dist/install.yaml (all that a cluster needs, with the image IMG) and dist/crds.yaml (the kinds alone).
+	@mkdir -p dist
+	@$(ASSETS)/kubectl kustomize config/default | sed 's|image: slack-notifier:$(VERSION)|image: $(IMG)|' > dist/install.yaml
+	@$(ASSETS)/kubectl kustomize config/crd > dist/crds.yaml
+	@cp config/samples/hello/hello.yaml dist/
+	@echo "dist/install.yaml and dist/crds.yaml install slack-notifier $(VERSION)"
+
+.PHONY: package-chart
+package-chart: $(HELM3) ## Pack the Helm chart into dist/.
+	@mkdir -p dist
+	@$(HELM3) package charts/slack-notifier -d dist
+
+.PHONY: release-files
+release-files: image build-installer package-chart ## Build all that a release has, into dist/.
+	@cd dist && sha256sum *.tar *.tgz *.yaml *.json > checksums.txt
 
 .PHONY: licenses
 licenses: ## Collect the licences of all that is compiled into the operator, in dist/licenses (the image has them in /licenses).
@@ -129,16 +183,16 @@ install: ## Install the CustomResourceDefinitions into the current cluster.
 	$(KUBECTL) apply --server-side -k config/crd
 
 .PHONY: uninstall
-uninstall: ## Remove the CustomResourceDefinitions, and with them all SlackChannels and SlackNotifications.
-	$(KUBECTL) delete --ignore-not-found -k config/crd
+uninstall: ## Remove the CustomResourceDefinitions, and with them all SlackChannels, SlackNotifications and SlackAlerts.
+	@KUBECTL="$(KUBECTL)" hack/undeploy.sh config/crd
 
 .PHONY: deploy
 deploy: ## Deploy the operator with the image IMG to the current cluster.
-	$(KUBECTL) kustomize config/default | sed 's|image: slack-notifier:latest|image: $(IMG)|' | $(KUBECTL) apply --server-side -f -
+	$(KUBECTL) kustomize config/default | sed 's|image: slack-notifier:$(VERSION)|image: $(IMG)|' | $(KUBECTL) apply --server-side -f -
 
 .PHONY: undeploy
-undeploy: ## Remove the operator from the current cluster.
-	$(KUBECTL) delete --ignore-not-found -k config/default
+undeploy: ## Remove the operator, the kinds and all their objects from the current cluster, within a minute.
+	@KUBECTL="$(KUBECTL)" hack/undeploy.sh config/default
 
 ##@ Tools
 
@@ -165,3 +219,19 @@ $(ALERTMANAGER): hack/tools/alertmanager/go.mod
 $(KREW): hack/tools/krew/go.mod
 	@echo "building bin/krew, which the tests install the plugin by (a few seconds)"
 	@CGO_ENABLED=0 go build -C hack/tools/krew -trimpath -o $@ sigs.k8s.io/krew/cmd/krew
+
+$(CYCLONEDX_GOMOD): hack/tools/sbom/go.mod
+	@echo "building bin/cyclonedx-gomod (about half a minute the first time, on 2 cores)"
+	@CGO_ENABLED=0 go build -C hack/tools/sbom -trimpath -o $@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+
+$(HELM3): hack/tools/helm3/go.mod
+	@echo "building bin/helm3 (about a minute the first time, on 2 cores)"
+	@CGO_ENABLED=0 go build -C hack/tools/helm3 -trimpath -o $@ helm.sh/helm/v3/cmd/helm
+
+$(HELM4): hack/tools/helm4/go.mod
+	@echo "building bin/helm4 (about a minute the first time, on 2 cores)"
+	@CGO_ENABLED=0 go build -C hack/tools/helm4 -trimpath -o $@ helm.sh/helm/v4/cmd/helm
+
+$(HELM_UNITTEST): hack/tools/helm-unittest/go.mod
+	@echo "building bin/helm-unittest (about a minute the first time, on 2 cores)"
+	@CGO_ENABLED=0 go build -C hack/tools/helm-unittest -trimpath -o $@ github.com/helm-unittest/helm-unittest/cmd/helm-unittest

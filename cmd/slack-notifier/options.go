@@ -23,6 +23,8 @@ import (
 
 // options are what the flags say.
 type options struct {
+	version bool
+
 	slackAPIURL  string
 	allowedHosts []string
 
@@ -65,6 +67,7 @@ func defaults() options {
 }
 
 func (o *options) bind(f *pflag.FlagSet) {
+	f.BoolVar(&o.version, "version", false, "print the version and end")
 	f.StringVar(&o.slackAPIURL, "slack-api-url", o.slackAPIURL, "address of Slack's Web API; another host must be named in --allowed-hosts too")
 	f.StringSliceVar(&o.allowedHosts, "allowed-hosts", nil, "hosts (host or host:port) beside Slack's own that a token or webhook URL may be sent to; plain http is accepted for these alone")
 	f.StringSliceVar(&o.customConnections, "custom-connections", nil, "namespaces whose SlackChannels may have a proxy or a certificate authority of their own (spec.connection.proxySecretRef and caSecretRef), * for all; none when empty. HTTPS_PROXY and NO_PROXY hold for all others")

@@ -111,7 +111,7 @@ func newManager(o options, c checked) (ctrl.Manager, error) {
 		HealthProbeBindAddress:        o.probeAddress,
 		PprofBindAddress:              o.pprofAddress,
 		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              "slack-notifier.slack.notify.dev" + shardSuffix(o),
+		LeaderElectionID:              leaseName(o),
 		LeaderElectionNamespace:       o.leaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &grace,
@@ -127,12 +127,14 @@ func protect(config *rest.Config, client *http.Client) (metricsserver.Filter, er
 	return func(_ logr.Logger, next http.Handler) (http.Handler, error) { return reviewer.Protect(next), nil }, nil
 }
 
-// shardSuffix lets operators with different selectors lead side by side.
-func shardSuffix(o options) string {
+// leaseName is that of the Lease that the leader holds. Operators with different
+// selectors lead side by side.
+func leaseName(o options) string {
+	const name = "slack-notifier.slack.notify.dev"
 	if o.watchLabelSelector == "" {
-		return ""
+		return name
 	}
-	return "-" + shortHash(o.watchLabelSelector)
+	return name + "-" + shortHash(o.watchLabelSelector)
 }
 
 // cacheOptions keep in memory what is needed and no more.

@@ -17,9 +17,9 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
-// archiveFinalizer is on the SlackChannels whose channel is to be archived
-// when they are deleted, and on no others.
-const archiveFinalizer = "slack.notify.dev/archive-channel"
+// Finalizer is on the SlackChannels whose channel is to be archived when they are
+// deleted, and on no others.
+const Finalizer = "slack.notify.dev/archive-channel"
 
 // archiveWithin is how long a deletion waits for Slack.
 const archiveWithin = 10 * time.Minute
@@ -30,12 +30,12 @@ func wantsArchive(c *v1alpha1.SlackChannel) bool {
 
 // ensureFinalizer keeps the finalizer as spec.manage.deletionPolicy asks.
 func (r *Reconciler) ensureFinalizer(ctx context.Context, c *v1alpha1.SlackChannel) error {
-	if wantsArchive(c) == controllerutil.ContainsFinalizer(c, archiveFinalizer) {
+	if wantsArchive(c) == controllerutil.ContainsFinalizer(c, Finalizer) {
 		return nil
 	}
 	before := c.DeepCopy()
-	if !controllerutil.RemoveFinalizer(c, archiveFinalizer) {
-		controllerutil.AddFinalizer(c, archiveFinalizer)
+	if !controllerutil.RemoveFinalizer(c, Finalizer) {
+		controllerutil.AddFinalizer(c, Finalizer)
 	}
 	err := r.Client.Patch(ctx, c, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if err == nil {
@@ -48,7 +48,7 @@ func (r *Reconciler) ensureFinalizer(ctx context.Context, c *v1alpha1.SlackChann
 // holds the deletion up for a while at most: a namespace must not stay for the
 // sake of a channel that can't be reached any more.
 func (r *Reconciler) finalize(ctx context.Context, c *v1alpha1.SlackChannel) (ctrl.Result, error) {
-	if !controllerutil.ContainsFinalizer(c, archiveFinalizer) {
+	if !controllerutil.ContainsFinalizer(c, Finalizer) {
 		return ctrl.Result{}, nil
 	}
 	after, err := r.archive(ctx, c)
@@ -61,7 +61,7 @@ func (r *Reconciler) finalize(ctx context.Context, c *v1alpha1.SlackChannel) (ct
 			conditions.Note(fmt.Sprintf("the channel stays as it is, though spec.manage.deletionPolicy is Archive: %v", err)))
 	}
 	before := c.DeepCopy()
-	controllerutil.RemoveFinalizer(c, archiveFinalizer)
+	controllerutil.RemoveFinalizer(c, Finalizer)
 	return ctrl.Result{}, client.IgnoreNotFound(r.Client.Patch(ctx, c, client.MergeFrom(before)))
 }
 

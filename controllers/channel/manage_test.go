@@ -265,7 +265,7 @@ func TestDeletionIsHeldUpForAWhile(t *testing.T) {
 	_ = corev1.AddToScheme(scheme)
 	deleted := time.Unix(1_700_000_000, 0)
 	c := claimant("default", "c", time.Hour, func(c *v1alpha1.SlackChannel) {
-		c.Finalizers, c.UID = []string{archiveFinalizer}, "c"
+		c.Finalizers, c.UID = []string{Finalizer}, "c"
 		c.DeletionTimestamp = &metav1.Time{Time: deleted}
 		c.Spec.Manage.DeletionPolicy, c.Status.Managed = v1alpha1.ChannelArchive, "C1"
 		c.Spec.WebAPI.TokenSecretRef.Name = "s"

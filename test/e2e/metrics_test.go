@@ -36,6 +36,7 @@ func TestMetrics(t *testing.T) {
 		`slack_notifier_directory_entries{list="users",workspace="` + w.team + `"} 8`,
 		`slack_notifier_directory_age_seconds{list="users",workspace="` + w.team + `"}`,
 		`slack_notifier_notifications_waiting`,
+		`slack_notifier_build_info{goversion="go`,
 	} {
 		w.Expect(string(data)).To(gomega.ContainSubstring(want))
 	}

@@ -60,9 +60,22 @@ type Operator struct {
 }
 
 // Start builds the commands, with the race detector if the test has it, and
-// starts a control plane and the simulated Slack. root is the way to the
-// module's directory.
-func Start(ctx context.Context, root string, slackFlags ...string) (_ *Env, err error) {
+// starts a control plane with the kinds and the operator's rights, and the simulated
+// Slack. root is the way to the module's directory.
+func Start(ctx context.Context, root string, slackFlags ...string) (*Env, error) {
+	env, err := StartBare(ctx, slackFlags...)
+	if err != nil {
+		return nil, err
+	}
+	if err := env.install(ctx, root); err != nil {
+		env.Close()
+		return nil, err
+	}
+	return env, nil
+}
+
+// StartBare is Start without anything of the operator's on the control plane.
+func StartBare(ctx context.Context, slackFlags ...string) (_ *Env, err error) {
 	env := &Env{}
 	ctrl.SetLogger(logr.Discard()) // or it complains that nobody has set one
 	defer func() {
@@ -84,9 +97,6 @@ func Start(ctx context.Context, root string, slackFlags ...string) (_ *Env, err 
 		if err := add(scheme); err != nil {
 			return nil, err
 		}
-	}
-	if err := env.install(ctx, root); err != nil {
-		return nil, err
 	}
 	config := env.Cluster.AdminConfig()
 	config.QPS, config.Burst = -1, -1
