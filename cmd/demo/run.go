@@ -85,6 +85,7 @@ func run(ctx context.Context, dir string, once bool) error {
 		say("    Slack, as people see it:  %s", slackURL)
 		say("    To try kubectl:           export KUBECONFIG=%s", kubeconfig)
 		say("                              kubectl get slack")
+		say("    To answer a question:     press a button there, then kubectl get sln approve-web-44 -o yaml")
 		say("    To try the intake:        curl --cacert %s https://%s/message -d '{\"message\": \"Hello from curl\"}'", filepath.Join(dir, intakeTLS, "tls.crt"), intake)
 		say("    Ctrl-C ends the demo.")
 	}
@@ -223,7 +224,7 @@ func applySamples(ctx context.Context, config *rest.Config, slackURL string) err
 		return err
 	}
 	text := strings.NewReplacer(
-		"xoxb-your-token", slacksim.DemoToken,
+		"xoxb-your-token", slacksim.DemoToken, "xapp-your-token", slacksim.DemoAppToken,
 		"https://hooks.slack.com/services/your/webhook/url", slackURL+slacksim.DemoWebhookPath,
 	).Replace(string(data))
 	return devcluster.Apply(ctx, config, []byte(text))

@@ -41,12 +41,13 @@ func wireAnswers(ctx context.Context, mgr ctrl.Manager, o options, cluster *answ
 	name := follower(func(ctx context.Context) error {
 		for {
 			_, err := cluster.Hash(ctx)
-			if err == nil || ctx.Err() != nil {
+			if err == nil {
 				return nil
 			}
 			mgr.GetLogger().Error(err, "reading what names this cluster in buttons")
 			select {
 			case <-ctx.Done():
+				return nil //nolint:nilerr // it ends
 			case <-time.After(time.Second):
 			}
 		}

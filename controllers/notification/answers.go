@@ -170,7 +170,7 @@ func (r *Reconciler) checkGroups(ctx context.Context, p *pass) error {
 			return nil
 		case err != nil:
 			p.requeueBy(p.now.Add(time.Minute))
-			return nil
+			return nil //nolint:nilerr // it is asked again
 		}
 	}
 	if len(missing) == 0 {

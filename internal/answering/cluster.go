@@ -52,11 +52,11 @@ func (c *Cluster) Hash(ctx context.Context) (string, error) {
 
 // authority that has signed for the API server; its address where there is none.
 func (c *Cluster) authority() string {
-	if data := c.Config.TLSClientConfig.CAData; len(data) > 0 {
+	if data := c.Config.CAData; len(data) > 0 {
 		return string(data)
 	}
-	if file := c.Config.TLSClientConfig.CAFile; file != "" {
-		if data, err := os.ReadFile(file); err == nil {
+	if file := c.Config.CAFile; file != "" {
+		if data, err := os.ReadFile(file); err == nil { //nolint:gosec // the kubeconfig names it
 			return string(data)
 		}
 	}

@@ -55,16 +55,10 @@ func (s *Server) interactions(r *http.Request, to route) *answer {
 	if !ok && !tried(kubeauth.Address(r)) {
 		return tooOften()
 	}
-	if r.ContentLength > s.limits.Body {
-		return s.tooLarge()
-	}
-	data, more, release, refused := s.fill(r)
+	data, release, refused := s.form(r)
 	defer release()
-	switch {
-	case refused != nil:
+	if refused != nil {
 		return refused
-	case more:
-		return s.tooLarge()
 	}
 	if ok && !interact.Signed(known.key, timestamp, signature, data) && !tried(kubeauth.Address(r)) {
 		return tooOften()
@@ -81,6 +75,18 @@ func (s *Server) interactions(r *http.Request, to route) *answer {
 		return again(1, nil, "the click was not stored in time, or can't be checked now")
 	}
 	return &answer{code: http.StatusOK}
+}
+
+// form reads a body that is no JSON; the caller calls release.
+func (s *Server) form(r *http.Request) (data []byte, release func(), refused *answer) {
+	if r.ContentLength > s.limits.Body {
+		return nil, func() {}, s.tooLarge()
+	}
+	data, more, release, refused := s.fill(r)
+	if refused == nil && more {
+		refused = s.tooLarge()
+	}
+	return data, release, refused
 }
 
 // signedBy returns the secret that a body is signed with, which the cache knows or

@@ -59,6 +59,11 @@ func May(list v1alpha1.AllowedPeople, c Click, home Home, people People) Verdict
 	if list.Everyone {
 		return Verdict{By: "everyone"}
 	}
+	return lookUp(list, c.UserID, people)
+}
+
+// lookUp decides about somebody at home by what Slack knows.
+func lookUp(list v1alpha1.AllowedPeople, user string, people People) Verdict {
 	var v Verdict
 	note := func(by string, yes bool, err error) bool {
 		if yes && err == nil {
@@ -71,7 +76,7 @@ func May(list v1alpha1.AllowedPeople, c Click, home Home, people People) Verdict
 		return false
 	}
 	for _, group := range list.Groups {
-		yes, err := people.Member(group, c.UserID)
+		yes, err := people.Member(group, user)
 		if note("group "+group, yes, err) {
 			return v
 		}
@@ -80,7 +85,7 @@ func May(list v1alpha1.AllowedPeople, c Click, home Home, people People) Verdict
 		if u.Email == "" {
 			continue
 		}
-		yes, err := people.Has(u.Email, c.UserID)
+		yes, err := people.Has(u.Email, user)
 		if note("email "+u.Email, yes, err) {
 			return v
 		}

@@ -15,7 +15,7 @@ import (
 // workspace is who is who in these tests.
 type workspace struct{ down bool }
 
-var errDown = errors.New("Slack does not answer")
+var errDown = errors.New("no answer")
 
 func (w workspace) Has(email, user string) (bool, error) {
 	if w.down || email == "down@example.com" {

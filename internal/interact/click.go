@@ -65,6 +65,7 @@ var ErrUnreadable = errors.New("the interaction can't be read")
 // field does not spoil the rest.
 type word string
 
+// UnmarshalJSON implements json.Unmarshaler.
 func (w *word) UnmarshalJSON(data []byte) error {
 	var s string
 	if len(data) <= 6*maxWord && json.Unmarshal(data, &s) == nil && len(s) <= maxWord {
@@ -86,6 +87,7 @@ type pressed struct {
 // presses are the first actions of a payload.
 type presses []pressed
 
+// UnmarshalJSON implements json.Unmarshaler.
 func (p *presses) UnmarshalJSON(data []byte) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	if open, err := d.Token(); err != nil || open != json.Delim('[') {
@@ -94,7 +96,7 @@ func (p *presses) UnmarshalJSON(data []byte) error {
 	for d.More() && len(*p) < maxActions {
 		var one pressed
 		if err := d.Decode(&one); err != nil && !isTypeError(err) {
-			return nil //nolint:nilerr // what was read counts
+			return nil // what was read counts
 		}
 		*p = append(*p, one)
 	}
