@@ -74,7 +74,7 @@ func (a *app) alertTest(ctx context.Context, s *showing, args []string, every bo
 		return errors.New(refusals[0])
 	}
 	if every {
-		return a.alertTestAll(ctx, s, given, rule)
+		return a.alertTestAll(ctx, s, rule)
 	}
 	result, messages, err := a.story(ctx, s, given, rule, len(args) > 0)
 	if err != nil {
@@ -101,7 +101,7 @@ func groups(r lab.Result) string {
 }
 
 // alertTestAll tells for which objects of the namespace a rule fires.
-func (a *app) alertTestAll(ctx context.Context, s *showing, given *objects, rule *v1alpha1.SlackAlert) error {
+func (a *app) alertTestAll(ctx context.Context, s *showing, rule *v1alpha1.SlackAlert) error {
 	if rule.Spec.Source.Objects == nil {
 		return errors.New("--all is for rules with source.objects")
 	}

@@ -51,7 +51,7 @@ func (a *app) migrateAlertmanager(file string) error {
 		if err != nil {
 			return err
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		in = f
 	}
 	data, err := io.ReadAll(io.LimitReader(in, mostConfig))

@@ -101,26 +101,46 @@ shown.`,
 }
 
 func (a *app) preview(ctx context.Context, s *showing, args []string) error {
-	if err := s.check(); err != nil {
+	all, err := a.given(ctx, s, args)
+	if err != nil {
 		return err
 	}
+	messages, err := a.messages(ctx, s, all, len(args) > 0)
+	if err != nil {
+		return err
+	}
+	if err := a.show(s, messages); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(messages, func(m preview.Message) bool { return len(m.Refusals) > 0 }) || a.tellRefused(all) {
+		return no()
+	}
+	return nil
+}
+
+// given are the objects that the command line names.
+func (a *app) given(ctx context.Context, s *showing, args []string) (*objects, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
 	if !s.given() && len(args) == 0 {
-		return errors.New("name what to show: -f FILE, or TYPE/NAME of an object in the cluster")
+		return nil, errors.New("name what to show: -f FILE, or TYPE/NAME of an object in the cluster")
 	}
 	list, err := a.load(&s.sources, args)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	all, err := sortObjects(ctx, list)
-	if err != nil {
-		return err
-	}
-	ask := len(args) > 0
+	return sortObjects(ctx, list)
+}
+
+// messages are those of all objects. With ask, SlackChannels are read from the
+// cluster.
+func (a *app) messages(ctx context.Context, s *showing, all *objects, ask bool) ([]preview.Message, error) {
 	var messages []preview.Message
 	for _, n := range all.notifications {
 		channel, err := a.channel(ctx, all, n.Spec.ChannelRef, n.Namespace, ask)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		m := preview.Of(n, channel, s.options())
 		m.Refusals = append(all.refusals("SlackNotification", n.Namespace, n.Name), m.Refusals...)
@@ -129,20 +149,14 @@ func (a *app) preview(ctx context.Context, s *showing, args []string) error {
 	for _, rule := range all.alerts {
 		_, more, err := a.story(ctx, s, all, rule, ask)
 		if err != nil {
-			return fmt.Errorf("SlackAlert %s: %w", rule.Name, err)
+			return nil, fmt.Errorf("SlackAlert %s: %w", rule.Name, err)
 		}
 		messages = append(messages, more...)
 	}
 	if len(messages) == 0 && len(all.alerts) == 0 {
-		return errors.New("there is no SlackNotification and no SlackAlert in what was given")
+		return nil, errors.New("there is no SlackNotification and no SlackAlert in what was given")
 	}
-	if err := a.show(s, messages); err != nil {
-		return err
-	}
-	if slices.ContainsFunc(messages, func(m preview.Message) bool { return len(m.Refusals) > 0 }) || len(all.refused) > 0 && a.tellRefused(all) {
-		return no()
-	}
-	return nil
+	return messages, nil
 }
 
 // refusals of an object, each told once.

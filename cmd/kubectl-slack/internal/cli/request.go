@@ -196,16 +196,7 @@ func (a *app) resend(ctx context.Context, r *resending, args []string) error {
 	if len(r.recipient) > 0 {
 		return errors.New("--recipient needs --again")
 	}
-	open, unknown := 0, 0
-	for _, d := range n.Status.Deliveries {
-		switch d.State {
-		case v1alpha1.DeliveryDelivered:
-		case v1alpha1.DeliveryUnknown:
-			unknown++
-		default:
-			open++
-		}
-	}
+	open, unknown := undelivered(n)
 	if unknown > 0 {
 		a.hint("of %d nobody knows whether Slack has taken it; --again sends it anew, and may make a second one", unknown)
 	}
@@ -224,6 +215,20 @@ func (a *app) resend(ctx context.Context, r *resending, args []string) error {
 	return a.await(ctx, cluster, n, r.wait, func(n *v1alpha1.SlackNotification) bool {
 		return n.Status.LastHandledRequest == value && finished(n)
 	})
+}
+
+// undelivered counts the deliveries that are open, and those of unknown outcome.
+func undelivered(n *v1alpha1.SlackNotification) (open, unknown int) {
+	for _, d := range n.Status.Deliveries {
+		switch d.State {
+		case v1alpha1.DeliveryDelivered:
+		case v1alpha1.DeliveryUnknown:
+			unknown++
+		default:
+			open++
+		}
+	}
+	return open, unknown
 }
 
 // sendAgain makes a copy of a message.

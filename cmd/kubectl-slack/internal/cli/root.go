@@ -185,11 +185,11 @@ func (a *app) namespace() (string, error) {
 func (a *app) printer() *termshow.Printer {
 	p := &termshow.Printer{}
 	file, ok := a.Out.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) { //nolint:gosec // a file descriptor is small
+	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return p
 	}
 	p.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" // no-color.org
-	if width, _, err := term.GetSize(int(file.Fd())); err == nil {       //nolint:gosec // a file descriptor is small
+	if width, _, err := term.GetSize(int(file.Fd())); err == nil {
 		p.Width = width
 	}
 	return p

@@ -184,7 +184,7 @@ func (a *app) text(s *sending, args []string) (string, error) {
 	if len(args) == 1 && args[0] != "-" {
 		return args[0], nil
 	}
-	if file, ok := a.In.(*os.File); ok && len(args) == 0 && (s.title != "" || term.IsTerminal(int(file.Fd()))) { //nolint:gosec // a file descriptor is small
+	if file, ok := a.In.(*os.File); ok && len(args) == 0 && (s.title != "" || term.IsTerminal(int(file.Fd()))) {
 		return "", nil
 	}
 	data, err := io.ReadAll(io.LimitReader(bufio.NewReader(a.In), mostInput))

@@ -182,7 +182,7 @@ func TestBrokenSetUps(t *testing.T) {
 		}, cause: "does not let namespace team-a refer to it", way: "spec.allowedNamespaces"},
 		{name: "9 no Secret", breakIt: func(s *setUp) { s.secret = nil; s.broken(v1alpha1.ReasonSecretNotFound, "no Secret") }, cause: "Secret team-a/slack-bot does not exist (spec.webAPI.tokenSecretRef)", way: "kubectl create secret generic slack-bot -n team-a --from-literal=token=…"},
 		{name: "10 the Secret lacks the key", breakIt: func(s *setUp) {
-			s.secret.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl", Operation: "Update", APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:data":{".":{},"f:apiToken":{}},"f:type":{}}`)}}}
+			s.secret.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl", Operation: "Update", APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(`{"f:data":{".":{},"f:apiToken":{}},"f:type":{}}`)}}
 			s.broken(v1alpha1.ReasonSecretKeyNotFound, "no key")
 		}, cause: `has no key "token", but apiToken`, way: "spec.webAPI.tokenSecretRef.key"},
 		{name: "11 a token that Slack refuses", breakIt: func(s *setUp) {

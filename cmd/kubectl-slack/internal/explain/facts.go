@@ -174,7 +174,7 @@ func dataKeys(fields []metav1.ManagedFieldsEntry) []string {
 		if entry.FieldsV1 == nil {
 			continue
 		}
-		for _, key := range keysOf(entry.FieldsV1.Raw, "f:data") {
+		for _, key := range keysOf(entry.FieldsV1.GetRawBytes(), "f:data") {
 			if !slices.Contains(out, key) {
 				out = append(out, key)
 			}

@@ -55,6 +55,11 @@ func (r *run) events() error {
 	if err := r.observe("firing"); err != nil || !r.out.Fires {
 		return err
 	}
+	return r.eventsGoOn()
+}
+
+// eventsGoOn tells of an Event that occurs once more, and of the end.
+func (r *run) eventsGoOn() error {
 	again := r.in.Then
 	if again == nil {
 		again = recurred(r.in.Objects[0])

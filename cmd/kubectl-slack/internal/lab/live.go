@@ -76,7 +76,7 @@ func (l *Live) Watch(ctx context.Context, rule *v1alpha1.SlackAlert) error {
 		queue.Done(item)
 		switch {
 		case ctx.Err() != nil:
-			return nil //nolint:nilerr // the user has ended it
+			return nil // the user has ended it
 		case err != nil:
 			return err
 		}

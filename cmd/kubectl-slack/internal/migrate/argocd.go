@@ -99,6 +99,11 @@ func (a *argo) read(objects []*unstructured.Unstructured) error {
 			a.templates[name] = t
 		}
 	}
+	return a.subscriptions(objects)
+}
+
+// subscriptions are those of the ConfigMap, and of the annotations of Applications.
+func (a *argo) subscriptions(objects []*unstructured.Unstructured) error {
 	var subscriptions []argoSubscription
 	if err := yaml.Unmarshal([]byte(a.data["subscriptions"]), &subscriptions); err != nil {
 		return fmt.Errorf("subscriptions: %w", err)

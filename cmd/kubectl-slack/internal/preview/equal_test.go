@@ -109,7 +109,7 @@ func sent(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, cluster strin
 // to be taken, and refuses what is shown to be refused.
 func TestBodiesAreWhatIsPosted(t *testing.T) {
 	got, api, hook := newSlack(t)
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same contents each time
+	random := rand.New(rand.NewPCG(1, 2)) // the same contents each time
 	taken, refused := 0, 0
 	samples := sampleContents(t)
 	for i := range 1000 + len(samples) {

@@ -67,11 +67,11 @@ func (p *Printer) content(data []byte, width int) []string {
 	var out []string
 	switch {
 	case b.Markdown != "":
-		out = append(out, p.text(fromMarkdown(b.Markdown), 0, width)...)
+		out = append(out, p.text(fromMarkdown(b.Markdown), width)...)
 	case len(b.Blocks) > 0:
 		out = append(out, p.blocks(b.Blocks, width)...)
 	case b.Text != "":
-		out = append(out, p.text(b.Text, 0, width)...)
+		out = append(out, p.text(b.Text, width)...)
 	}
 	for _, a := range b.Attachments {
 		out = append(out, p.attachment(a, width)...)
@@ -80,7 +80,7 @@ func (p *Printer) content(data []byte, width int) []string {
 }
 
 // text are the lines of mrkdwn. Code blocks are kept as they are.
-func (p *Printer) text(s string, base style, width int) []string {
+func (p *Printer) text(s string, width int) []string {
 	var out []string
 	for i, part := range strings.Split(s, "```") {
 		part = strings.Trim(part, "\n")
@@ -90,12 +90,12 @@ func (p *Printer) text(s string, base style, width int) []string {
 		for line := range strings.SplitSeq(part, "\n") {
 			switch {
 			case i%2 == 1:
-				out = append(out, p.wrap([]span{{"  " + unescape(line), base | code}}, width)...)
+				out = append(out, p.wrap([]span{{"  " + unescape(line), code}}, width)...)
 			case strings.HasPrefix(line, "&gt;"), strings.HasPrefix(line, ">"):
 				quoted := strings.TrimPrefix(strings.TrimPrefix(line, "&gt;"), ">")
-				out = append(out, prefixed(p.wrap(mrkdwn(strings.TrimPrefix(quoted, " "), base), width-2), "▎ ")...)
+				out = append(out, prefixed(p.wrap(mrkdwn(strings.TrimPrefix(quoted, " "), 0), width-2), "▎ ")...)
 			default:
-				out = append(out, p.wrap(mrkdwn(line, base), width)...)
+				out = append(out, p.wrap(mrkdwn(line, 0), width)...)
 			}
 		}
 	}
@@ -122,10 +122,10 @@ func (p *Printer) block(b block, width int) []string {
 	case "header":
 		return p.wrap(plainText(readText(b.Text), bold), width)
 	case "section":
-		out := p.text(readText(b.Text), 0, width)
+		out := p.text(readText(b.Text), width)
 		return append(out, p.fields(b.Fields, width)...)
 	case "markdown":
-		return p.text(fromMarkdown(readText(b.Text)), 0, width)
+		return p.text(fromMarkdown(readText(b.Text)), width)
 	case "context":
 		var spans []span
 		for i, e := range b.Elements {
@@ -156,10 +156,10 @@ func (p *Printer) fields(list []textObject, width int) []string {
 	var out []string
 	column := max(width/2-2, 10)
 	for i := 0; i < len(list); i += 2 {
-		left := p.text(list[i].Text, 0, column)
+		left := p.text(list[i].Text, column)
 		var right []string
 		if i+1 < len(list) {
-			right = p.text(list[i+1].Text, 0, column)
+			right = p.text(list[i+1].Text, column)
 		}
 		for line := range max(len(left), len(right)) {
 			a, b := at(left, line), at(right, line)
@@ -221,7 +221,7 @@ func (p *Printer) attachment(a attachment, width int) []string {
 	width -= 2
 	var out, lines []string
 	if a.Pretext != "" {
-		out = p.text(a.Pretext, 0, width)
+		out = p.text(a.Pretext, width)
 	}
 	if a.Author != "" {
 		lines = append(lines, p.paint(span{unescape(a.Author), faint}))
@@ -236,13 +236,13 @@ func (p *Printer) attachment(a attachment, width int) []string {
 	if len(a.Blocks) > 0 {
 		lines = append(lines, p.blocks(a.Blocks, width)...)
 	} else {
-		lines = append(lines, p.text(a.Text, 0, width)...)
+		lines = append(lines, p.text(a.Text, width)...)
 	}
 	for _, f := range a.Fields {
 		lines = append(lines, p.wrap(append([]span{{unescape(f.Title) + ": ", bold}}, mrkdwn(f.Value, 0)...), width)...)
 	}
 	if len(lines) == 0 {
-		lines = p.text(a.Fallback, 0, width)
+		lines = p.text(a.Fallback, width)
 	}
 	if a.ImageURL != "" {
 		lines = append(lines, p.paint(span{"[image]", faint}))
