@@ -29,11 +29,11 @@ mkdir -p $dir
 
 # Not all networks let this through; then it fails within seconds.
 echo "setup-envtest: looking for a published kube-apiserver, etcd and kubectl $version (at most 30 s)"
-runtime=$(go list -m -f '{{.Version}}' sigs.k8s.io/controller-runtime)
 store=$(mktemp -d)
 trap 'chmod -R u+w "$store"; rm -rf "$store"' EXIT
-if path=$(timeout 30 go run "sigs.k8s.io/controller-runtime/tools/setup-envtest@release-${runtime%.*}" use --bin-dir "$store" -p path "${version#v}" 2>/dev/null \
-    || timeout 30 go run "sigs.k8s.io/controller-runtime/tools/setup-envtest@${runtime}" use --bin-dir "$store" -p path "${version#v}" 2>/dev/null) \
+# The program is the one whose checksum hack/tools/envtest/go.sum has; it compares the
+# archive with the checksum of the published index.
+if path=$(cd hack/tools/envtest && timeout 30 go run sigs.k8s.io/controller-runtime/tools/setup-envtest use --bin-dir "$store" -p path "${version#v}" 2>/dev/null) \
     && complete "$path"; then
   for program in "${programs[@]}"; do install -m 755 "$path/$program" "$dir/$program"; done
   echo "$version" > $dir/VERSION

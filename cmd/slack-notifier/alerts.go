@@ -7,8 +7,10 @@ import (
 	"k8s.io/client-go/dynamic"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/controllers/alert"
 	"github.com/slack-notifier/slack-notifier/controllers/silence"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
@@ -60,6 +62,13 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked, key
 	}
 	r.Observe = metrics.NewAlerts(ctrlmetrics.Registry, r.OpenIncidents).Evaluated
 	posts.Refused = r.Wake.Wake
+	seen, err := mgr.GetCache().GetInformer(ctx, &v1alpha1.SlackAlert{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := seen.AddEventHandler(store.ForgetDeleted(posts.Forget, rules.Forget)); err != nil {
+		return nil, err
+	}
 	if err := r.SetupWithManager(mgr, c.shard); err != nil {
 		return nil, err
 	}

@@ -191,7 +191,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*answeri
 	reader := readback.New(readback.Options{Limiter: limiter, Wake: notifications.Wake})
 	channelController = &channel.Reconciler{
 		Readback: reader,
-		Client:   mgr.GetClient(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,
+		Client:   mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("slack-notifier"), Connections: connections, Health: health,
 		Directory: people, Limiter: limiter, Wake: channels, Clock: wall, Intake: o.intake.address != "",
 	}
 	notificationController = &notification.Reconciler{

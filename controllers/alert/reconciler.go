@@ -28,6 +28,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/kindwatch"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
 	"github.com/slack-notifier/slack-notifier/internal/source"
+	"github.com/slack-notifier/slack-notifier/internal/statuswrite"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 	"github.com/slack-notifier/slack-notifier/internal/webhookkey"
 )
@@ -257,7 +258,7 @@ func (r *Reconciler) record(ctx context.Context, before, alert *v1alpha1.SlackAl
 	if equality.Semantic.DeepEqual(before.Status, alert.Status) {
 		return result, nil
 	}
-	err := r.Client.Status().Update(ctx, alert)
+	err := statuswrite.WriteOver(ctx, r.Client, r.Incidents.Live, before, alert, func(a *v1alpha1.SlackAlert) any { return &a.Status })
 	switch {
 	case apierrors.IsNotFound(err):
 		return ctrl.Result{}, nil

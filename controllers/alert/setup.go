@@ -12,7 +12,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -51,7 +50,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, shard labels.Selector) e
 		WatchesMetadata(namespaces, r.rules(inShard, ofNamespaces), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesMetadata(secrets, r.rules(inShard, ofSecret), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
 		WatchesRawSource(r.Wake).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, RateLimiter: wakeup.RateLimiter()}).
+		WithOptions(wakeup.Options(concurrency)).
 		Complete(r)
 }
 

@@ -278,7 +278,7 @@ func TestDeletionIsHeldUpForAWhile(t *testing.T) {
 	}
 	now := clocktesting.NewFakePassiveClock(deleted)
 	recorder := events.NewFakeRecorder(10)
-	r := &Reconciler{Client: store, Clock: now, Recorder: recorder, Directory: byID{}, Health: &connection.Health{},
+	r := &Reconciler{Client: store, Live: store, Clock: now, Recorder: recorder, Directory: byID{}, Health: &connection.Health{},
 		Connections: &connection.Resolver{Versions: store, Secrets: store, Allow: allow, APIURL: "http://127.0.0.1:1/api/"},
 		Limiter:     pacing.NewLimiter(pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}})}
 	reconcile := func() time.Duration {

@@ -32,6 +32,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/readback"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 	"github.com/slack-notifier/slack-notifier/internal/sockets"
+	"github.com/slack-notifier/slack-notifier/internal/statuswrite"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
 
@@ -68,7 +69,9 @@ type Sockets interface {
 
 // Reconciler reconciles SlackChannels.
 type Reconciler struct {
-	Client      client.Client
+	Client client.Client
+	// Live reads from the API server instead of the cache.
+	Live        client.Reader
 	Recorder    events.EventRecorder
 	Connections *connection.Resolver
 	Health      *connection.Health
@@ -197,13 +200,13 @@ func (r *Reconciler) record(ctx context.Context, before, c *v1alpha1.SlackChanne
 	if equality.Semantic.DeepEqual(before.Status, c.Status) {
 		return result, nil
 	}
-	err := r.Client.Status().Update(ctx, c)
+	err := statuswrite.WriteOver(ctx, r.Client, r.Live, before, c, func(c *v1alpha1.SlackChannel) any { return &c.Status })
 	switch {
 	case apierrors.IsNotFound(err):
 		return ctrl.Result{}, nil
 	case apierrors.IsConflict(err):
-		// The cache will bring the newer object, and with it another request;
-		// what was found out is asked for again.
+		// Somebody else has written the status, such as another shard: what was
+		// found out is asked for again.
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	case err != nil:
 		return ctrl.Result{}, err

@@ -164,7 +164,7 @@ func (g *scene) restart() {
 	go func() { _ = people.Start(g.t.Context()) }()
 	wake := &wakeup.Source{}
 	g.r = &Reconciler{
-		Client: g.store, Recorder: events.NewFakeRecorder(1000), Health: &connection.Health{Channels: wake}, Directory: people,
+		Client: g.store, Live: g.store, Recorder: events.NewFakeRecorder(1000), Health: &connection.Health{Channels: wake}, Directory: people,
 		Connections: &connection.Resolver{Versions: g.store, Secrets: g.store, Allow: allow, APIURL: g.slack.URL + "/api/", Custom: connection.Namespaces{"default"}},
 		Limiter:     limiter, Readback: readback.New(readback.Options{Limiter: limiter}), Wake: wake, Clock: clock.RealClock{},
 	}

@@ -2,6 +2,7 @@ package channel
 
 import (
 	"context"
+	"fmt"
 	"net/http/httptest"
 	"net/url"
 	"testing"
@@ -33,9 +34,14 @@ import (
 type listed struct {
 	Directory
 	loading bool
+	// meanwhile, when set, is what happens while Slack is asked.
+	meanwhile func()
 }
 
 func (d *listed) FindConversation(context.Context, directory.Workspace, string, string) (slack.Conversation, error) {
+	if d.meanwhile != nil {
+		d.meanwhile()
+	}
 	if d.loading {
 		return slack.Conversation{}, &directory.LoadingError{What: "the channels"}
 	}
@@ -83,7 +89,7 @@ func newRig(t *testing.T, verified bool) *rig {
 	}).WithObjects(c, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "s"}, Data: map[string][]byte{"token": []byte(slacksim.DemoToken)}}).Build()
 	wake := &wakeup.Source{}
 	g.r = &Reconciler{
-		Client: g.store, Recorder: events.NewFakeRecorder(100), Health: &connection.Health{Channels: wake}, Directory: g.dir,
+		Client: g.store, Live: g.store, Recorder: events.NewFakeRecorder(100), Health: &connection.Health{Channels: wake}, Directory: g.dir,
 		Connections: &connection.Resolver{Versions: g.store, Secrets: g.store, Allow: allow, APIURL: sim.URL + "/api/"},
 		Limiter:     pacing.NewLimiter(pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}}),
 		Wake:        wake, Clock: clock.RealClock{},
@@ -182,5 +188,37 @@ func TestFirstOfAllMayBeSuspended(t *testing.T) {
 	g.reconcile()
 	if got := g.reason(); got != v1alpha1.ReasonSuspended {
 		t.Error(got)
+	}
+}
+
+// Who changes his SlackChannel all the time is told all the same how it is.
+func TestStatusOfWhatIsAlwaysChanged(t *testing.T) {
+	for name, change := range map[string]func(*v1alpha1.SlackChannel){
+		"annotations": func(c *v1alpha1.SlackChannel) { c.Annotations = map[string]string{"at": c.ResourceVersion} },
+		"labels":      func(c *v1alpha1.SlackChannel) { c.Labels = map[string]string{"at": c.ResourceVersion} },
+		"the spec": func(c *v1alpha1.SlackChannel) {
+			c.Generation++
+			c.Spec.WebAPI.Channel = fmt.Sprint("#alerts", c.Generation)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newRig(t, false)
+			changes := 0
+			g.dir.meanwhile = func() {
+				changes++
+				c := g.stored()
+				change(c)
+				if err := g.store.Update(t.Context(), c); err != nil {
+					t.Fatal(err)
+				}
+			}
+			g.reconcile()
+			if got := g.reason(); got != v1alpha1.ReasonVerified || changes == 0 {
+				t.Errorf("after %d changes amid the check the reason is %q, want %s", changes, got, v1alpha1.ReasonVerified)
+			}
+			if c := g.stored(); c.Annotations == nil && c.Labels == nil && c.Generation == 1 {
+				t.Error("the change is lost")
+			}
+		})
 	}
 }

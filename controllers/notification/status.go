@@ -2,7 +2,6 @@ package notification
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -10,14 +9,13 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/delivery"
 	"github.com/slack-notifier/slack-notifier/internal/ledger"
+	"github.com/slack-notifier/slack-notifier/internal/statuswrite"
 )
 
 // tally counts the deliveries by what is left to do.
@@ -214,32 +212,12 @@ func (r *Reconciler) writeStatus(ctx context.Context, p *pass) (ctrl.Result, err
 	return result, nil
 }
 
-// replacement is one operation of a JSON patch (RFC 6902).
-type replacement struct {
-	Op    string `json:"op"`
-	Path  string `json:"path"`
-	Value any    `json:"value"`
-}
-
 // store writes a status over the one of the same resourceVersion; nothing else
 // does. A stop of the process must not keep what was done from being recorded.
-//
-// An update would send the whole object and decode the whole answer, which was a
-// fifth of the cost of a delivery: of the answer the resourceVersion is enough.
 func (r *Reconciler) store(ctx context.Context, n *v1alpha1.SlackNotification, t *ledger.Entry) error {
-	patch, err := json.Marshal([]replacement{
-		{Op: "replace", Path: "/metadata/resourceVersion", Value: n.ResourceVersion},
-		{Op: "add", Path: "/status", Value: &n.Status},
-	})
-	if err != nil {
+	if err := statuswrite.Write(context.WithoutCancel(ctx), r.Client, n, &n.Status); err != nil {
 		return err
 	}
-	stored := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: n.Namespace, Name: n.Name}}
-	stored.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("SlackNotification"))
-	if err := r.Client.Status().Patch(context.WithoutCancel(ctx), stored, client.RawPatch(types.JSONPatchType, patch)); err != nil {
-		return err
-	}
-	n.ResourceVersion = stored.ResourceVersion
 	if t != nil {
 		t.Wrote(n)
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/slack-notifier/slack-notifier/internal/slack"
 	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 )
 
@@ -12,16 +13,19 @@ import (
 type clients struct {
 	mu    sync.Mutex
 	byKey map[string]*sharedClient
+	// domains counts the clients of each.
+	domains map[slack.Domain]int
 }
 
 type sharedClient struct {
 	client *http.Client
+	domain slack.Domain
 	users  int
 }
 
-// acquire returns the client of a key, which it makes if there is none. Who
-// gets one must release it.
-func (s *clients) acquire(key string, o egress.Options) (*http.Client, error) {
+// acquire returns the client of a key, which it makes for a domain if there is
+// none. Who gets one must release it.
+func (s *clients) acquire(key string, d slack.Domain, o egress.Options) (*http.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if have, ok := s.byKey[key]; ok {
@@ -33,9 +37,10 @@ func (s *clients) acquire(key string, o egress.Options) (*http.Client, error) {
 		return nil, err
 	}
 	if s.byKey == nil {
-		s.byKey = map[string]*sharedClient{}
+		s.byKey, s.domains = map[string]*sharedClient{}, map[slack.Domain]int{}
 	}
-	s.byKey[key] = &sharedClient{client: made, users: 1}
+	s.byKey[key] = &sharedClient{client: made, domain: d, users: 1}
+	s.domains[d]++
 	return made, nil
 }
 
@@ -51,5 +56,15 @@ func (s *clients) release(key string) {
 		return
 	}
 	delete(s.byKey, key)
+	if s.domains[have.domain]--; s.domains[have.domain] == 0 {
+		delete(s.domains, have.domain)
+	}
 	have.client.CloseIdleConnections()
+}
+
+// has reports whether there is a client of a domain.
+func (s *clients) has(d slack.Domain) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.domains[d] > 0
 }

@@ -87,7 +87,7 @@ type answers struct {
 	all, private *egress.Budget
 
 	mu sync.Mutex
-	// parts of the namespaces that are named in the operator's flag.
+	// parts of the domains that have a client.
 	parts map[slack.Domain]*egress.Budget
 }
 
@@ -106,6 +106,13 @@ func (a *answers) of(d slack.Domain) *egress.Budget {
 		a.parts[d] = a.private.Part(namespaceAnswerBytes)
 	}
 	return a.parts[d]
+}
+
+// forget drops the part of a domain. What is being read meanwhile keeps to it.
+func (a *answers) forget(d slack.Domain) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.parts, d)
 }
 
 // guard sets what holds the client of a SlackChannel to its bounds.

@@ -1,8 +1,11 @@
 package connection
 
 import (
+	"maps"
 	"sync"
 	"time"
+
+	"k8s.io/utils/clock"
 
 	"github.com/slack-notifier/slack-notifier/internal/backoff"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
@@ -28,12 +31,20 @@ func SharesOf(workers int) Shares {
 // to come again, since to wait for it would hold a worker too.
 type Gate struct {
 	shares Shares
+	clock  clock.PassiveClock
 
 	mu      sync.Mutex
 	inside  map[group]int
 	private int
-	// refused are those in a row that found no room, by which the pauses grow.
-	refused map[group]int
+	// refused are those in a row that found no room, by which the pauses grow. Who
+	// did not come again is forgotten from swept on.
+	refused map[group]refusals
+	swept   time.Time
+}
+
+type refusals struct {
+	count int
+	last  time.Time
 }
 
 // group shares the room of a Gate.
@@ -44,7 +55,7 @@ type group struct {
 
 // NewGate returns a Gate that nobody has entered.
 func NewGate(s Shares) *Gate {
-	return &Gate{shares: s, inside: map[group]int{}, refused: map[group]int{}}
+	return &Gate{shares: s, clock: clock.RealClock{}, inside: map[group]int{}, refused: map[group]refusals{}}
 }
 
 // The pauses of who found no room. Among thousands there is no hurry: room comes
@@ -54,6 +65,9 @@ const (
 	longestRoomPause = 20 * time.Second
 	// refusedPerPause is how many of one group may come again in a first pause.
 	refusedPerPause = 20
+	// refusalsKept is how long a refusal counts: all who were refused with it have
+	// had their pause by then, three times.
+	refusalsKept = 3 * longestRoomPause
 )
 
 // Enter lets a worker call Slack by the SlackChannels of a namespace in a domain,
@@ -65,13 +79,16 @@ func (g *Gate) Enter(namespace string, d slack.Domain) (leave func(), pause time
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	now := g.clock.Now()
+	g.sweep(now)
 	k, most := group{namespace, d}, g.shares.Namespace
 	if d.Private() {
 		most = g.shares.Private
 	}
 	if g.inside[k] >= most || d.Private() && g.private >= g.shares.AllPrivate {
-		g.refused[k]++
-		pause := firstRoomPause * time.Duration(1+g.refused[k]/refusedPerPause)
+		count := g.refused[k].count + 1
+		g.refused[k] = refusals{count, now}
+		pause := firstRoomPause * time.Duration(1+count/refusedPerPause)
 		return nil, backoff.Around(min(pause, longestRoomPause))
 	}
 	delete(g.refused, k)
@@ -81,6 +98,16 @@ func (g *Gate) Enter(namespace string, d slack.Domain) (leave func(), pause time
 	}
 	var once sync.Once
 	return func() { once.Do(func() { g.leave(k) }) }, 0
+}
+
+// sweep forgets the refusals of who did not come again, such as a namespace that was
+// deleted.
+func (g *Gate) sweep(now time.Time) {
+	if now.Sub(g.swept) < refusalsKept {
+		return
+	}
+	g.swept = now
+	maps.DeleteFunc(g.refused, func(_ group, r refusals) bool { return now.Sub(r.last) >= refusalsKept })
 }
 
 func (g *Gate) leave(k group) {

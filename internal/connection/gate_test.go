@@ -1,8 +1,11 @@
 package connection
 
 import (
+	"fmt"
 	"testing"
 	"time"
+
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
@@ -44,6 +47,36 @@ func TestGateLeavesWorkersForOthers(t *testing.T) {
 	}
 	if len(g.inside) != 3 {
 		t.Errorf("%d namespaces are remembered, want the three that are inside", len(g.inside))
+	}
+}
+
+// Namespaces that found no room, and are gone, are not remembered.
+func TestGateForgetsWhoDoesNotComeAgain(t *testing.T) {
+	clock := clocktesting.NewFakePassiveClock(time.Now())
+	g := NewGate(Shares{Namespace: 1, Private: 1, AllPrivate: 1})
+	g.clock = clock
+	busy, _ := g.Enter("busy", slack.PrivateDomain("busy"))
+	for i := range 1000 {
+		if leave, _ := g.Enter(fmt.Sprint(i), slack.PrivateDomain(fmt.Sprint(i))); leave != nil {
+			t.Fatal("there is room for one alone")
+		}
+	}
+	clock.SetTime(clock.Now().Add(time.Hour))
+	if leave, _ := g.Enter("last", slack.PrivateDomain("last")); leave != nil {
+		t.Fatal("there is room for one alone")
+	}
+	if n := len(g.refused); n != 1 {
+		t.Errorf("after an hour %d are remembered, want the last one", n)
+	}
+	busy()
+	clock.SetTime(clock.Now().Add(time.Hour))
+	if leave, _ := g.Enter("busy", slack.SharedDomain()); leave == nil {
+		t.Error("there is no room, though nobody is inside")
+	} else {
+		leave()
+	}
+	if kept := len(g.inside) + len(g.refused); kept != 0 {
+		t.Errorf("%d namespaces are remembered when nobody is there any more, want none", kept)
 	}
 }
 

@@ -150,8 +150,9 @@ func (r *Resolver) keep(c *v1alpha1.SlackChannel, version string, p *parts) (*Co
 		return &conn, nil
 	}
 	r.guard(c, &p.options)
-	httpClient, err := r.clients.acquire(p.client, p.options)
+	httpClient, err := r.clients.acquire(p.client, DomainOf(c), p.options)
 	if err != nil {
+		r.dropUnused(DomainOf(c))
 		return nil, &Problem{v1alpha1.ReasonInvalidConnection, fmt.Sprintf("spec.connection can't be used: %v; %s", err, seenAtOnce)}
 	}
 	conn := &Connection{
@@ -164,7 +165,7 @@ func (r *Resolver) keep(c *v1alpha1.SlackChannel, version string, p *parts) (*Co
 	} else {
 		api, err := webapi.New(webapi.Options{Token: p.token, APIURL: r.APIURL, Client: httpClient, Observe: r.observer(conn.Domain)})
 		if err != nil {
-			r.clients.release(p.client)
+			r.release(p.client, DomainOf(c))
 			return nil, &Problem{v1alpha1.ReasonInvalidToken, fmt.Sprintf("the token in Secret %s/%s can't be used: %v; %s",
 				c.Namespace, c.Spec.WebAPI.TokenSecretRef.Name, err, seenAtOnce)}
 		}
@@ -172,7 +173,7 @@ func (r *Resolver) keep(c *v1alpha1.SlackChannel, version string, p *parts) (*Co
 		conn.Responder = webhook.NewResponder(httpClient, r.observer(conn.Domain))
 	}
 	if ok {
-		r.clients.release(have.client)
+		r.release(have.client, have.conn.Domain)
 	}
 	if r.connections == nil {
 		r.connections = map[types.UID]cached{}
@@ -186,8 +187,21 @@ func (r *Resolver) Forget(uid types.UID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if have, ok := r.connections[uid]; ok {
-		r.clients.release(have.client)
+		r.release(have.client, have.conn.Domain)
 		delete(r.connections, uid)
+	}
+}
+
+// release gives a client back.
+func (r *Resolver) release(key string, d slack.Domain) {
+	r.clients.release(key)
+	r.dropUnused(d)
+}
+
+// dropUnused drops what is kept of a domain that has no client any more.
+func (r *Resolver) dropUnused(d slack.Domain) {
+	if !r.clients.has(d) {
+		r.answers.forget(d)
 	}
 }
 

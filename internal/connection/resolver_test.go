@@ -163,14 +163,20 @@ func TestClientsAreDropped(t *testing.T) {
 		}
 		c.resolve(b)
 	}
+	if got := len(c.r.answers.parts); got != 1 {
+		t.Errorf("%d budgets for answers are kept, want the one of the namespace", got)
+	}
 	if got := len(c.r.clients.byKey); got != 1 || old.closed != 1 {
 		t.Errorf("after 60 changes of the proxy %d clients are kept, want 1; the first was closed %d times, want once", got, old.closed)
 	}
 	c.r.Forget(a.UID)
 	c.r.Forget(b.UID)
 	c.r.Forget(b.UID)
-	if clients, connections := len(c.r.clients.byKey), len(c.r.connections); clients != 0 || connections != 0 {
+	if clients, connections := len(c.r.clients.byKey)+len(c.r.clients.domains), len(c.r.connections); clients != 0 || connections != 0 {
 		t.Errorf("%d clients and %d connections are left of SlackChannels that are gone", clients, connections)
+	}
+	if got := len(c.r.answers.parts); got != 0 {
+		t.Errorf("%d budgets for answers are left of namespaces without a SlackChannel", got)
 	}
 }
 

@@ -61,13 +61,6 @@ func (s *Store) of(rule types.UID) *ruleMemory {
 	return m
 }
 
-// Forget drops what is kept in memory of a rule that is gone.
-func (s *Store) Forget(rule types.UID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.rules, rule)
-}
-
 // load reads the incidents of a rule from the cache, and from what was written
 // since. The objects are the cache's own: they must not be changed.
 func (s *Store) load(ctx context.Context, rule *v1alpha1.SlackAlert, m *memory) (*snapshot, error) {

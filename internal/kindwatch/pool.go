@@ -47,6 +47,8 @@ type lane struct {
 	// busy workers, and whether it is in turn or waits for its budget.
 	busy           int
 	queued, waking bool
+	// forgetting while it is looked at later whether it is of use.
+	forgetting bool
 	// left is the budget as it was at a time. It may be overdrawn, since what a
 	// look costs is known afterwards.
 	left float64
@@ -257,8 +259,28 @@ func (p *Pool) drop(s *Subscription) {
 		}
 	}
 	lane.looks, s.looks = left, nil
-	if now := p.clock().Now(); len(left) == 0 && lane.busy == 0 && !lane.waking && !lane.queued &&
-		lane.left+costRate*now.Sub(lane.at).Seconds() >= costBurst {
-		delete(p.lanes, s.namespace)
+	p.forget(s.namespace, lane)
+}
+
+// forget drops a lane that nothing waits in once it has its whole budget again, so
+// that nobody gets a new one by making his rules anew.
+func (p *Pool) forget(namespace string, l *lane) {
+	if p.lanes[namespace] != l || len(l.looks) > 0 || l.forgetting {
+		return
 	}
+	missing := costBurst - l.left - costRate*p.clock().Now().Sub(l.at).Seconds()
+	if missing <= 0 && l.busy == 0 && !l.waking && !l.queued {
+		delete(p.lanes, namespace)
+		return
+	}
+	l.forgetting = true
+	wait := time.Duration(max(missing, 0)/costRate*float64(time.Second)) + time.Second
+	p.clock().AfterFunc(wait, func() {
+		go func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			l.forgetting = false
+			p.forget(namespace, l)
+		}()
+	})
 }

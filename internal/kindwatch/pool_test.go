@@ -212,3 +212,29 @@ func TestDroppedRulesLookAtNothing(t *testing.T) {
 		t.Errorf("%d looks after the end", got)
 	}
 }
+
+// A namespace whose rules are gone is forgotten, but not what they have cost.
+func TestNamespacesWithoutRulesAreForgotten(t *testing.T) {
+	clock := testclock.NewFakeClock(start)
+	w := &Watches{}
+	w.Pool.Clock = clock
+	lanes := func() int {
+		w.Pool.mu.Lock()
+		defer w.Pool.mu.Unlock()
+		return len(w.Pool.lanes)
+	}
+	for i := range 20 {
+		f := &watcher{cost: uint64(i) * costBurst / 5}
+		sub := ruleOf(w, fmt.Sprint("ns", i), f)
+		sub.tell(objectOf("p", 1), nil, true, false)
+		until(t, "the look", func() bool { return len(f.list()) == 1 && w.Pool.idle() })
+		w.Pool.drop(sub)
+	}
+	if got := lanes(); got != 20 {
+		t.Errorf("%d namespaces are known before they have paid, want all 20", got)
+	}
+	until(t, "that all are forgotten", func() bool {
+		clock.Step(time.Minute)
+		return lanes() == 0
+	})
+}

@@ -13,10 +13,12 @@ import (
 
 // Source is a source of requests for one controller. The zero value is ready
 // to use. Waking never blocks, and waking what is already queued does nothing.
+//
+// Nor does it before the controller begins, which then looks at every object: a
+// replica that waits to be the leader remembers nothing.
 type Source struct {
-	mu      sync.Mutex
-	queue   workqueue.TypedRateLimitingInterface[reconcile.Request]
-	pending map[types.NamespacedName]struct{}
+	mu    sync.Mutex
+	queue workqueue.TypedRateLimitingInterface[reconcile.Request]
 }
 
 // Wake has the controller reconcile an object soon.
@@ -25,12 +27,7 @@ func (s *Source) Wake(name types.NamespacedName) {
 	defer s.mu.Unlock()
 	if s.queue != nil {
 		s.queue.Add(reconcile.Request{NamespacedName: name})
-		return
 	}
-	if s.pending == nil {
-		s.pending = map[types.NamespacedName]struct{}{}
-	}
-	s.pending[name] = struct{}{}
 }
 
 // Start implements source.Source.
@@ -38,9 +35,5 @@ func (s *Source) Start(_ context.Context, queue workqueue.TypedRateLimitingInter
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = queue
-	for name := range s.pending {
-		queue.Add(reconcile.Request{NamespacedName: name})
-	}
-	s.pending = nil
 	return nil
 }

@@ -40,6 +40,8 @@ type bench struct {
 	scale  float64
 	report strings.Builder
 	seeded bool
+	// program is another build than this one's, when set.
+	program *harness.Program
 }
 
 func (b *bench) say(format string, args ...any) {
@@ -92,7 +94,14 @@ func (b *bench) create(objects ...client.Object) error {
 
 // operator starts one for a namespace and waits for its SlackChannels.
 func (b *bench) operator(ns string, flags ...string) (*harness.Operator, error) {
-	o, err := b.env.StartOperator(b.ctx, "bench-"+ns, append([]string{"--watch-namespaces=" + ns, "--zap-log-level=error"}, flags...)...)
+	flags = append([]string{"--watch-namespaces=" + ns, "--zap-log-level=error"}, flags...)
+	start := b.env.StartOperator
+	if b.program != nil {
+		start = func(ctx context.Context, name string, flags ...string) (*harness.Operator, error) {
+			return b.env.StartProgram(ctx, *b.program, name, flags...)
+		}
+	}
+	o, err := start(b.ctx, "bench-"+ns, flags...)
 	if err != nil {
 		return nil, err
 	}

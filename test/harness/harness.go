@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -248,14 +249,19 @@ func (env *Env) StartProgram(ctx context.Context, program Program, name string, 
 	if err != nil {
 		return nil, err
 	}
-	o.Cmd = exec.Command(program.Path, append([]string{ //nolint:gosec // our own command
+	args := append([]string{
 		"--kubeconfig=" + kubeconfig, "--slack-api-url=" + env.Slack + "/api", // the slash at its end is missing on purpose
 		"--allowed-hosts=" + strings.TrimPrefix(env.Slack, "http://"), "--zap-log-level=debug",
 		// Tests have proxies and certificates of their own, on loopback.
 		"--custom-connections=" + custom, "--allowed-proxies=127.0.0.1,localhost",
 		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[0]), "--metrics-secure=false",
 		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", ports[1]),
-	}, flags...)...)
+	}, flags...)
+	args = slices.DeleteFunc(args, func(arg string) bool {
+		name, _, _ := strings.Cut(arg, "=")
+		return slices.Contains(program.Without, name)
+	})
+	o.Cmd = exec.Command(program.Path, args...) //nolint:gosec // our own command
 	o.Cmd.Env = append(os.Environ(), program.Environ...)
 	o.Cmd.Stdout, o.Cmd.Stderr = log, log
 	if err := devcluster.Spawn(o.Cmd); err != nil {

@@ -16,6 +16,8 @@ type Program struct {
 	User string
 	// CustomConnections are the namespaces of --custom-connections; all when nil.
 	CustomConnections []string
+	// Without are the flags of the harness that an older build does not know.
+	Without []string
 }
 
 // releases are built once for all who ask.

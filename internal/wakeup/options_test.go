@@ -11,7 +11,7 @@ import (
 // After a long outage of the API server an object is looked at again within
 // half a minute, however often it has failed.
 func TestRateLimiterForgivesAnOutage(t *testing.T) {
-	l := RateLimiter()
+	l := rateLimiter()
 	item := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "a", Name: "b"}}
 	if first := l.When(item); first > 10*time.Millisecond {
 		t.Errorf("the first retry comes after %v, want it at once", first)

@@ -4,7 +4,10 @@ import (
 	"time"
 
 	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/slack-notifier/slack-notifier/internal/fairqueue"
 )
 
 // The pause after an error of the API server: doubled from the first up to the
@@ -15,8 +18,14 @@ const (
 	longestPause = 30 * time.Second
 )
 
-// RateLimiter returns the back-off of a controller's queue for objects whose
+// Options are those of a controller with a number of workers, whose queue takes
+// namespaces in turn.
+func Options(workers int) controller.Options {
+	return controller.Options{MaxConcurrentReconciles: workers, RateLimiter: rateLimiter(), NewQueue: fairqueue.ForController}
+}
+
+// rateLimiter returns the back-off of a controller's queue for objects whose
 // reconciliation has returned an error.
-func RateLimiter() workqueue.TypedRateLimiter[reconcile.Request] {
+func rateLimiter() workqueue.TypedRateLimiter[reconcile.Request] {
 	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstPause, longestPause)
 }

@@ -1,0 +1,34 @@
+package incident
+
+import (
+	"fmt"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+)
+
+// A replica whose intake has taken posts for rules keeps nothing of those that are
+// gone, whether it has seen the deletion or only that they are not there any more.
+func TestDeletedRulesAreForgotten(t *testing.T) {
+	s, told := &Store{}, 0
+	h := s.ForgetDeleted(func(types.UID) { told++ })
+	const rules = 100
+	for i := range rules {
+		uid := types.UID(fmt.Sprint(i))
+		s.of(uid)
+		rule := &v1alpha1.SlackAlert{ObjectMeta: metav1.ObjectMeta{Name: "rule", UID: uid}}
+		if i%2 == 0 {
+			h.OnDelete(rule)
+		} else {
+			h.OnDelete(toolscache.DeletedFinalStateUnknown{Key: "ns/rule", Obj: rule})
+		}
+	}
+	h.OnDelete("something else")
+	if len(s.rules) != 0 || told != rules {
+		t.Errorf("%d rules are remembered, want none; others were told of %d of %d", len(s.rules), told, rules)
+	}
+}
