@@ -67,6 +67,7 @@ verify-generated: manifests generate docs ## Fail when a generated file is not w
 .PHONY: test
 test: setup-envtest $(ALERTMANAGER) ## Run every test, against a real kube-apiserver and etcd.
 	@KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -race -timeout 45m ./...
+	@KUBEBUILDER_ASSETS=$(ASSETS) go test -C test/gitops -count=1 -timeout 15m ./...
 
 .PHONY: test-chaos
 test-chaos: setup-envtest ## The long form of the chaos tests: kills, lost leaders, a control plane that goes away, faults of Slack (about 25 minutes).
