@@ -16,6 +16,9 @@ const (
 	endpointOther    = "other"
 )
 
+// Endpoints are what Observe is told of.
+var Endpoints = []string{endpointAlive, endpointMessage, endpointMessages, endpointAlerts, endpointOther}
+
 // route is where a request leads to.
 type route struct {
 	endpoint        string
