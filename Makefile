@@ -74,6 +74,11 @@ test: setup-envtest $(ALERTMANAGER) $(PROMETHEUS) ## Run every test, against a r
 test-chaos: setup-envtest ## The long form of the chaos tests: kills, lost leaders, a control plane that goes away, faults of Slack (about 25 minutes).
 	@CHAOS=long KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -timeout 85m -v ./test/chaos | grep -vE '^ *(=== |--- PASS)'
 
+.PHONY: test-cluster
+test-cluster: setup-envtest ## Run the operator as a Pod, on a real kubelet in namespaces of their own (root, Linux, Debian's packages).
+	@hack/setup-node.sh
+	@CLUSTER=1 go test -count=1 -timeout 30m -v ./test/cluster
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME.
 	@grep -rho --include='*_test.go' 'func Fuzz[A-Za-z0-9]*' internal | awk '{print $$2}' | sort -u | while read -r target; do \
