@@ -36,6 +36,7 @@ demo: setup-envtest $(BIN)/slack-notifier $(BIN)/slacksim $(BIN)/demo ## See it 
 .PHONY: manifests
 manifests: $(CONTROLLER_GEN) ## Generate CustomResourceDefinitions and the operator's roles.
 	@$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
+	@go run ./hack/schemas config/crd/bases docs/schemas
 	@$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/channel/... paths=./controllers/notification/... paths=./internal/connection/... output:rbac:dir=config/rbac/manager
 	@$(CONTROLLER_GEN) rbac:roleName=alerts-role paths=./controllers/alert/... output:rbac:dir=config/rbac/alerts/role
 	@$(CONTROLLER_GEN) rbac:roleName=intake-role paths=./internal/intake/... output:rbac:dir=config/intake/role
@@ -62,8 +63,8 @@ lint: $(GOLANGCI_LINT) ## Run the linter, the import rules of docs/design.md inc
 
 .PHONY: verify-generated
 verify-generated: manifests generate docs ## Fail when a generated file is not what its source says.
-	@git diff --exit-code -- api config docs/api.md || { echo "generated files differ: run 'make manifests generate docs' and commit"; exit 1; }
-	@test -z "$$(git status --porcelain -- config/crd/bases docs/api.md)" || { echo "generated files are not committed"; exit 1; }
+	@git diff --exit-code -- api config docs/api.md docs/schemas || { echo "generated files differ: run 'make manifests generate docs' and commit"; exit 1; }
+	@test -z "$$(git status --porcelain -- config/crd/bases docs/api.md docs/schemas)" || { echo "generated files are not committed"; exit 1; }
 
 .PHONY: test
 test: setup-envtest $(ALERTMANAGER) $(PROMETHEUS) ## Run every test, against a real kube-apiserver and etcd.
