@@ -31,7 +31,11 @@ func TestCluster(t *testing.T) {
 		}
 		kubectl(t, "rollout", "status", "-n", operatorNamespace, "deployment/"+deployment, "--timeout=3m")
 	})
+	t.Run("metrics through the Service", testMetrics)
+	t.Run("intake through the Service", testIntake)
 	t.Run("drain", testDrain)
+	t.Run("killed amid posts", testKilled)
+	t.Run("a stopped process is restarted by its probe", testStopped)
 	t.Run("rolling restart amid posts", testRollingRestart)
 	t.Run("uninstalled", testUninstalled)
 }
@@ -60,24 +64,31 @@ func testDrain(t *testing.T) {
 
 // While messages are posted, every Pod is replaced: none is lost, none comes twice.
 func testRollingRestart(t *testing.T) {
-	kubectl(t, "rollout", "status", "-n", operatorNamespace, "deployment/"+deployment, "--timeout=3m")
-	const n = 60
-	furnishNamespace(t, "traffic")
-	var all strings.Builder
-	var names []string
-	for i := range n {
-		name := fmt.Sprintf("m%03d", i)
-		names = append(names, name)
-		all.WriteString(notification("traffic", name))
-	}
+	send := traffic(t, "rolling", 60)
 	kubectl(t, "rollout", "restart", "-n", operatorNamespace, "deployment/"+deployment)
-	apply(t, all.String())
+	send(t)
+}
+
+// traffic makes a namespace and messages. What it returns applies them, and then
+// waits until each of them is in Slack, once.
+func traffic(t *testing.T, namespace string, n int) func(*testing.T) {
+	t.Helper()
 	kubectl(t, "rollout", "status", "-n", operatorNamespace, "deployment/"+deployment, "--timeout=3m")
-	kubectl(t, "wait", "-n", "traffic", "--for=condition=Ready", "sln", "--all", "--timeout=5m")
-	got := inSlack(t, "traffic")
-	for _, name := range names {
-		if got[name] != 1 {
-			t.Errorf("%s is %d times in Slack, want once", name, got[name])
+	furnishNamespace(t, namespace)
+	var all strings.Builder
+	for i := range n {
+		all.WriteString(notification(namespace, fmt.Sprintf("m%03d", i)))
+	}
+	return func(t *testing.T) {
+		t.Helper()
+		apply(t, all.String())
+		kubectl(t, "rollout", "status", "-n", operatorNamespace, "deployment/"+deployment, "--timeout=3m")
+		kubectl(t, "wait", "-n", namespace, "--for=condition=Ready", "sln", "--all", "--timeout=5m")
+		got := inSlack(t, namespace)
+		for i := range n {
+			if name := fmt.Sprintf("m%03d", i); got[name] != 1 {
+				t.Errorf("%s is %d times in Slack, want once", name, got[name])
+			}
 		}
 	}
 }
@@ -86,7 +97,7 @@ func testRollingRestart(t *testing.T) {
 func testUninstalled(t *testing.T) {
 	kubectl(t, "delete", "sln", "--all", "-A", "--timeout=1m")
 	kubectl(t, "delete", "slc", "--all", "-A", "--timeout=1m")
-	kubectl(t, "delete", "--ignore-not-found", "--timeout=2m", "-k", root+"/config/default")
+	kubectl(t, "delete", "--ignore-not-found", "--timeout=2m", "-k", kustomization(t))
 	left := kubectl(t, "get", "crd,clusterrole,clusterrolebinding,namespace", "-o", "name")
 	for line := range strings.Lines(left) {
 		if strings.Contains(line, "slack") {

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -57,11 +59,35 @@ func await(t *testing.T, what string, ok func(context.Context) (bool, error)) {
 	}
 }
 
-// manifests are config/default with the image that the node has and the address of
+// kustomization is a directory with config/default and the intake, as its own
+// comments say how to add it.
+func kustomization(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile(root + "/config/default/kustomization.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	config, err := filepath.Abs(root + "/config")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rel, err := filepath.Rel(dir, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(data), "- ../", "- "+rel+"/") + "\ncomponents:\n- " + rel + "/intake/plain-http\n"
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// manifests are config/default and the intake with the image that the node has and the address of
 // the simulated Slack; nothing else differs from what users apply.
 func manifests(t *testing.T, flags ...string) string {
 	t.Helper()
-	objects, err := devcluster.Decode([]byte(kubectl(t, "kustomize", root+"/config/default")))
+	objects, err := devcluster.Decode([]byte(kubectl(t, "kustomize", kustomization(t))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,4 +209,9 @@ func successor(t *testing.T, of string) string {
 		return now != "" && now != of, nil
 	})
 	return now
+}
+
+// kubectlLater runs it when a test is over.
+func kubectlLater(args ...string) {
+	_ = exec.Command("kubectl", args...).Run()
 }
