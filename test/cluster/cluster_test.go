@@ -3,9 +3,14 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 )
 
 // config/default is rolled out by a kubelet, under the Pod security standard that
@@ -37,6 +42,7 @@ func TestCluster(t *testing.T) {
 	t.Run("killed amid posts", testKilled)
 	t.Run("a stopped process is restarted by its probe", testStopped)
 	t.Run("rolling restart amid posts", testRollingRestart)
+	t.Run("out of memory amid posts", testOutOfMemory)
 	t.Run("uninstalled", testUninstalled)
 }
 
@@ -83,7 +89,19 @@ func traffic(t *testing.T, namespace string, n int) func(*testing.T) {
 		t.Helper()
 		apply(t, all.String())
 		kubectl(t, "rollout", "status", "-n", operatorNamespace, "deployment/"+deployment, "--timeout=3m")
-		kubectl(t, "wait", "-n", namespace, "--for=condition=Ready", "sln", "--all", "--timeout=5m")
+		await(t, "all messages are delivered", func(ctx context.Context) (bool, error) {
+			var list v1alpha1.SlackNotificationList
+			if err := node.client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+				return false, err
+			}
+			left := 0
+			for _, sln := range list.Items {
+				if sln.Status.Phase != v1alpha1.PhaseDelivered {
+					left++
+				}
+			}
+			return left == 0, fmt.Errorf("%d of %d are not", left, len(list.Items))
+		})
 		got := inSlack(t, namespace)
 		for i := range n {
 			if name := fmt.Sprintf("m%03d", i); got[name] != 1 {
