@@ -35,7 +35,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "SKIPPED: no Pod is run by a kubelet here; make test-cluster does it (root, Linux)")
 		os.Exit(0)
 	}
-	code, err := 1, error(nil)
+	var code int
+	var err error
 	if dir := os.Getenv(insideOf); dir != "" {
 		code, err = run(m, dir)
 	} else {
