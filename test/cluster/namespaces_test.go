@@ -102,7 +102,7 @@ func cgroups() error {
 
 // removeCgroups removes the empty groups that the node leaves behind.
 func removeCgroups() {
-	for range 3 { // children first
+	for range 8 { // a group can be removed when it has no children
 		_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.IsDir() && strings.Contains(path, "/kubepods") {
 				_ = os.Remove(path)
