@@ -26,6 +26,7 @@ CYCLONEDX_GOMOD := $(BIN)/cyclonedx-gomod
 HELM3 := $(BIN)/helm3
 HELM4 := $(BIN)/helm4
 HELM_UNITTEST := $(BIN)/helm-unittest
+PROMETHEUS := $(BIN)/prometheus
 KUBECTL ?= kubectl
 GO_FILES := $(shell find api cmd controllers internal -name '*.go' -o -path '*/slacksim/page/*' 2>/dev/null) go.mod go.sum
 
@@ -51,6 +52,7 @@ demo: setup-envtest $(BIN)/slack-notifier $(BIN)/slacksim $(BIN)/demo ## See it 
 manifests: $(CONTROLLER_GEN) ## Generate CustomResourceDefinitions and the operator's roles, and write the version where it is named.
 	@sed -i.bak 's/newTag: [^ ]*/newTag: $(VERSION)/' config/manager/kustomization.yaml && rm config/manager/kustomization.yaml.bak
 	@$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
+	@go run ./hack/schemas config/crd/bases docs/schemas
 	@$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/channel/... paths=./controllers/notification/... paths=./internal/connection/... output:rbac:dir=config/rbac/manager
 	@$(CONTROLLER_GEN) rbac:roleName=alerts-role paths=./controllers/alert/... paths=./controllers/silence/... output:rbac:dir=config/rbac/alerts/role
 	@$(CONTROLLER_GEN) rbac:roleName=intake-role paths=./internal/intake/... output:rbac:dir=config/intake/role
@@ -81,12 +83,13 @@ lint: $(GOLANGCI_LINT) ## Run the linter, the import rules of docs/design.md inc
 
 .PHONY: verify-generated
 verify-generated: manifests generate docs chart ## Fail when a generated file is not what its source says.
-	@git diff --exit-code -- api config charts docs/api.md || { echo "generated files differ: run 'make manifests generate docs chart' and commit"; exit 1; }
-	@test -z "$$(git status --porcelain -- config/crd/bases charts docs/api.md)" || { echo "generated files are not committed"; exit 1; }
+	@git diff --exit-code -- api config charts docs/api.md docs/schemas || { echo "generated files differ: run 'make manifests generate docs chart' and commit"; exit 1; }
+	@test -z "$$(git status --porcelain -- config/crd/bases charts docs/api.md docs/schemas)" || { echo "generated files are not committed"; exit 1; }
 
 .PHONY: test
-test: setup-envtest $(ALERTMANAGER) $(KREW) ## Run every test, against a real kube-apiserver and etcd.
+test: setup-envtest $(ALERTMANAGER) $(KREW) $(PROMETHEUS) ## Run every test, against a real kube-apiserver and etcd.
 	@KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -race -timeout 45m ./...
+	@KUBEBUILDER_ASSETS=$(ASSETS) go test -C test/gitops -count=1 -timeout 15m ./...
 
 .PHONY: test-chart
 test-chart: setup-envtest $(HELM3) $(HELM4) $(HELM_UNITTEST) ## Test the chart: its unit tests, and Helm 3 and 4 on a real kube-apiserver.
@@ -101,6 +104,11 @@ test-image: ## Test the image: two builds, one digest; each architecture; the Do
 .PHONY: test-chaos
 test-chaos: setup-envtest ## The long form of the chaos tests: kills, lost leaders, a control plane that goes away, faults of Slack (about 25 minutes).
 	@CHAOS=long KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -timeout 85m -v ./test/chaos | grep -vE '^ *(=== |--- PASS)'
+
+.PHONY: test-cluster
+test-cluster: setup-envtest ## Run the operator as a Pod, on a real kubelet in namespaces of their own (root, Linux, Debian's packages).
+	@hack/setup-node.sh
+	@CLUSTER=1 go test -count=1 -timeout 30m -v ./test/cluster
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME.
@@ -235,3 +243,7 @@ $(HELM4): hack/tools/helm4/go.mod
 $(HELM_UNITTEST): hack/tools/helm-unittest/go.mod
 	@echo "building bin/helm-unittest (about a minute the first time, on 2 cores)"
 	@CGO_ENABLED=0 go build -C hack/tools/helm-unittest -trimpath -o $@ github.com/helm-unittest/helm-unittest/cmd/helm-unittest
+
+$(PROMETHEUS): hack/tools/prometheus/go.mod
+	@echo "building bin/prometheus and bin/promtool, by which the rules and the dashboard are tried (about 4 minutes the first time, on 2 cores)"
+	@CGO_ENABLED=0 go build -C hack/tools/prometheus -tags remove_all_sd -trimpath -o $(BIN)/ github.com/prometheus/prometheus/cmd/promtool github.com/prometheus/prometheus/cmd/prometheus

@@ -7,7 +7,7 @@ const AnnotationRequestedAt = "slack.notify.dev/requestedAt"
 
 // Types of the conditions that the kinds of this group report. Ready is the
 // summary; Reconciling and Stalled exist only while they are true, as kstatus
-// expects, so that `kubectl wait`, Flux and Argo CD read the kinds unaided.
+// expects, so that `kubectl wait` and Flux read the kinds unaided.
 const (
 	// ConditionReady is True when the object is as its spec asks.
 	ConditionReady = "Ready"

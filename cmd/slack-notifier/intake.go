@@ -111,7 +111,7 @@ func addIntake(mgr ctrl.Manager, o options, c checked, alerts intake.AlertReceiv
 	server := &intake.Server{
 		Address: o.intake.address, CertDir: o.intake.certDir, Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Reviewer: reviewer,
 		Alerts: alerts, Keys: keys, Interactions: clicks, DefaultChannel: c.intake.defaultChannel, Anonymous: o.intake.anonymous, TTL: o.intake.ttl,
-		Labels: c.intake.labels, Shard: c.shard, Observe: metrics.NewIntake(ctrlmetrics.Registry).Answered,
+		Labels: c.intake.labels, Shard: c.shard, Observe: metrics.NewIntake(ctrlmetrics.Registry, intake.Endpoints).Answered,
 		Watches: func(namespace string) bool {
 			return len(o.watchNamespaces) == 0 || slices.Contains(o.watchNamespaces, namespace)
 		},

@@ -19,6 +19,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/delivery"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
 	"github.com/slack-notifier/slack-notifier/internal/message"
+	"github.com/slack-notifier/slack-notifier/internal/metrics"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
 )
 
@@ -134,9 +135,9 @@ func (w *way) webhook() bool { return w.conn.API == nil }
 
 func (w *way) adapter() string {
 	if w.webhook() {
-		return "webhook"
+		return metrics.AdapterWebhook
 	}
-	return "webapi"
+	return metrics.AdapterWebAPI
 }
 
 // place names the SlackChannel's own channel for people.

@@ -20,7 +20,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -151,7 +150,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, shard labels.Selector) e
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("silence").
 		For(&v1alpha1.SlackNotification{}, builder.WithPredicates(concerned, predicate.Funcs{UpdateFunc: changed})).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, RateLimiter: wakeup.RateLimiter()}).
+		WithOptions(wakeup.Options(concurrency)).
 		Complete(r)
 }
 

@@ -99,7 +99,7 @@ func (r *Resolver) Socket(ctx context.Context, c *v1alpha1.SlackChannel) (*Socke
 // connection, which release gives back.
 func (s *Socket) Open() (api *webapi.Client, client *http.Client, release func(), err error) {
 	r := s.resolve
-	client, err = r.clients.acquire(s.client, s.options)
+	client, err = r.clients.acquire(s.client, s.Domain, s.options)
 	if err != nil {
 		return nil, nil, nil, &Problem{v1alpha1.ReasonInvalidConnection, fmt.Sprintf("spec.connection can't be used: %v; %s", err, seenAtOnce)}
 	}

@@ -39,7 +39,7 @@ type Cluster struct {
 	config  Config
 	dir     string
 	remove  bool
-	ca      *authority
+	ca      *Authority
 	admin   *rest.Config
 	ports   struct{ etcd, peer, api int }
 	etcd    *process
@@ -103,7 +103,7 @@ func (c *Cluster) start(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if c.ca, err = newAuthority(); err != nil {
+	if c.ca, err = NewAuthority(); err != nil {
 		return err
 	}
 	if err := c.writePKI(); err != nil {
@@ -230,7 +230,7 @@ func (c *Cluster) AdminConfig() *rest.Config { return rest.CopyConfig(c.admin) }
 // UserConfig is for a user with what RBAC gives it and its groups, as in
 // system:serviceaccount:<namespace>:<name>.
 func (c *Cluster) UserConfig(name string, groups ...string) (*rest.Config, error) {
-	cert, key, err := c.ca.issue(name, groups)
+	cert, key, err := c.ca.Issue(name, groups)
 	if err != nil {
 		return nil, err
 	}

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// authority signs the certificates of one cluster.
-type authority struct {
+// Authority signs the certificates of one cluster.
+type Authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	pem  []byte
@@ -24,7 +24,8 @@ type authority struct {
 // lifetime of all certificates: a development cluster does not live long.
 const lifetime = 30 * 24 * time.Hour
 
-func newAuthority() (*authority, error) {
+// NewAuthority makes one.
+func NewAuthority() (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -42,12 +43,15 @@ func newAuthority() (*authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &authority{cert: cert, key: key, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}, nil
+	return &Authority{cert: cert, key: key, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}, nil
 }
 
-// issue returns a certificate and its key in PEM form. Addresses make it one
+// PEM is its own certificate.
+func (a *Authority) PEM() []byte { return a.pem }
+
+// Issue returns a certificate and its key in PEM form. Addresses make it one
 // for a server.
-func (a *authority) issue(name string, groups []string, addresses ...net.IP) (cert, key []byte, err error) {
+func (a *Authority) Issue(name string, groups []string, addresses ...net.IP) (cert, key []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
@@ -81,11 +85,11 @@ func (c *Cluster) path(name string) string { return filepath.Join(c.dir, name) }
 
 // writePKI writes what the two servers read.
 func (c *Cluster) writePKI() error {
-	cert, key, err := c.ca.issue("kube-apiserver", nil, net.IPv4(127, 0, 0, 1), net.IPv4(10, 0, 0, 1))
+	cert, key, err := c.ca.Issue("kube-apiserver", nil, net.IPv4(127, 0, 0, 1), net.IPv4(10, 0, 0, 1))
 	if err != nil {
 		return err
 	}
-	_, accounts, err := c.ca.issue("service-accounts", nil)
+	_, accounts, err := c.ca.Issue("service-accounts", nil)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,9 @@ const (
 	endpointOther    = "other"
 )
 
+// Endpoints are what Observe is told of.
+var Endpoints = []string{endpointAlive, endpointMessage, endpointMessages, endpointAlerts, endpointClicks, endpointOther}
+
 // route is where a request leads to.
 type route struct {
 	endpoint        string

@@ -11,7 +11,7 @@ type Alerts struct {
 }
 
 var openDesc = prometheus.NewDesc("slack_notifier_alert_incidents_open",
-	"Open incidents of SlackAlerts, by source (objects, events, alertmanager).", []string{"source"}, nil)
+	"Open incidents of SlackAlerts, by source (objects, events, alertmanager, webhook).", []string{"source"}, nil)
 
 // NewAlerts registers the metrics. open returns the open incidents by source,
 // whenever the metrics are collected.
@@ -21,6 +21,11 @@ func NewAlerts(reg prometheus.Registerer, open func() map[string]int) *Alerts {
 		Help: "Objects and Events that the expressions of SlackAlerts were evaluated for, by source (objects, events) and result (true, false, null, missing, failed).",
 	}, []string{"source", "result"})}
 	reg.MustRegister(m.evaluations, m)
+	for _, source := range []string{"objects", "events"} {
+		for _, result := range []string{"true", "false", "null", "missing", "failed"} {
+			m.evaluations.WithLabelValues(source, result) // begins at 0, so that its first increase is seen
+		}
+	}
 	return m
 }
 

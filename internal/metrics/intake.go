@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"net/http"
 	"strconv"
 	"time"
 
@@ -13,8 +14,16 @@ type Intake struct {
 	duration *prometheus.HistogramVec
 }
 
-// NewIntake registers the metrics.
-func NewIntake(reg prometheus.Registerer) *Intake {
+// intakeCodes are what the intake answers.
+var intakeCodes = []int{
+	http.StatusOK, http.StatusCreated, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
+	http.StatusRequestTimeout, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity,
+	http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable,
+}
+
+// NewIntake registers the metrics. The series of endpoints begin at 0, so that the
+// first request of each is seen.
+func NewIntake(reg prometheus.Registerer, endpoints []string) *Intake {
 	m := &Intake{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "slack_notifier_intake_requests_total",
@@ -27,6 +36,12 @@ func NewIntake(reg prometheus.Registerer) *Intake {
 		}, []string{"endpoint"}),
 	}
 	reg.MustRegister(m.requests, m.duration)
+	for _, endpoint := range endpoints {
+		for _, code := range intakeCodes {
+			m.requests.WithLabelValues(endpoint, strconv.Itoa(code))
+		}
+		m.duration.WithLabelValues(endpoint)
+	}
 	return m
 }
 

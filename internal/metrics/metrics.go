@@ -9,6 +9,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/internal/directory"
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
+	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
 // Metrics of the operator.
@@ -25,6 +26,12 @@ const (
 	OutcomeRetried   = "retried"
 	OutcomeFailed    = "failed"
 	OutcomeEdited    = "edited"
+)
+
+// Adapters by which messages reach Slack.
+const (
+	AdapterWebAPI  = "webapi"
+	AdapterWebhook = "webhook"
 )
 
 // New registers the metrics.
@@ -50,7 +57,34 @@ func New(reg prometheus.Registerer) *Metrics {
 		}, []string{"method"}),
 	}
 	reg.MustRegister(m.deliveries, m.latency, m.calls, m.callTime)
+	m.start()
 	return m
+}
+
+// refused are the answers to auth.test by which a token is good for nothing.
+var refused = []string{"not_authed", "invalid_auth", "account_inactive", "token_revoked", "token_expired"}
+
+// start has the series that can be foreseen begin at 0. Prometheus sees no
+// increase in a counter that appears with the value 1, so that an alert would miss
+// the first failure after each start
+// (https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics).
+// Of Slack's answers these are the ones that every call can have, and those that
+// an alert asks for; another error code begins with its first call.
+func (m *Metrics) start() {
+	for _, adapter := range []string{AdapterWebAPI, AdapterWebhook} {
+		for _, outcome := range []string{OutcomeDelivered, OutcomeEdited, OutcomeRetried, OutcomeFailed} {
+			m.deliveries.WithLabelValues(outcome, adapter)
+		}
+		m.latency.WithLabelValues(adapter)
+	}
+	for _, code := range refused {
+		m.calls.WithLabelValues(slack.MethodAuthTest, code)
+	}
+	for _, method := range slack.Methods {
+		for _, answer := range []string{slack.AnswerOK, slack.AnswerRateLimited, slack.AnswerNone, slack.AnswerOther} {
+			m.calls.WithLabelValues(method, answer)
+		}
+	}
 }
 
 // Call counts a call to Slack; it is a slack.Observer.

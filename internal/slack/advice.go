@@ -54,6 +54,8 @@ const (
 	AnswerNone = "no_answer"
 	// AnswerOther stands for every code that is not known.
 	AnswerOther = "other"
+	// AnswerRateLimited is 429, and both of the codes that Slack has for it.
+	AnswerRateLimited = "ratelimited"
 )
 
 // AnswerOf names the answer to a call for an Observer: one of a closed set,
@@ -65,6 +67,8 @@ func AnswerOf(e *Error, known func(code string) bool) string {
 		return AnswerOK
 	case e.Code == "":
 		return AnswerNone
+	case e.Code == "rate_limited":
+		return AnswerRateLimited
 	case known(e.Code):
 		return e.Code
 	}

@@ -9,7 +9,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -37,11 +36,13 @@ func (k *Keeper) SetupWithManager(mgr ctrl.Manager, secretIndex string) error {
 		}
 		return out
 	}
+	options := wakeup.Options(4)
+	options.NeedLeaderElection = ptr.To(false)
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("slackchannel-sockets").
 		For(&v1alpha1.SlackChannel{}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		WatchesMetadata(secrets, handler.EnqueueRequestsFromMapFunc(users), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
-		WithOptions(controller.Options{NeedLeaderElection: ptr.To(false), MaxConcurrentReconciles: 4, RateLimiter: wakeup.RateLimiter()}).
+		WithOptions(options).
 		Complete(k)
 	if err != nil {
 		return err

@@ -48,6 +48,8 @@ type Env struct {
 	Slack string
 
 	slack *exec.Cmd
+	// root is the way to the module's directory.
+	root string
 }
 
 // Operator is one process of it.
@@ -64,7 +66,7 @@ type Operator struct {
 // starts a control plane with the kinds and the operator's rights, and the simulated
 // Slack. root is the way to the module's directory.
 func Start(ctx context.Context, root string, slackFlags ...string) (*Env, error) {
-	env, err := StartBare(ctx, slackFlags...)
+	env, err := StartBare(ctx, root, slackFlags...)
 	if err != nil {
 		return nil, err
 	}
@@ -76,8 +78,8 @@ func Start(ctx context.Context, root string, slackFlags ...string) (*Env, error)
 }
 
 // StartBare is Start without anything of the operator's on the control plane.
-func StartBare(ctx context.Context, slackFlags ...string) (_ *Env, err error) {
-	env := &Env{}
+func StartBare(ctx context.Context, root string, slackFlags ...string) (_ *Env, err error) {
+	env := &Env{root: root}
 	ctrl.SetLogger(logr.Discard()) // or it complains that nobody has set one
 	defer func() {
 		if err != nil {
@@ -136,25 +138,28 @@ func (o *Operator) Autopsy(code int) error {
 }
 
 // build builds commands of this module.
-func (env *Env) build(names ...string) error { return compile(env.Dir+"/", nil, names...) }
+func (env *Env) build(names ...string) error { return env.compile(env.Dir+"/", nil, names...) }
 
 // compile builds commands into a file or directory, with the race detector if
 // the tests have it.
-func compile(into string, flags []string, names ...string) error {
+func (env *Env) compile(into string, flags []string, names ...string) error {
 	if raceEnabled {
 		flags = append([]string{"-race"}, flags...)
 	}
-	return build(into, flags, names...)
+	return env.buildPlain(into, flags, names...)
 }
 
-// build builds commands into a file or directory.
-func build(into string, flags []string, names ...string) error {
+// buildPlain builds commands into a file or directory. It does so in the module's
+// own directory, so that a test of another module gets the same program.
+func (env *Env) buildPlain(into string, flags []string, names ...string) error {
 	args := append([]string{"build"}, flags...)
 	args = append(args, "-o", into)
 	for _, name := range names {
 		args = append(args, "github.com/slack-notifier/slack-notifier/cmd/"+name)
 	}
-	out, err := exec.Command("go", args...).CombinedOutput() //nolint:gosec // our own commands
+	cmd := exec.Command("go", args...) //nolint:gosec // our own commands
+	cmd.Dir = env.root
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("building %v: %w\n%s", names, err, out)
 	}

@@ -36,7 +36,7 @@ func (env *Env) Release() (Program, error) {
 	defer releases.mu.Unlock()
 	if releases.path == "" {
 		path := filepath.Join(env.Dir, "slack-notifier-release")
-		if err := build(path, nil, "slack-notifier"); err != nil {
+		if err := env.buildPlain(path, nil, "slack-notifier"); err != nil {
 			return Program{}, err
 		}
 		releases.path = path
@@ -57,7 +57,7 @@ func (env *Env) WrongClock(offset time.Duration) (Program, error) {
 	defer wrongClocks.mu.Unlock()
 	if wrongClocks.path == "" {
 		path := filepath.Join(env.Dir, "slack-notifier-clockoffset")
-		if err := compile(path, []string{"-tags=clockoffset"}, "slack-notifier"); err != nil {
+		if err := env.compile(path, []string{"-tags=clockoffset"}, "slack-notifier"); err != nil {
 			return Program{}, err
 		}
 		wrongClocks.path = path

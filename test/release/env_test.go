@@ -30,7 +30,7 @@ type lab struct {
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	env, err := harness.StartBare(t.Context())
+	env, err := harness.StartBare(t.Context(), root)
 	if err != nil {
 		t.Fatal(err)
 	}

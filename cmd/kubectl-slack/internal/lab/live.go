@@ -9,7 +9,6 @@ import (
 	"k8s.io/client-go/dynamic"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -57,7 +56,8 @@ func (l *Live) Watch(ctx context.Context, rule *v1alpha1.SlackAlert) error {
 		p.central = []string{rule.Namespace}
 	}
 	r := newController(p)
-	queue := workqueue.NewTypedRateLimitingQueue(wakeup.RateLimiter())
+	options := wakeup.Options(1)
+	queue := options.NewQueue("lab", options.RateLimiter)
 	stop := context.AfterFunc(ctx, queue.ShutDown)
 	defer stop()
 	defer queue.ShutDown()
