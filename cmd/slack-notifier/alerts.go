@@ -73,7 +73,7 @@ func wireAlerts(ctx context.Context, mgr ctrl.Manager, o options, c checked, key
 		return nil, err
 	}
 	s := &silence.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Posts: posts, Clock: wall, Hosts: c.alertmanagers, Times: c.silenceTimes,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Posts: posts, Clock: wall, Hosts: c.alertmanagers, Times: c.silenceTimes, ClusterScopeNamespaces: o.clusterScopeNamespaces,
 		Observe: metrics.NewSilences(ctrlmetrics.Registry).Called,
 	}
 	return posts, s.SetupWithManager(mgr, c.shard)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/incident"
 	"github.com/slack-notifier/slack-notifier/internal/safetext"
 	"github.com/slack-notifier/slack-notifier/internal/silencer"
+	"github.com/slack-notifier/slack-notifier/internal/source"
 )
 
 // job is one pass over the silence of one incident.
@@ -42,7 +44,9 @@ func (j *job) advance(ctx context.Context) (time.Duration, error) {
 		return j.lookAfter(ctx)
 	case j.wanted.Refused != "":
 		return 0, j.fail(ctx, j.wanted.Refused)
-	case !j.state.Open() || j.wanted.Ending || j.wanted.Over:
+	case !j.within() && result == nil:
+		return 0, j.fail(ctx, "a silence of this SlackAlert must match its own namespace: the annotation "+incident.StateAnnotation+" was changed by somebody else than the operator")
+	case !j.within() || !j.state.Open() || j.wanted.Ending || j.wanted.Over:
 		return j.finish(ctx)
 	case began && result.State == v1alpha1.SilenceActive:
 		return j.look(ctx)
@@ -72,6 +76,14 @@ func (j *job) matchers() []silencer.Matcher {
 		out[i] = silencer.Matcher{Name: m.Name, Value: m.Value}
 	}
 	return out
+}
+
+// within reports whether the silence stays within the rule's namespace, or may leave
+// it. That it does was seen to when it was offered; but who may edit an incident may
+// edit its annotations too.
+func (j *job) within() bool {
+	return slices.Contains(j.ClusterScopeNamespaces, j.alert.Namespace) ||
+		slices.Contains(j.wanted.Matchers, incident.Matcher{Name: source.NamespaceLabel, Value: j.alert.Namespace})
 }
 
 // maxTitle of an incident is in the comment, in characters.

@@ -95,7 +95,9 @@ type Reconciler struct {
 	Posts *source.Receiver
 	// Hosts that may be asked.
 	Hosts silencer.AllowedHosts
-	Clock clock.PassiveClock
+	// ClusterScopeNamespaces are those whose rules may silence other namespaces' alerts.
+	ClusterScopeNamespaces []string
+	Clock                  clock.PassiveClock
 	// Times are DefaultTimes when they are zero.
 	Times Times
 	// Observe, if not nil, is told of each call and what came of it.
@@ -199,7 +201,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	defer r.leave(n.Namespace)
 	j := &job{Reconciler: r, notification: n, alert: alert, state: state, wanted: wanted, memory: r.remember(n, wanted.Response)}
-	if i := responseOf(n, wanted.Response); i >= 0 {
+	if i := responseOf(n, wanted.Response); i >= 0 && n.Status.Responses[i].Action == incident.ActionSilence {
 		j.response = &n.Status.Responses[i]
 	} else {
 		return ctrl.Result{}, nil // nobody has answered that, or nobody knows any more

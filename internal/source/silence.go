@@ -14,8 +14,8 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/incident"
 )
 
-// namespaceLabel is the label by which Prometheus' alerts tell their namespace.
-const namespaceLabel = "namespace"
+// NamespaceLabel is the label by which Prometheus' alerts tell their namespace.
+const NamespaceLabel = "namespace"
 
 // Offer returns what says which labels a silence of an incident matches. Rules of
 // other namespaces than these match their own namespace in any case: an Alertmanager
@@ -35,11 +35,11 @@ func Offer(clusterScopeNamespaces []string) func(*v1alpha1.SlackAlert, json.RawM
 			return incident.Offer{Refused: refused}
 		}
 		if !slices.Contains(clusterScopeNamespaces, alert.Namespace) {
-			if of, ok := labels[namespaceLabel]; ok && of != alert.Namespace {
+			if of, ok := labels[NamespaceLabel]; ok && of != alert.Namespace {
 				return incident.Offer{Refused: fmt.Sprintf("these alerts are of namespace %q, and SlackAlerts of namespace %q may silence their own alone: "+
 					"move the SlackAlert there, or start the operator with --cluster-scope-namespaces=%s (beside the namespaces that it names already, in the args of its Deployment)", of, alert.Namespace, alert.Namespace)}
 			}
-			labels[namespaceLabel] = alert.Namespace
+			labels[NamespaceLabel] = alert.Namespace
 		}
 		var out incident.Offer
 		for _, name := range slices.Sorted(maps.Keys(labels)) {

@@ -82,8 +82,8 @@ func (w *world) result() string {
 	return ""
 }
 
-// buttons of the only incident.
-func (w *world) buttons() string {
+// actions are the buttons of the only incident.
+func (w *world) actions() string {
 	w.t.Helper()
 	var out []string
 	for _, a := range w.opened()[0].Spec.Actions {
@@ -142,7 +142,7 @@ func (s *silenceWorld) held() string { return fmt.Sprint(len(s.one.silences()), 
 // the message turns green when it ends unseen, and the silence is ended.
 func TestSilenceUntilResolved(t *testing.T) {
 	w := newSilenceWorld(t)
-	w.Eventually(w.buttons).Should(gomega.Equal("acknowledge silence"))
+	w.Eventually(w.actions).Should(gomega.Equal("acknowledge silence"))
 	w.answer(incident.ActionSilence, incident.UntilResolved)
 	w.Eventually(w.result).Should(gomega.Equal("Active"))
 	w.Eventually(w.held).Should(gomega.Equal("1 1"))
@@ -150,7 +150,7 @@ func TestSilenceUntilResolved(t *testing.T) {
 	w.Expect(fmt.Sprint(first.Matchers)).To(gomega.And(gomega.ContainSubstring("alertname Down"), gomega.ContainSubstring("namespace "+w.ns)))
 	w.Expect(first.Created).To(gomega.Equal("ada (Slack U0ADA)"))
 	w.Expect(first.Comment).To(gomega.ContainSubstring("[slack-notifier " + string(w.opened()[0].UID) + "/click0]"))
-	w.Eventually(w.buttons).Should(gomega.Equal("acknowledge unsilence"))
+	w.Eventually(w.actions).Should(gomega.Equal("acknowledge unsilence"))
 	w.Eventually(func() int32 { w.message(w.rule); return w.rule.Status.Silenced }).Should(gomega.BeEquivalentTo(1))
 	// It is renewed while the alert fires, and there is never another one.
 	w.Eventually(func() bool {
@@ -163,7 +163,7 @@ func TestSilenceUntilResolved(t *testing.T) {
 	w.Eventually(w.held).Should(gomega.Equal("0 0"))
 	w.Eventually(w.result).Should(gomega.Equal("Ended"))
 	w.Expect(w.opened()).To(gomega.HaveLen(1))
-	w.Expect(w.buttons()).To(gomega.BeEmpty())
+	w.Expect(w.actions()).To(gomega.BeEmpty())
 	w.Eventually(func() int32 { w.message(w.rule); return w.rule.Status.Firing }).Should(gomega.BeZero())
 }
 
@@ -176,7 +176,7 @@ func TestSilenceEnds(t *testing.T) {
 	w.Eventually(w.result).Should(gomega.Equal("Active"))
 	w.answer(incident.ActionUnsilence, "")
 	w.Eventually(w.held).Should(gomega.Equal("0 0"))
-	w.Eventually(w.buttons).Should(gomega.Equal("acknowledge silence"))
+	w.Eventually(w.actions).Should(gomega.Equal("acknowledge silence"))
 
 	w.answer(incident.ActionSilence, "1h")
 	w.Eventually(w.held).Should(gomega.Equal("1 1"))
@@ -187,7 +187,7 @@ func TestSilenceEnds(t *testing.T) {
 	w.Expect(err).NotTo(gomega.HaveOccurred())
 	resp.Body.Close()
 	w.Eventually(w.result).Should(gomega.Equal("Ended somebody has ended it in Alertmanager"))
-	w.Eventually(w.buttons).Should(gomega.Equal("acknowledge silence"))
+	w.Eventually(w.actions).Should(gomega.Equal("acknowledge silence"))
 	w.Eventually(func() []string {
 		var out []string
 		for _, m := range w.messages(w.id("C", "ALERTS")) {
@@ -203,7 +203,7 @@ func TestSilenceEnds(t *testing.T) {
 // Wherever the operator is killed, there is one silence, and it is ended.
 func TestSilenceSurvivesKills(t *testing.T) {
 	w := newSilenceWorld(t)
-	w.Eventually(w.buttons).Should(gomega.Equal("acknowledge silence"))
+	w.Eventually(w.actions).Should(gomega.Equal("acknowledge silence"))
 	w.operator.Kill() // before the answer is counted
 	w.answer(incident.ActionSilence, "1h")
 	w.start()
@@ -256,8 +256,36 @@ func TestSilenceIsRefused(t *testing.T) {
 		w.Eventually(func() int64 { w.message(w.rule); return w.rule.Status.ObservedGeneration }).Should(gomega.Equal(generation), name)
 		w.answer(incident.ActionSilence, "1h")
 		w.Eventually(w.result).Should(gomega.And(gomega.HavePrefix("Failed"), gomega.ContainSubstring(c.want)), name)
-		w.Eventually(w.buttons).Should(gomega.Equal("acknowledge silence"), name)
+		w.Eventually(w.actions).Should(gomega.Equal("acknowledge silence"), name)
 		w.update(w.rule, func() { *w.rule.Spec.Actions.Silence = before })
 	}
+	w.Expect(w.held()).To(gomega.Equal("0 0"))
+}
+
+// Who edits the annotation of an incident silences nobody else's alerts.
+func TestSilenceForged(t *testing.T) {
+	w := newSilenceWorld(t)
+	w.answer(incident.ActionAcknowledge, "")
+	w.Eventually(w.actions).Should(gomega.Equal("unacknowledge silence"))
+	forge := func(response string) {
+		w.Eventually(func() error {
+			n := w.opened()[0]
+			s, _ := incident.StateOf(&n)
+			s.Answers.Silence = &incident.Silence{Answer: incident.Answer{By: "U0ADA", At: time.Now()}, Response: response, Matchers: []incident.Matcher{{Name: "alertname", Value: "Down"}}}
+			data, err := json.Marshal(s)
+			w.Expect(err).NotTo(gomega.HaveOccurred())
+			n.Annotations[incident.StateAnnotation] = string(data)
+			return env.client.Update(w.ctx, &n)
+		}).Should(gomega.Succeed())
+	}
+	forge("click0") // an acknowledgement
+	w.Consistently(w.held, "2s").Should(gomega.Equal("0 0"))
+	// By a silence that failed for another reason, and was pressed again.
+	n := w.opened()[0]
+	now := metav1.NowMicro()
+	n.Status.Responses = append(n.Status.Responses, v1alpha1.Response{ID: "x", Action: incident.ActionSilence, Value: "nothing", User: v1alpha1.ResponseUser{ID: "U0ADA"}, At: now, RecordedAt: now})
+	w.Expect(env.client.Status().Update(w.ctx, &n)).To(gomega.Succeed())
+	forge("x")
+	w.Eventually(w.result).Should(gomega.HavePrefix("Failed a silence of this SlackAlert must match its own namespace"))
 	w.Expect(w.held()).To(gomega.Equal("0 0"))
 }
