@@ -136,7 +136,7 @@ func TestHostileAnswers(t *testing.T) {
 		}, "longer than", false, true},
 		"no ID":   {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }, "without the silence's ID", false, true},
 		"a path":  {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"silenceID":"../alerts"}`)) }, "without the silence's ID", false, true},
-		"silence": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "no answer within the time-out", false, true},
+		"silence": {func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() }, "no answer within the time-out", false, true},
 		"a cut answer": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = w.Write([]byte(`{`))

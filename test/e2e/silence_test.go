@@ -191,7 +191,7 @@ func TestSilenceEnds(t *testing.T) {
 	w.Eventually(func() []string {
 		var out []string
 		for _, m := range w.messages(w.id("C", "ALERTS")) {
-			out = append(out, m.Text)
+			out = append(out, m.Text+string(m.Attachments))
 		}
 		return out
 	}).Should(gomega.ContainElement(gomega.ContainSubstring("The silence has ended: somebody has ended it in Alertmanager")))
