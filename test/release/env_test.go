@@ -101,16 +101,6 @@ func (l *lab) kinds() []string {
 	return ours
 }
 
-// endNamespace does what the controller-manager's namespace controller does, which
-// is not there: an empty namespace that is being deleted goes.
-func (l *lab) endNamespace(name string) {
-	l.t.Helper()
-	l.Eventually(func() (string, error) {
-		return l.try(l.t.Context(), fmt.Sprintf(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q},"spec":{"finalizers":[]}}`, name),
-			l.kubectlPath(), "replace", "--raw", "/api/v1/namespaces/"+name+"/finalize", "-f", "-")
-	}).Should(gomega.ContainSubstring(name))
-}
-
 // sim sets something up in the simulated Slack.
 func (l *lab) sim(path string, body any) {
 	l.t.Helper()
