@@ -47,7 +47,7 @@ func wireAnswers(ctx context.Context, mgr ctrl.Manager, o options, cluster *answ
 			mgr.GetLogger().Error(err, "reading what names this cluster in buttons")
 			select {
 			case <-ctx.Done():
-				return nil //nolint:nilerr // it ends
+				return nil
 			case <-time.After(time.Second):
 			}
 		}

@@ -119,6 +119,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.whole(ctx, n); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	return r.reconcile(ctx, n)
+}
+
+// reconcile is Reconcile for an object that is read whole.
+func (r *Reconciler) reconcile(ctx context.Context, n *v1alpha1.SlackNotification) (ctrl.Result, error) {
 	if !n.DeletionTimestamp.IsZero() {
 		return r.finalize(ctx, n)
 	}
@@ -140,6 +145,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if done {
 		return r.expire(ctx, n)
 	}
+	return r.deliver(ctx, n)
+}
+
+// deliver makes one pass over n.
+func (r *Reconciler) deliver(ctx context.Context, n *v1alpha1.SlackNotification) (ctrl.Result, error) {
 	p, err := r.gather(ctx, n)
 	if err != nil {
 		return ctrl.Result{}, err

@@ -48,7 +48,14 @@ func (j *job) advance(ctx context.Context) (time.Duration, error) {
 		return 0, j.fail(ctx, "a silence of this SlackAlert must match its own namespace: the annotation "+incident.StateAnnotation+" was changed by somebody else than the operator")
 	case !j.within() || !j.state.Open() || j.wanted.Ending || j.wanted.Over:
 		return j.finish(ctx)
-	case began && result.State == v1alpha1.SilenceActive:
+	}
+	return j.keep(ctx, began)
+}
+
+// keep looks after a silence that is wanted, or makes it.
+func (j *job) keep(ctx context.Context, began bool) (time.Duration, error) {
+	switch {
+	case began && j.response.Silence.State == v1alpha1.SilenceActive:
 		return j.look(ctx)
 	case j.alert.Spec.Suspend && !began:
 		return 0, nil
@@ -199,6 +206,11 @@ func (j *job) failed(ctx context.Context, err error) (time.Duration, error) {
 	case result != nil && result.State == v1alpha1.SilenceActive && result.EndsAt != nil && now.After(result.EndsAt.Time) && !j.state.Open():
 		return 0, j.ended(ctx, "") // by itself
 	}
+	return j.again(ctx, e)
+}
+
+// again has Alertmanager asked again after a pause, and tells of a failure that lasts.
+func (j *job) again(ctx context.Context, e *silencer.Error) (time.Duration, error) {
 	pause := backoff.Full(j.memory.failures, time.Second, max(j.Times.Look, time.Second))
 	if j.memory.failures == 1 {
 		log.FromContext(ctx).Info("Alertmanager did not do what it was asked for; it is asked again", "problem", e.Words)

@@ -170,7 +170,7 @@ func (j *job) lookAfter(ctx context.Context) (time.Duration, error) {
 	alerts, err := am.Alerts(ctx, j.matchers())
 	if err != nil {
 		j.memory.failures++
-		return j.Times.Look, nil //nolint:nilerr // it is asked again
+		return j.Times.Look, nil
 	}
 	j.memory.looked = j.Clock.Now()
 	var loud []silencer.Alert

@@ -3,7 +3,6 @@ package alerting
 import (
 	"errors"
 	"fmt"
-	texttemplate "github.com/DataDog/datadog-agent/pkg/template/text"
 	"maps"
 	"reflect"
 	"regexp"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	texttemplate "github.com/DataDog/datadog-agent/pkg/template/text"
 	"github.com/Masterminds/sprig/v3"
 )
 

@@ -3,10 +3,11 @@ package alerting
 import (
 	"context"
 	"fmt"
-	texttemplate "github.com/DataDog/datadog-agent/pkg/template/text"
 	"maps"
 	"slices"
 	"text/template/parse"
+
+	texttemplate "github.com/DataDog/datadog-agent/pkg/template/text"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 )

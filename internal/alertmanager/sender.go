@@ -68,15 +68,7 @@ func (m *merging) sender() {
 		from.cut(p)
 	}
 	m.bound()
-	over := 0
-	if s.Rest, over = crowdOf(m.rest, s.Rest.SeenAt); s.Rest.Len() > 0 && p.Status == Firing {
-		m.note(&s.Rest.SeenAt)
-	}
-	if from.Unknown += over; from.Unknown == 0 {
-		from.SeenAt = time.Time{}
-	} else if p.Status == Firing {
-		m.note(&from.SeenAt)
-	}
+	m.count(&from)
 	s.prune(&from)
 	if len(from.Circles) > 0 || from.Unknown > 0 || !from.Over.IsZero() {
 		if at < 0 || at > len(s.Senders) {
@@ -86,6 +78,21 @@ func (m *merging) sender() {
 	}
 	if len(s.Senders) > maxSenders {
 		s.Senders = s.Senders[1:]
+	}
+}
+
+// count notes how many alerts are known by hash alone, or not at all, and when they
+// were last told of.
+func (m *merging) count(from *Sender) {
+	s, p := m.s, m.p
+	over := 0
+	if s.Rest, over = crowdOf(m.rest, s.Rest.SeenAt); s.Rest.Len() > 0 && p.Status == Firing {
+		m.note(&s.Rest.SeenAt)
+	}
+	if from.Unknown += over; from.Unknown == 0 {
+		from.SeenAt = time.Time{}
+	} else if p.Status == Firing {
+		m.note(&from.SeenAt)
 	}
 }
 

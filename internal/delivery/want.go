@@ -54,6 +54,14 @@ func (d *Delivery) compare(w Want) {
 		d.keep(v1alpha1.ReasonUpdateIgnored)
 	case d.Phase == Unsent && d.Replaces == EditClosed:
 		// To edit it would be refused again.
+	default:
+		d.change(w)
+	}
+}
+
+// change decides how a message that is out gets another content.
+func (d *Delivery) change(w Want) {
+	switch {
 	case d.Posted.Timestamp != "" && (d.Posted.Hash == "" || d.Posted.Hash == unreadHash && w.GiveUp()):
 		// What is there is not known. To edit it is never too much.
 		d.edit()

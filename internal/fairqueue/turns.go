@@ -117,8 +117,8 @@ func (t *turns[T]) Pop() T {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	turn := t.next.Front()
-	g := turn.Value.(*group[T])  //nolint:errcheck,forcetypeassert // nothing else is put there
-	e := heap.Pop(g).(*entry[T]) //nolint:errcheck,forcetypeassert // nothing else is put there
+	g := turn.Value.(*group[T])  //nolint:forcetypeassert // nothing else is put there
+	e := heap.Pop(g).(*entry[T]) //nolint:forcetypeassert // nothing else is put there
 	if g.Len() == 0 {
 		t.next.Remove(turn)
 		delete(t.groups, g.name)
@@ -181,7 +181,7 @@ func (g *group[T]) Swap(i, j int) {
 
 // Push implements heap.Interface.
 func (g *group[T]) Push(x any) {
-	e := x.(*entry[T]) //nolint:errcheck,forcetypeassert // nothing else is pushed
+	e := x.(*entry[T]) //nolint:forcetypeassert // nothing else is pushed
 	e.index = len(g.entries)
 	g.entries = append(g.entries, e)
 }

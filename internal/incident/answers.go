@@ -167,16 +167,12 @@ func (a Answers) take(r *v1alpha1.Response, by Answer, actions *v1alpha1.AlertAc
 			}
 			a.Acknowledged = &by
 		}
-	case ActionUnacknowledge:
-		a.Acknowledged = nil
 	case ActionSnooze:
 		if d, ok := parseDuration(r.Value); ok && actions.Snooze != nil {
 			by.Until = by.At.Add(d)
 			a = a.unsnooze(by.At)
 			a.Snoozed = &by
 		}
-	case ActionUnsnooze:
-		a = a.unsnooze(by.At)
 	case ActionResolve:
 		if actions.Resolve != nil && a.Resolved == nil {
 			a.Resolved = &by
@@ -185,6 +181,19 @@ func (a Answers) take(r *v1alpha1.Response, by Answer, actions *v1alpha1.AlertAc
 		if actions.Silence != nil && !a.silencing() {
 			a = a.silence(r, by, offer)
 		}
+	default:
+		return a.undo(r, by)
+	}
+	return a
+}
+
+// undo counts a response that takes another one back.
+func (a Answers) undo(r *v1alpha1.Response, by Answer) Answers {
+	switch r.Action {
+	case ActionUnacknowledge:
+		a.Acknowledged = nil
+	case ActionUnsnooze:
+		a = a.unsnooze(by.At)
 	case ActionUnsilence:
 		if a.silencing() && !a.Silence.Ending {
 			s := *a.Silence

@@ -107,8 +107,7 @@ func (e *Error) Error() string { return e.Words }
 
 // Final reports whether the same call would be refused again.
 func (e *Error) Final() bool {
-	switch {
-	case e.Status == http.StatusTooManyRequests, e.Status == http.StatusRequestTimeout:
+	if e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout {
 		return false
 	}
 	return e.Status >= 300 && e.Status < 500

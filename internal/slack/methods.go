@@ -6,5 +6,5 @@ var Methods = []string{
 	MethodConversationsOpen, MethodHistory, MethodReplies, MethodUsersList, MethodLookupByEmail, MethodUserGroupsList,
 	MethodUpdate, MethodDelete, MethodConversationsCreate, MethodConversationsRename, MethodConversationsArchive,
 	MethodConversationsSetTopic, MethodConversationsSetPurpose, MethodConversationsInvite, MethodConversationsKick,
-	MethodConversationsMembers, MethodWebhook,
+	MethodConversationsMembers, MethodBotsInfo, MethodConnectionsOpen, MethodWebhook,
 }

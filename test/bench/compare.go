@@ -57,7 +57,7 @@ func (b *bench) compare() error {
 // programOf is another build, without the flags of the harness that it does not
 // know yet.
 func programOf(path string) (*harness.Program, error) {
-	help, err := exec.Command(path, "--help").CombinedOutput() //nolint:gosec,noctx // who runs the benchmark names it
+	help, err := exec.Command(path, "--help").CombinedOutput() //nolint:gosec // who runs the benchmark names it
 	if len(help) == 0 {
 		return nil, fmt.Errorf("%s --help: %w", path, err)
 	}

@@ -111,14 +111,7 @@ func (a AllowList) Check(u *url.URL) error {
 		return a.checkOther(host, port, listed)
 	}
 	if isSlackHost(host) {
-		// Slack's own hosts never take plain http, not even when listed.
-		if u.Scheme != "https" {
-			return fmt.Errorf("the URL of %s must begin with https://", host)
-		}
-		if effective != "443" && !listed {
-			return fmt.Errorf("port %s of %s is not Slack's; leave the port out", effective, host)
-		}
-		return nil
+		return checkSlack(u.Scheme, host, effective, listed)
 	}
 	if !listed {
 		named := host
@@ -127,6 +120,18 @@ func (a AllowList) Check(u *url.URL) error {
 		}
 		return fmt.Errorf("the host %s is not Slack's: only %s, their subdomains and hosts that the operator is told of may receive a token or a webhook URL; correct the URL or, if the host can be trusted with it, start the operator with --allowed-hosts=%s (beside the hosts that it names already, in the args of its Deployment)",
 			host, strings.Join(slackDomains, ", "), named)
+	}
+	return nil
+}
+
+// checkSlack is Check for a host of Slack's own, which never takes plain http, not
+// even when listed.
+func checkSlack(scheme, host, port string, listed bool) error {
+	if scheme != "https" {
+		return fmt.Errorf("the URL of %s must begin with https://", host)
+	}
+	if port != "443" && !listed {
+		return fmt.Errorf("port %s of %s is not Slack's; leave the port out", port, host)
 	}
 	return nil
 }
