@@ -33,6 +33,9 @@ func TestManyIDsAreAnsweredByTheList(t *testing.T) {
 	ask := func(rounds int) {
 		for range rounds {
 			for i := range 500 {
+				if i == manyIDs {
+					b.read() // else the calls are faster than the list
+				}
 				id := fmt.Sprintf("C%07d", i)
 				c, err := b.channel(id)
 				if err != nil || c.ID != id || c.Name != fmt.Sprintf("team-%d", i) || !c.Member {

@@ -9,9 +9,9 @@ import (
 //go:embed page
 var pageFiles embed.FS
 
-// Page is the page that shows messages: index.html, style.css, text.js, blocks.js
-// and page.js. text.js and blocks.js, in this order, make HTML of one message by
-// the function content.
+// Page is the page that shows messages: index.html, style.css, text.js, elements.js,
+// blocks.js, actions.js and page.js. text.js, elements.js and blocks.js, in this
+// order, make HTML of one message by the function content.
 func Page() fs.FS {
 	files, err := fs.Sub(pageFiles, "page")
 	if err != nil {

@@ -40,8 +40,10 @@ func Write(w io.Writer, title string, messages []preview.Message) error {
 			return err
 		}
 	}
-	if err := add(&script, "blocks.js"); err != nil {
-		return err
+	for _, name := range []string{"elements.js", "blocks.js"} {
+		if err := add(&script, name); err != nil {
+			return err
+		}
 	}
 	sheet.WriteString(css)
 	script.WriteString(js)
