@@ -24,7 +24,7 @@ import (
 // pageOf is the kind that a page is about, by which its fragments are completed.
 var pageOf = map[string]string{
 	"docs/slackchannel.md": "SlackChannel", "docs/slacknotification.md": "SlackNotification", "docs/slackalert.md": "SlackAlert",
-	"docs/intake.md": "SlackAlert",
+	"docs/intake.md": "SlackAlert", "docs/interactions.md": "SlackNotification",
 }
 
 // minimal is what the API server asks for beside what a fragment shows.
@@ -38,7 +38,7 @@ var minimal = map[string]map[string]any{
 // groups of kinds that this control plane does not have.
 var (
 	foreign = []string{
-		"display_information",                         // the manifest of a Slack app
+		"display_information", "settings", // the manifest of a Slack app
 		"receivers",                                   // Alertmanager
 		"replacements",                                // kustomize
 		"volumes", "serviceAccountName", "containers", // a part of a Pod
@@ -90,6 +90,11 @@ func complete(t *testing.T, path string, fragment map[string]any) (map[string]an
 	}
 	fields, below := specOf(t, kind)
 	spec := maps.Clone(minimal[kind])
+	out := map[string]any{"apiVersion": "slack.notify.dev/v1alpha1", "kind": kind, "metadata": map[string]any{"name": "fragment"}, "spec": spec}
+	if status, ok := fragment["status"]; ok && len(fragment) == 1 {
+		out["status"] = status
+		return out, nil
+	}
 	switch shown, isSpec := fragment["spec"].(map[string]any); {
 	case isSpec && len(fragment) == 1:
 		maps.Copy(spec, shown)
@@ -100,7 +105,8 @@ func complete(t *testing.T, path string, fragment map[string]any) (map[string]an
 	default:
 		return nil, fmt.Errorf("its keys are no fields of %s: give apiVersion and kind", kind)
 	}
-	return map[string]any{"apiVersion": "slack.notify.dev/v1alpha1", "kind": kind, "metadata": map[string]any{"name": "fragment"}, "spec": spec}, nil
+	out["spec"] = spec
+	return out, nil
 }
 
 // Every manifest of the documentation is accepted by an API server, which is asked
