@@ -198,7 +198,7 @@ func text(s string) io.Reader { return strings.NewReader(s) }
 
 // code matches a reply by its code.
 func code(want int) gomega.OmegaMatcher {
-	return gomega.HaveField("Code", want)
+	return gomega.WithTransform(func(r reply) string { return fmt.Sprintf("%d: %s", r.Code, r.Body) }, gomega.HavePrefix(fmt.Sprintf("%d: ", want)))
 }
 
 // list are the SlackNotifications of this namespace.

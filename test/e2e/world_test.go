@@ -25,7 +25,7 @@ import (
 )
 
 // patience of the tests: long, because the machine may be busy.
-const patience = 45 * time.Second
+const patience = 3 * time.Minute
 
 // world is a namespace and a Slack workspace for one test alone.
 type world struct {
