@@ -25,8 +25,9 @@ func (e *EvaluationError) Error() string { return e.Words }
 // ErrDoesNotCompile means that a rule says nothing that a post could be judged by.
 var ErrDoesNotCompile = errors.New("the SlackAlert does not compile")
 
-// maxEvaluation is how long all expressions of a rule may take for one post.
-const maxEvaluation = time.Second
+// maxEvaluation is how long all expressions of a rule may take for one post. Their
+// cost is bounded too, so it is met on a machine that is very busy alone.
+const maxEvaluation = 5 * time.Second
 
 // decodePost reads a post for source.webhook.
 func (r *Receiver) decodePost(alert *v1alpha1.SlackAlert, raw posts.Raw) (func(context.Context) (received, error), error) {
@@ -48,12 +49,16 @@ func (r *Receiver) judged(ctx context.Context, alert *v1alpha1.SlackAlert, post 
 		return received{}, ErrDoesNotCompile
 	}
 	p := &posted{receiver: r, alert: alert, rule: rule, post: post, now: now}
-	func() {
+	interrupted := func() bool {
 		ctx, cancel := context.WithTimeout(ctx, maxEvaluation)
 		defer cancel()
 		p.judge(ctx)
+		return ctx.Err() != nil
 	}()
 	r.spending.charge(alert.Namespace, rule.Spent())
+	if interrupted && p.failed != nil {
+		return received{}, ErrOverspent // the post says nothing of that; it may be sent again
+	}
 	if counted := r.tally.add(alert, p.failed); p.failed != nil {
 		r.doubt(ctx, alert, p.failed, counted)
 	}
