@@ -86,6 +86,9 @@ func (r *Reconciler) ofNotification() handler.EventHandler {
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { wake(e.ObjectNew, q) },
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
 			r.suppress(e.Object)
+			if n, ok := e.Object.(*v1alpha1.SlackNotification); ok {
+				r.Incidents.Deleted(n)
+			}
 			wake(e.Object, q)
 		},
 	}

@@ -32,3 +32,21 @@ func TestDeletedRulesAreForgotten(t *testing.T) {
 		t.Errorf("%d rules are remembered, want none; others were told of %d of %d", len(s.rules), told, rules)
 	}
 }
+
+// An incident that a person deletes before the cache has shown it counts as open no
+// longer, as soon as the deletion is known.
+func TestIncidentDeletedAtOnce(t *testing.T) {
+	g := newRig(t)
+	g.apply(g.news("web", "down"))
+	if out := g.tend(); out.Firing != 1 {
+		t.Fatalf("%d are open, want 1", out.Firing)
+	}
+	n := g.List()[0]
+	if err := g.Live.Delete(g.Ctx, n.DeepCopy()); err != nil {
+		t.Fatal(err)
+	}
+	g.store.Deleted(&n)
+	if out := g.tend(); out.Firing != 0 {
+		t.Errorf("%d are open after the only one was deleted, want none", out.Firing)
+	}
+}

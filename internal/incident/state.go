@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -183,4 +184,7 @@ type memory struct {
 	parsed  map[types.UID]parsed
 	// refused are the groups whose messages the API server does not store.
 	refused map[string]refusedGroup
+	// deleted are the UIDs of objects that are gone from the cache since it was last
+	// read. It is written to while the memory is not locked.
+	deleted sync.Map
 }

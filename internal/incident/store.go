@@ -43,6 +43,21 @@ type ruleMemory struct {
 	memory
 }
 
+// Deleted tells that n is gone from the cache, so that it does not count as one that
+// was written and is still to come.
+func (s *Store) Deleted(n *v1alpha1.SlackNotification) {
+	owner := metav1.GetControllerOfNoCopy(n)
+	if owner == nil {
+		return
+	}
+	s.mu.Lock()
+	m := s.rules[owner.UID]
+	s.mu.Unlock()
+	if m != nil {
+		m.deleted.Store(n.UID, nil)
+	}
+}
+
 // forgetWritten is how long the cache may take to show a new object.
 const forgetWritten = 30 * time.Second
 
@@ -93,6 +108,11 @@ func (s *Store) reload(ctx context.Context, rule *v1alpha1.SlackAlert, m *memory
 // read makes a snapshot of what was listed and of what was written.
 func (m *memory) read(items []v1alpha1.SlackNotification, now time.Time) *snapshot {
 	b := &snapshot{groups: map[string][]*incident{}, replies: map[string][]*v1alpha1.SlackNotification{}}
+	m.deleted.Range(func(uid, _ any) bool {
+		delete(m.written, uid.(types.UID))
+		m.deleted.Delete(uid)
+		return true
+	})
 	listed := make(map[types.UID]struct{}, len(items))
 	for i := range items {
 		n := &items[i]
