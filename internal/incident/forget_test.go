@@ -38,9 +38,6 @@ func TestDeletedRulesAreForgotten(t *testing.T) {
 func TestIncidentDeletedAtOnce(t *testing.T) {
 	g := newRig(t)
 	g.apply(g.news("web", "down"))
-	if out := g.tend(); out.Firing != 1 {
-		t.Fatalf("%d are open, want 1", out.Firing)
-	}
 	n := g.List()[0]
 	if err := g.Live.Delete(g.Ctx, n.DeepCopy()); err != nil {
 		t.Fatal(err)
