@@ -27,7 +27,17 @@ func NewInteractions(reg prometheus.Registerer) *Interactions {
 		}),
 	}
 	reg.MustRegister(m.total, m.duration)
+	begin(m.total, "recorded", "duplicate", "late", "denied", "gone", "misplaced", "ignored",
+		"unknown_permission", "not_yet_delivered", "foreign_cluster", "unreadable", "failed", "busy")
 	return m
+}
+
+// begin has the counters of the values begin at 0, so that the first increase of each
+// is seen.
+func begin(c *prometheus.CounterVec, values ...string) {
+	for _, value := range values {
+		c.WithLabelValues(value)
+	}
 }
 
 // Interaction counts a click.

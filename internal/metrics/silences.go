@@ -16,6 +16,11 @@ func NewSilences(reg prometheus.Registerer) *Silences {
 		Help: "Calls to Alertmanagers about silences, by call (put, get, find, expire, alerts, status) and outcome (ok, refused, failed).",
 	}, []string{"call", "outcome"})}
 	reg.MustRegister(m.calls)
+	for _, call := range []string{"put", "get", "find", "expire", "alerts", "status"} {
+		for _, outcome := range []string{"ok", "refused", "failed"} {
+			m.calls.WithLabelValues(call, outcome)
+		}
+	}
 	return m
 }
 

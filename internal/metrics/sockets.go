@@ -31,6 +31,9 @@ func NewSockets(reg prometheus.Registerer) *Sockets {
 		}, []string{"reason"}),
 	}
 	reg.MustRegister(m.frames, m.connections, m.disconnected)
+	begin(m.frames, "acked", "not_taken", "late", "ack_failed", "overload", "ignored", "odd", "too_large")
+	begin(m.disconnected, "warning", "refresh_requested", "link_disabled", "too_many_websockets", "other",
+		"refused", "unreachable", "no_hello", "silent", "closed", "cut", "renewed", "stopped")
 	return m
 }
 

@@ -139,7 +139,7 @@ func documentedValues(t *testing.T, f *dto.MetricFamily, meaning string) {
 	for _, m := range wordQuoted.FindAllStringSubmatch(meaning, -1) {
 		named = append(named, m[1])
 	}
-	for _, label := range []string{"outcome", "source", "result", "endpoint"} {
+	for _, label := range []string{"outcome", "source", "result", "endpoint", "reason", "call"} {
 		for _, value := range valuesOf(f, label) {
 			known = append(known, value)
 			if !slices.Contains(named, value) && len(named) > 0 {
