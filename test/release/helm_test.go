@@ -103,7 +103,10 @@ func TestHelm(t *testing.T) {
 
 			release("upgrade", l.next())
 			l.Expect(l.hasLaterField()).To(gomega.BeTrue(), "an upgrade brings the fields of its version")
-			l.Expect(l.kubectl("explain", "sln.spec.laterField")).To(gomega.ContainSubstring("new in this version"))
+			// The API server publishes the new schema a moment later.
+			l.Eventually(func() (string, error) {
+				return l.try(t.Context(), "", l.kubectlPath(), "explain", "sln.spec.laterField")
+			}).Should(gomega.ContainSubstring("new in this version"))
 			release("rollback", "1")
 			l.Expect(l.hasLaterField()).To(gomega.BeFalse())
 			release("upgrade", chart, "--set", "replicas=3")
