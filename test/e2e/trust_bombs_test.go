@@ -75,7 +75,7 @@ func (s *siege) bombard(value string) func() string {
 // attacker's proxy.
 func (s *siege) hook(name string, i *impostor) *v1alpha1.SlackChannel {
 	return s.private(name, "", i, func(c *v1alpha1.SlackChannel) {
-		url := secretOf(s.evil.ns, c.Name+"-url", map[string]string{"url": env.slack + "/services/T0EVIL000/B0EVIL000/plantedsecret"})
+		url := secretOf(s.evil.ns, c.Name+"-url", map[string]string{"url": env.slack + "/services/T0EVIL000/B0EVIL000/plantedsecret" + c.Name})
 		s.evil.create(url)
 		c.Spec.WebAPI, c.Spec.Webhook = nil, &v1alpha1.Webhook{URLSecretRef: v1alpha1.SecretKeyReference{Name: url.Name}}
 	})
@@ -112,7 +112,9 @@ func goesOnForEver(s *siege) func() string {
 	return func() string { return fmt.Sprintf("%s (%d entries)", s.told(list), n.Load()) }
 }
 
-// drips has a hundred calls wait for answers that do not end.
+// drips has more messages than there are workers wait for answers that do not end,
+// each by a webhook of its own, since those of one conversation take turns, and
+// checks and look-ups beside.
 func drips(s *siege) func() string {
 	posts := s.impostor(answers{"auth.test": say(identity("T0EVIL000", "U0EVIL000")), "*": drip})
 	checks := s.impostor(answers{"*": drip})
@@ -124,7 +126,10 @@ func drips(s *siege) func() string {
 		check = s.private(fmt.Sprint("check-", n), "", checks)
 		s.private(fmt.Sprint("late-", n), "#x", checks)
 	}
+	for n := range 80 {
+		s.tries(fmt.Sprint("stuck-", n), s.hook(fmt.Sprint("stuck-", n), checks))
+	}
 	s.reached(posts, 4)
-	s.reached(checks, 4)
+	s.reached(checks, 16)
 	return func() string { return s.told(check) }
 }
