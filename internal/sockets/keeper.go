@@ -147,17 +147,14 @@ func (k *Keeper) remember(name types.NamespacedName, m *member) {
 func (k *Keeper) join(ctx context.Context, c *v1alpha1.SlackChannel, made *connection.Socket) error {
 	name := client.ObjectKeyFromObject(c)
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	if m := k.members[name]; m != nil && m.uid == c.UID && m.held != nil && m.held.key == made.Key {
 		if request := c.Annotations[v1alpha1.AnnotationRequestedAt]; request != m.request {
 			m.request = request
 			m.held.client.Kick()
 		}
-		k.mu.Unlock()
 		return nil
 	}
-	k.mu.Unlock()
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	if k.ended {
 		return nil
 	}

@@ -54,24 +54,34 @@ not compile, or a field that it needs is missing.`,
 	return c
 }
 
+// oneRule loads what is given, which is one SlackAlert that the API server would take,
+// and what goes with it.
+func (a *app) oneRule(ctx context.Context, from *sources, args []string) (*objects, *v1alpha1.SlackAlert, error) {
+	list, err := a.load(from, args)
+	if err != nil {
+		return nil, nil, err
+	}
+	given, err := sortObjects(ctx, list)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(given.alerts) != 1 {
+		return nil, nil, fmt.Errorf("give one SlackAlert with -f or as sla/NAME; there are %d", len(given.alerts))
+	}
+	rule := given.alerts[0]
+	if refusals := given.refusals("SlackAlert", rule.Namespace, rule.Name); len(refusals) > 0 {
+		return nil, nil, errors.New(refusals[0])
+	}
+	return given, rule, nil
+}
+
 func (a *app) alertTest(ctx context.Context, s *showing, args []string, every bool) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	list, err := a.load(&s.sources, args)
+	given, rule, err := a.oneRule(ctx, &s.sources, args)
 	if err != nil {
 		return err
-	}
-	given, err := sortObjects(ctx, list)
-	if err != nil {
-		return err
-	}
-	if len(given.alerts) != 1 {
-		return fmt.Errorf("give one SlackAlert with -f or as sla/NAME; there are %d", len(given.alerts))
-	}
-	rule := given.alerts[0]
-	if refusals := given.refusals("SlackAlert", rule.Namespace, rule.Name); len(refusals) > 0 {
-		return errors.New(refusals[0])
 	}
 	if every {
 		return a.alertTestAll(ctx, s, rule)
@@ -207,20 +217,9 @@ func (a *app) alertWatch(ctx context.Context, w *watching, args []string) error 
 	if !slices.Contains([]string{"text", "json"}, w.output) {
 		return fmt.Errorf("--output %q is neither text nor json", w.output)
 	}
-	list, err := a.load(&w.sources, args)
+	given, rule, err := a.oneRule(ctx, &w.sources, args)
 	if err != nil {
 		return err
-	}
-	given, err := sortObjects(ctx, list)
-	if err != nil {
-		return err
-	}
-	if len(given.alerts) != 1 {
-		return fmt.Errorf("give one SlackAlert with -f or as sla/NAME; there are %d", len(given.alerts))
-	}
-	rule := given.alerts[0]
-	if refusals := given.refusals("SlackAlert", rule.Namespace, rule.Name); len(refusals) > 0 {
-		return errors.New(refusals[0])
 	}
 	if lab.ByPost(&rule.Spec) {
 		return errors.New("it takes what is posted to it, which can't be watched from here: try it by kubectl slack alert test --payload")
