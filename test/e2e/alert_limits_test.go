@@ -224,9 +224,10 @@ func TestAlertScope(t *testing.T) {
 	central := *w
 	central.ns = w.ns + "-central"
 	central.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: central.ns}})
-	o, err := env.StartOperator(w.ctx, "central", "--watch-label-selector=shard=own", "--cluster-scope-namespaces=x,"+central.ns)
+	selector, give := w.apart()
+	o, err := env.StartOperator(w.ctx, "central", selector, "--cluster-scope-namespaces=x,"+central.ns)
 	w.Expect(err).NotTo(gomega.HaveOccurred())
-	mine := func(a *v1alpha1.SlackAlert) { own(a); a.Spec.ChannelRef.Namespace = w.ns }
+	mine := func(a *v1alpha1.SlackAlert) { give(a); a.Spec.ChannelRef.Namespace = w.ns }
 	nodes := central.rule("nodes", objectsOf("v1", "Node", "object.metadata.name == '"+w.ns+"'"), mine)
 	central.becomes(nodes, stalled("", v1alpha1.ReasonNamespaceNotAllowed))
 	c := &v1alpha1.SlackChannel{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "c"}}

@@ -133,9 +133,10 @@ func (w *world) lives(l life) {
 	w.t.Helper()
 	// Only an operator that is told so watches Nodes.
 	central := l.rule == "node-not-ready"
+	selector, give := w.apart()
 	c := w.webAPI("c", "#alerts", func(c *v1alpha1.SlackChannel) {
 		if central {
-			own(c)
+			give(c)
 		}
 	})
 	if l.sample == "flux" || l.sample == "argocd_application" {
@@ -143,7 +144,7 @@ func (w *world) lives(l life) {
 	}
 	rule := w.sampleOf(l)
 	if central {
-		o, err := env.StartOperator(w.ctx, "lives-"+w.ns, "--watch-label-selector=shard=own", "--cluster-scope-namespaces="+w.ns)
+		o, err := env.StartOperator(w.ctx, "lives-"+w.ns, selector, "--cluster-scope-namespaces="+w.ns)
 		w.Expect(err).NotTo(gomega.HaveOccurred())
 		defer func() {
 			o.Stop()
@@ -196,7 +197,8 @@ func (w *world) sampleOf(l life) *v1alpha1.SlackAlert {
 	}
 	rule.Namespace, rule.Spec.ChannelRef.Name = w.ns, "c"
 	if rule.Spec.Source.Objects.Kind == "Node" {
-		own(rule)
+		_, give := w.apart()
+		give(rule)
 	}
 	if !l.own && rule.Spec.Source.Objects.For != nil {
 		rule.Spec.Source.Objects.For = &metav1.Duration{Duration: time.Second}

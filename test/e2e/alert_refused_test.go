@@ -50,9 +50,10 @@ func TestAlertsBeyondTheLimit(t *testing.T) {
 	crowd := *w
 	crowd.ns = w.ns + "-crowd"
 	crowd.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: crowd.ns}})
-	o, err := env.StartOperator(w.ctx, "limit", "--watch-label-selector=shard=own", "--max-alerts-per-namespace=2")
+	selector, give := w.apart()
+	o, err := env.StartOperator(w.ctx, "limit", selector, "--max-alerts-per-namespace=2")
 	w.Expect(err).NotTo(gomega.HaveOccurred())
-	mine := func(a *v1alpha1.SlackAlert) { own(a); a.Spec.ChannelRef.Namespace = w.ns }
+	mine := func(a *v1alpha1.SlackAlert) { give(a); a.Spec.ChannelRef.Namespace = w.ns }
 	var rules []*v1alpha1.SlackAlert
 	for i := range 300 {
 		spec := objectsOf(fmt.Sprintf("none%d.example.com/v1", i), "None", strings.Repeat("object.x == 1 || ", 100)+"true")

@@ -18,6 +18,14 @@ import (
 // with the one of all others by --watch-label-selector.
 func own(o client.Object) { o.SetLabels(map[string]string{"shard": "own"}) }
 
+// apart is own for an operator that watches all namespaces: by the selector it
+// leaves alone what other tests gave to theirs.
+func (w *world) apart() (selector string, give func(client.Object)) {
+	return "--watch-label-selector=shard=own,world=" + w.ns, func(o client.Object) {
+		o.SetLabels(map[string]string{"shard": "own", "world": w.ns})
+	}
+}
+
 func (w *world) operator(name string) *harness.Operator {
 	w.t.Helper()
 	o, err := env.StartOperator(w.ctx, name, "--watch-label-selector=shard=own", "--watch-namespaces="+w.ns)
