@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/slack-notifier/slack-notifier/internal/slack"
@@ -116,6 +117,11 @@ func (d *Directory) FindConversation(ctx context.Context, ws Workspace, ref, own
 		}
 	} else {
 		found, err = d.findChannelName(ctx, ws, trim(ref), r.name, owner)
+		if r.short != "" && errors.As(err, new(*NotFoundError)) {
+			if byID, none := d.look(ctx, ws, r.short); none == nil {
+				found, err = byID, nil
+			}
+		}
 	}
 	if err == nil && found.Archived {
 		return found, &ArchivedError{Conversation: found, In: place(ws)}

@@ -12,11 +12,12 @@ import (
 // What people type and paste for users, channels and groups.
 func TestForms(t *testing.T) {
 	api := channels()
-	api.users = [][]slack.User{append(acme[:len(acme):len(acme)], slack.User{ID: "U0000020", Name: "williams"})}
-	api.convs = append(api.convs, []slack.Conversation{{ID: "C0000010", Name: "gateways"}, {ID: "C0ABCDEFG", Name: "other"}})
+	api.users = [][]slack.User{append(acme[:len(acme):len(acme)], slack.User{ID: "U0000020", Name: "williams"}, slack.User{ID: "U12", Name: "early"}, slack.User{ID: "U0000021", Name: "u2"})}
+	api.convs = append(api.convs, []slack.Conversation{{ID: "C0000010", Name: "gateways"}, {ID: "C0ABCDEFG", Name: "other"}, {ID: "C0000012", Name: "dev2"}, {ID: "C0000013", Name: "d4"}})
 	for _, c := range api.convs[2] {
 		api.info[c.ID] = c
 	}
+	api.info["C0ALERTS"] = slack.Conversation{ID: "C0ALERTS", Name: "eight"}
 	api.info["C123"] = slack.Conversation{ID: "C123", Name: "short"}
 	api.groups = acmeGroups
 	b := newBench(t, api)
@@ -49,8 +50,18 @@ func TestForms(t *testing.T) {
 		{"user", "<@U123>", "U123"},
 		{"user", "<@U123|ada>", "U123"},
 		{"user", "u0000001x", ""},
+		{"user", "U0YUEH", "U0YUEH"},
+		{"user", "U012", "U012"},
+		{"user", "U12", "U12"},
+		{"user", "U2", "U0000021"},
+		{"user", "U3", ""},
 		{"channel", "general", "C0000001"},
 		{"channel", "#general", "C0000001"},
+		{"channel", "C0ALERTS", "C0ALERTS"},
+		{"channel", "C123", "C123"},
+		{"channel", "C124", ""},
+		{"channel", "DEV2", "C0000012"},
+		{"channel", "D4", "C0000013"},
 		{"channel", " # General ", "C0000001"},
 		{"channel", "##general", "C0000001"},
 		{"channel", "<#C0000001|general>", "C0000001"},

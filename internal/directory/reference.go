@@ -15,15 +15,20 @@ type reference struct {
 	// maybe is an ID that could be a name as well, in capitals: a name that is
 	// known goes before it.
 	maybe string
+	// short is an ID, if there is one that is so short: it could be a name in
+	// capitals just as well.
+	short string
 	// marked is true when it began with "@" or "#", as a name does.
 	marked bool
 }
 
 var (
-	userIDForm         = regexp.MustCompile(`^[UW][A-Z0-9]{6,}$`)
-	conversationIDForm = regexp.MustCompile(`^[CGD][A-Z0-9]{6,}$`)
-	directMessageForm  = regexp.MustCompile(`^D[A-Z0-9]{6,}$`)
-	groupIDForm        = regexp.MustCompile(`^S[A-Z0-9]{6,}$`)
+	// Slack says of an ID no more than that it is one; those that it makes today
+	// begin with 0 after the letter, and older ones are at least seven long.
+	userIDForm         = regexp.MustCompile(`^[UW](?:[A-Z0-9]{6,}|0[A-Z0-9]+)$`)
+	conversationIDForm = regexp.MustCompile(`^[CGD](?:[A-Z0-9]{6,}|0[A-Z0-9]+)$`)
+	directMessageForm  = regexp.MustCompile(`^D[A-Z0-9]{2,}$`)
+	groupIDForm        = regexp.MustCompile(`^S(?:[A-Z0-9]{6,}|0[A-Z0-9]+)$`)
 
 	// shortForms are IDs where nothing else can stand, however short they are.
 	shortForms = map[*regexp.Regexp]*regexp.Regexp{
@@ -71,8 +76,11 @@ func parse(ref, mark string, form *regexp.Regexp) reference {
 		bare = trim(strings.TrimPrefix(strings.TrimPrefix(bare, mark), wide[mark]))
 	}
 	r := reference{name: strings.ToLower(bare), marked: bare != ref}
-	if form.MatchString(bare) {
+	switch {
+	case form.MatchString(bare):
 		r.maybe = bare
+	case shortForms[form].MatchString(bare):
+		r.short = bare
 	}
 	return r
 }

@@ -108,6 +108,9 @@ func (d *Directory) findName(ws Workspace, ref, owner string) (slack.User, *list
 	if r.id == "" && r.maybe != "" && !l.isName(r) {
 		r.id = r.maybe
 	}
+	if _, known := l.whole.get(r.short); known && !r.marked {
+		r.id = r.short
+	}
 	if r.id != "" {
 		if found, ok := l.whole.get(r.id); ok {
 			u, err := judge(ws, trim(ref), found)
