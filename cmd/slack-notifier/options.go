@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"time"
@@ -38,6 +39,7 @@ type options struct {
 
 	metricsAddress string
 	metricsSecure  bool
+	metricsCertDir string
 	pprofAddress   string
 	probeAddress   string
 
@@ -77,6 +79,7 @@ func (o *options) bind(f *pflag.FlagSet) {
 	f.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the leader election's Lease; the operator's own when empty")
 	f.StringVar(&o.metricsAddress, "metrics-bind-address", o.metricsAddress, "address of the metrics, as in :8443; 0 turns them off")
 	f.BoolVar(&o.metricsSecure, "metrics-secure", o.metricsSecure, "serve the metrics by HTTPS, to callers that RBAC lets read /metrics")
+	f.StringVar(&o.metricsCertDir, "metrics-tls-cert-dir", "", "directory with tls.crt and tls.key of the metrics, which are read anew when they change; a certificate that is made at each start, and that nobody can verify, when empty")
 	f.StringVar(&o.probeAddress, "health-probe-bind-address", o.probeAddress, "address of /healthz and /readyz; 0 turns them off")
 	f.StringVar(&o.pprofAddress, "pprof-bind-address", "", "address of Go's profiles (net/http/pprof), for developers; off when empty")
 	f.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil, "namespaces to watch; all when empty")
@@ -140,6 +143,9 @@ func (o *options) check() (checked, error) {
 	}
 	if c.shard, err = labels.Parse(o.watchLabelSelector); err != nil {
 		return c, fmt.Errorf("--watch-label-selector: %w", err)
+	}
+	if o.metricsCertDir != "" && (o.metricsAddress == "0" || !o.metricsSecure) {
+		return c, errors.New("--metrics-tls-cert-dir needs --metrics-bind-address and --metrics-secure")
 	}
 	if c.intake, err = o.intake.check(o.watchNamespaces, c.shard); err != nil {
 		return c, err

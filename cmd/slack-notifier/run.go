@@ -2,18 +2,14 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"net/http"
 	"time"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -21,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/controllers/channel"
@@ -30,7 +25,6 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
 	"github.com/slack-notifier/slack-notifier/internal/intake"
-	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 	"github.com/slack-notifier/slack-notifier/internal/ledger"
 	"github.com/slack-notifier/slack-notifier/internal/metrics"
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
@@ -48,7 +42,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	mgr, err := newManager(o, c)
+	mgr, err := newManager(ctx, o, c)
 	if err != nil {
 		return err
 	}
@@ -81,7 +75,7 @@ func run(ctx context.Context, o options) error {
 	return mgr.Start(ctx)
 }
 
-func newManager(o options, c checked) (ctrl.Manager, error) {
+func newManager(ctx context.Context, o options, c checked) (ctrl.Manager, error) {
 	cfg, err := ctrl.GetConfig()
 	if err != nil {
 		return nil, err
@@ -94,13 +88,9 @@ func newManager(o options, c checked) (ctrl.Manager, error) {
 			return nil, err
 		}
 	}
-	serve := metricsserver.Options{
-		BindAddress: o.metricsAddress, SecureServing: o.metricsSecure,
-		// HTTP/2 has limits of its own to watch over.
-		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }},
-	}
-	if o.metricsSecure {
-		serve.FilterProvider = protect
+	serve, err := metricsServer(ctx, o)
+	if err != nil {
+		return nil, err
 	}
 	grace := 30 * time.Second
 	return ctrl.NewManager(cfg, ctrl.Options{
@@ -116,15 +106,6 @@ func newManager(o options, c checked) (ctrl.Manager, error) {
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &grace,
 	})
-}
-
-// protect lets those read the metrics whom RBAC allows to.
-func protect(config *rest.Config, client *http.Client) (metricsserver.Filter, error) {
-	reviewer, err := kubeauth.New(config, client, kubeauth.Options{})
-	if err != nil {
-		return nil, err
-	}
-	return func(_ logr.Logger, next http.Handler) (http.Handler, error) { return reviewer.Protect(next), nil }, nil
 }
 
 // leaseName is that of the Lease that the leader holds. Operators with different

@@ -58,6 +58,14 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- default (printf "%s-intake-tls" (include "slack-notifier.fullname" .)) .Values.intake.tls.secretName -}}
 {{- end -}}
 
+{{- define "slack-notifier.metricsSecret" -}}
+{{- default (printf "%s-metrics-tls" (include "slack-notifier.fullname" .)) .Values.metrics.tls.secretName -}}
+{{- end -}}
+
+{{- define "slack-notifier.metricsHost" -}}
+{{- include "slack-notifier.fullname" . }}-controller-manager-metrics-service.{{ .Release.Namespace }}.svc
+{{- end -}}
+
 {{- /* One flag for each value of operator. A number of a values file is a float64. */ -}}
 {{- define "slack-notifier.flags" -}}
 {{- range $key, $value := .Values.operator }}
