@@ -139,6 +139,32 @@ type impostor struct {
 	calls map[string]int
 }
 
+// crowd counts who is inside at once.
+type crowd struct {
+	mu           sync.Mutex
+	inside, most int
+}
+
+func (c *crowd) enter() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inside++
+	c.most = max(c.most, c.inside)
+}
+
+func (c *crowd) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inside--
+}
+
+// peak is how many have been inside at once.
+func (c *crowd) peak() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.most
+}
+
 // answers by method, "webhook" for one; "*" is for what is not named.
 type answers map[string]http.HandlerFunc
 
