@@ -97,7 +97,8 @@ func (r *Reconciler) create(ctx context.Context, k *check, archived *slack.Conve
 	if o := r.announceCreation(k); o != nil {
 		return o
 	}
-	if o := r.slot(k, slack.MethodConversationsCreate); o != nil {
+	end, o := r.slot(k, slack.MethodConversationsCreate)
+	if o != nil {
 		if announcedCreation(k.c).name != "" {
 			o.summary = nil // the announcement stays
 		}
@@ -105,6 +106,7 @@ func (r *Reconciler) create(ctx context.Context, k *check, archived *slack.Conve
 	}
 	attempt := creation{name: own.name, from: r.Clock.Now()}
 	made, err := k.conn.API.CreateConversation(ctx, own.name, k.c.Spec.Manage.Private)
+	end()
 	attempt.to = r.Clock.Now()
 	switch e := slack.AsError(err); {
 	case e == nil:

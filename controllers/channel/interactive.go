@@ -63,18 +63,20 @@ func (r *Reconciler) appOf(ctx context.Context, c *v1alpha1.SlackChannel) (app s
 	if m := r.remember(c, func(*memory) {}); m.appBot == asked {
 		return m.app, 0
 	}
-	now, ws := r.Clock.Now(), conn.Workspace(facts.Identity)
-	if at, ok := r.Limiter.Reserve(now, ws, slack.MethodBotsInfo, holder(c, "app")); !ok {
-		return c.Status.AppID, max(at.Sub(now), time.Millisecond)
+	ws := conn.Workspace(facts.Identity)
+	end, wait := r.reserve(c, ws, slack.MethodBotsInfo, "app")
+	if wait > 0 {
+		return c.Status.AppID, wait
 	}
 	app, err = conn.API.BotApp(ctx, bot)
+	end()
 	e := slack.AsError(err)
 	switch {
 	case e == nil, !e.Class.Transient(): // without the scope it stays unknown
 		r.remember(c, func(m *memory) { m.app, m.appBot = app, asked })
 		return app, 0
 	case e.Class == slack.ClassRateLimited:
-		r.Limiter.Penalize(now, ws, slack.MethodBotsInfo, e.RetryAfter)
+		r.Limiter.Penalize(r.Clock.Now(), ws, slack.MethodBotsInfo, e.RetryAfter)
 	}
 	return c.Status.AppID, max(e.RetryAfter, longestPause)
 }

@@ -60,6 +60,7 @@ type Directory interface {
 type Limiter interface {
 	Reserve(now time.Time, workspace slack.Workspace, method string, h pacing.Holder) (at time.Time, ok bool)
 	Penalize(now time.Time, workspace slack.Workspace, method string, retryAfter time.Duration)
+	Done(now time.Time, workspace slack.Workspace, method, holder string)
 }
 
 // Sockets tell how the connections by Socket Mode are doing.
@@ -109,6 +110,16 @@ const (
 // holder names a SlackChannel, and what it wants to call for, to the Limiter.
 func holder(c *v1alpha1.SlackChannel, purpose string) pacing.Holder {
 	return pacing.Holder{Name: string(c.UID) + purpose, Group: c.Namespace}
+}
+
+// reserve asks for a slot to call a method for a SlackChannel now. It returns what
+// tells the Limiter of the end of that call, or, when not 0, how long to wait.
+func (r *Reconciler) reserve(c *v1alpha1.SlackChannel, ws slack.Workspace, method, purpose string) (end func(), wait time.Duration) {
+	now, h := r.Clock.Now(), holder(c, purpose)
+	if at, ok := r.Limiter.Reserve(now, ws, method, h); !ok {
+		return nil, max(at.Sub(now), time.Millisecond)
+	}
+	return func() { r.Limiter.Done(r.Clock.Now(), ws, method, h.Name) }, 0
 }
 
 // Owner names a SlackChannel to the directory.

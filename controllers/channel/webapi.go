@@ -170,7 +170,6 @@ func workspaceOf(c *v1alpha1.SlackChannel, conn *connection.Connection, identity
 // authTest asks whom the token belongs to, and makes that known at once. It
 // returns how long to wait when it can't be asked now.
 func (r *Reconciler) authTest(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection) (slack.Identity, time.Duration, *slack.Error) {
-	now := r.Clock.Now()
 	facts, known := r.Health.Facts(c.UID, conn.Credential)
 	// Until the token itself has told its workspace, only this SlackChannel is
 	// made to wait for what it answers; it keeps to the pace of the workspace of
@@ -184,14 +183,16 @@ func (r *Reconciler) authTest(ctx context.Context, c *v1alpha1.SlackChannel, con
 		keys = append(keys, stored)
 	}
 	for _, key := range keys {
-		if at, ok := r.Limiter.Reserve(now, key, slack.MethodAuthTest, holder(c, "")); !ok {
-			return slack.Identity{}, max(at.Sub(now), time.Millisecond), nil
+		end, wait := r.reserve(c, key, slack.MethodAuthTest, "")
+		if wait > 0 {
+			return slack.Identity{}, wait, nil
 		}
+		defer end()
 	}
 	identity, err := conn.API.AuthTest(ctx)
 	if e := slack.AsError(err); e != nil {
 		if e.Class == slack.ClassRateLimited {
-			r.Limiter.Penalize(now, workspace, slack.MethodAuthTest, e.RetryAfter)
+			r.Limiter.Penalize(r.Clock.Now(), workspace, slack.MethodAuthTest, e.RetryAfter)
 		}
 		return identity, 0, e
 	}
@@ -269,19 +270,19 @@ func (r *Reconciler) join(ctx context.Context, k *check, found *slack.Conversati
 			"the bot is not a member of channel %q, and spec.webAPI.join is false: have a member %s, set spec.webAPI.join to true, or give the app the bot scope chat:write.public; %s",
 			found.Name, k.invite(), r.again()))
 	}
-	now := r.Clock.Now()
-	if at, ok := r.Limiter.Reserve(now, k.ws.Key, slack.MethodConversationsJoin, holder(k.c, "")); !ok {
-		return k.waiting(turn(slack.MethodConversationsJoin), at.Sub(now))
+	end, stop := r.slot(k, slack.MethodConversationsJoin)
+	if stop != nil {
+		return stop
 	}
 	err := k.conn.API.JoinConversation(ctx, found.ID)
-	if err == nil {
+	if end(); err == nil {
 		found.Member = true
 		r.Directory.Invalidate(k.ws.Key, found.ID)
 		return nil
 	}
 	e := slack.AsError(err)
 	if e.Class == slack.ClassRateLimited {
-		r.Limiter.Penalize(now, k.ws.Key, slack.MethodConversationsJoin, e.RetryAfter)
+		r.Limiter.Penalize(r.Clock.Now(), k.ws.Key, slack.MethodConversationsJoin, e.RetryAfter)
 	} else if !e.Class.Transient() && public {
 		return nil // it can post without being a member
 	}

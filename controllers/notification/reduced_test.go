@@ -10,20 +10,18 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/finished"
+	"github.com/slack-notifier/slack-notifier/internal/testrig"
 )
 
 // live reads past what the cache shows, and counts it.
 type live struct {
-	*lagging
+	*testrig.Store
 	reads int
 }
 
 func (l *live) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
-	old := l.old
-	l.old = nil
-	defer func() { l.old = old }()
 	l.reads++
-	return l.lagging.Get(ctx, key, o, opts...)
+	return l.Fresh(ctx, key, o, opts...)
 }
 
 // delivered is a rig whose notification is delivered, and of which the cache keeps
@@ -55,9 +53,9 @@ func delivered(t *testing.T, change func(n *v1alpha1.SlackNotification)) (*rig, 
 		kept.Status.FinishedAt.Time = at
 	}
 	g.restart(time.Now().Add(-time.Minute))
-	l := &live{lagging: g.store}
+	l := &live{Store: g.store}
 	g.r.Live = l
-	g.store.old = kept
+	g.store.Old = kept
 	return g, l
 }
 
@@ -68,8 +66,8 @@ func TestReducedRests(t *testing.T) {
 	for range 3 {
 		g.reconcile()
 	}
-	if g.posts() != 1 || g.store.writes != 1 || l.reads != 0 {
-		t.Errorf("%d posts, %d writes and %d reads, want 1, 1 and 0", g.posts(), g.store.writes, l.reads)
+	if g.posts() != 1 || g.store.Writes != 1 || l.reads != 0 {
+		t.Errorf("%d posts, %d writes and %d reads, want 1, 1 and 0", g.posts(), g.store.Writes, l.reads)
 	}
 }
 
@@ -96,8 +94,8 @@ func TestReducedDecidesNothing(t *testing.T) {
 // A reply to a notification of which the cache keeps little goes into its thread.
 func TestReplyToReduced(t *testing.T) {
 	g, l := delivered(t, nil)
-	parent := g.store.old
-	g.store.old = nil
+	parent := g.store.Old
+	g.store.Old = nil
 	posted := g.now().Status.Deliveries[0].Timestamp
 	reply := &v1alpha1.SlackNotification{}
 	reply.Namespace, reply.Name, reply.UID, reply.Generation = "default", "reply", "reply-uid", 1
@@ -107,7 +105,7 @@ func TestReplyToReduced(t *testing.T) {
 	if err := g.store.Create(t.Context(), reply); err != nil {
 		t.Fatal(err)
 	}
-	g.r.Client = &reducedParent{WithWatch: g.store, parent: parent}
+	g.r.Client = &reducedParent{WithWatch: g.store, parent: parent.(*v1alpha1.SlackNotification)}
 	g.request.Name = "reply"
 	for i := 0; i < 10 && g.now().Status.Phase != v1alpha1.PhaseDelivered; i++ {
 		g.reconcile()

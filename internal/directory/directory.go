@@ -19,6 +19,7 @@ import (
 type Limiter interface {
 	Reserve(now time.Time, workspace slack.Workspace, method string, h pacing.Holder) (at time.Time, ok bool)
 	Penalize(now time.Time, workspace slack.Workspace, method string, retryAfter time.Duration)
+	Done(now time.Time, workspace slack.Workspace, method, holder string)
 }
 
 // Workspace is where to look, and with which credentials.

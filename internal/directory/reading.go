@@ -2,12 +2,12 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/slack-notifier/slack-notifier/internal/backoff"
-	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
@@ -56,12 +56,18 @@ func (r *reading[E]) again() {
 // read reads the list from the first page to the last.
 func (l *list[E]) read(r *reading[E]) {
 	defer r.cancel()
-	for l.slot(r) {
-		ws, query, ok := l.page(r)
+	for {
+		end, ok := l.slot(r)
 		if !ok {
 			return
 		}
+		ws, query, ok := l.page(r)
+		if !ok {
+			end()
+			return
+		}
 		page, next, err := l.fetch(r.ctx, ws, query)
+		end()
 		e := slack.AsError(err)
 		if e == nil {
 			if l.take(r, page, next) {
@@ -87,20 +93,21 @@ func (l *list[E]) page(r *reading[E]) (Workspace, pageQuery, bool) {
 	return r.ws, pageQuery{cursor: r.cursor, limit: l.d.options.PageSize, narrow: r.narrow}, l.reading == r
 }
 
-// slot waits for a slot to read a page; false when the reading has ended.
-func (l *list[E]) slot(r *reading[E]) bool {
+// slot waits for a slot to read a page, of whose end the Limiter is to be told; not
+// ok when the reading has ended.
+func (l *list[E]) slot(r *reading[E]) (end func(), ok bool) {
 	for {
 		ws, _, ok := l.page(r)
 		if !ok {
-			return false
+			return nil, false
 		}
-		now := l.d.clock.Now()
-		at, ok := l.d.options.Limiter.Reserve(now, ws.Key, l.method, pacing.Holder{Name: l.holder + "/" + ws.Namespace, Group: ws.Namespace})
-		if ok {
-			return true
+		end, err := l.d.slot(ws, l.method, l.holder+"/"+ws.Namespace)
+		var wait *WaitError
+		if !errors.As(err, &wait) {
+			return end, true
 		}
-		if !l.pause(r.ctx, at.Sub(now)) {
-			return false
+		if !l.pause(r.ctx, wait.At.Sub(l.d.clock.Now())) {
+			return nil, false
 		}
 	}
 }
