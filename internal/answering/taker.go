@@ -91,9 +91,10 @@ type Taker struct {
 	// Shared is called when a click of another cluster came by an app; may be nil.
 	Shared func(App)
 
-	gate   gate
-	denied pacer
-	teller teller
+	gate       gate
+	denied     pacer
+	teller     teller
+	identities identities
 }
 
 var _ socket.Taker = (*Taker)(nil)
