@@ -103,6 +103,8 @@ type Resolver struct {
 	salted  sync.Once
 	clients clients
 	answers answers
+	// frames are the memory for what comes by Socket Mode.
+	frames answers
 
 	mu          sync.Mutex
 	connections map[types.UID]cached
@@ -202,6 +204,7 @@ func (r *Resolver) release(key string, d slack.Domain) {
 func (r *Resolver) dropUnused(d slack.Domain) {
 	if !r.clients.has(d) {
 		r.answers.forget(d)
+		r.frames.forget(d)
 	}
 }
 

@@ -202,7 +202,7 @@ func (k *Keeper) open(ctx context.Context, made *connection.Socket) (*held, erro
 	ctx, stop := context.WithCancel(ctx)
 	h := &held{key: made.Key, stop: stop, names: map[types.NamespacedName]types.UID{}}
 	h.client = socket.New(socket.Options{
-		Opener: api, Client: httpClient, Meter: k.Meter, Times: k.SocketTimes, Changed: func() { k.changed(h) },
+		Opener: api, Client: httpClient, Meter: k.Meter, Times: k.SocketTimes, Frames: made.Frames, Changed: func() { k.changed(h) },
 		Take: func(ctx context.Context, appID string, payload []byte) bool {
 			return k.Taker.Take(ctx, k.app(ctx, h, appID), payload)
 		},
