@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/slack-notifier/slack-notifier/internal/slack"
@@ -116,6 +117,9 @@ func (d *Directory) FindConversation(ctx context.Context, ws Workspace, ref, own
 		}
 	} else {
 		found, err = d.findChannelName(ctx, ws, trim(ref), r.name, owner)
+		if r.maybe != "" && errors.As(err, new(*ScopeError)) {
+			return d.FindConversation(ctx, ws, "<#"+r.maybe+">", owner) // the list won't tell, but Slack will
+		}
 	}
 	if err == nil && found.Archived {
 		return found, &ArchivedError{Conversation: found, In: place(ws)}
@@ -164,7 +168,7 @@ func (d *Directory) isChannelName(ws Workspace, r reference) bool {
 	defer d.mu.Unlock()
 	l := d.convs[ws.Key]
 	if l == nil {
-		return r.marked
+		return r.marked || r.short
 	}
 	_, known := l.whole.get(r.maybe)
 	named, _ := l.channelNamed(r.name)
@@ -174,7 +178,7 @@ func (d *Directory) isChannelName(ws Workspace, r reference) bool {
 	case r.marked:
 		return !known
 	}
-	return false
+	return r.short && !known && !l.ready()
 }
 
 // findChannelName finds a channel by name: in the list, and by a call where

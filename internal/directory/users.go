@@ -105,7 +105,7 @@ func (d *Directory) findName(ws Workspace, ref, owner string) (slack.User, *list
 	defer d.mu.Unlock()
 	l := d.userList(ws)
 	l.use(ws)
-	if r.id == "" && r.maybe != "" && !l.isName(r) {
+	if r.id == "" && r.maybe != "" && !l.isName(r) && (!r.short || l.ready()) {
 		r.id = r.maybe
 	}
 	if r.id != "" {
@@ -116,6 +116,9 @@ func (d *Directory) findName(ws Workspace, ref, owner string) (slack.User, *list
 		return slack.User{ID: r.id}, l, nil
 	}
 	u, err := d.findHandle(l, ws, trim(ref), r.name, owner)
+	if r.maybe != "" && errors.As(err, new(*ScopeError)) {
+		return slack.User{ID: r.maybe}, l, nil // the list won't tell, but Slack will
+	}
 	return u, l, err
 }
 
