@@ -37,6 +37,9 @@ type Desired struct {
 	// Data is stored with the incident, and Small instead of it when the
 	// group is one of those beyond maxIncidents.
 	Data, Small json.RawMessage
+	// Over is kept of a group beyond maxIncidents that is over, for what may come late
+	// of it; nothing is when it is empty.
+	Over json.RawMessage
 	// Count of what the source counts.
 	Count int64
 	// Note is added to the text of what tells of the end.
@@ -172,9 +175,16 @@ func (a *session) one(ctx context.Context, u Update, list *overflow) (bool, erro
 	if beyond = beyond && !current.Open; beyond {
 		current = Current{Open: true, Known: true, Data: group.Data}
 	}
+	end, ended := list.ended(u.Key.ID, last)
+	if ended = ended && !current.Open; ended {
+		current.Known, current.Data = true, end.Data
+	}
 	next := u.Next(current)
-	if beyond || !current.Open && next.Firing && a.snapshot.open >= a.limit() {
+	switch {
+	case beyond, !current.Open && next.Firing && a.snapshot.open >= a.limit():
 		return a.beyond(u.Key, next, list), nil
+	case ended && !next.Firing:
+		return list.end(u.Key.ID, next.Over, end.At), nil
 	}
 	return false, a.settle(ctx, u.Key, next)
 }
@@ -189,6 +199,7 @@ func (a *session) beyond(key alerting.Key, next Desired, list *overflow) bool {
 		return false
 	case !next.Firing:
 		list.remove(key.ID)
+		list.end(key.ID, next.Over, a.now())
 		if next.Note != "" {
 			list.Quiet++
 		}
