@@ -176,6 +176,15 @@ func (k *Kinds) begin(ctx context.Context, gvk schema.GroupVersionKind) chan str
 	return a.done
 }
 
+// Anew has the next Find ask the API server, whatever it answered before.
+func (k *Kinds) Anew(gvk schema.GroupVersionKind) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if a := k.answers[gvk]; a != nil && a.done == nil {
+		delete(k.answers, gvk)
+	}
+}
+
 // maxAnswers are kept.
 const maxAnswers = 1000
 
