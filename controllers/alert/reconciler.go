@@ -125,7 +125,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{RequeueAfter: o.wait(r.Clock.Now())}, nil
 	}
 	alert.Status.ObservedGeneration = alert.Generation
-	alert.Status.LastHandledRequest = alert.Annotations[v1alpha1.AnnotationRequestedAt]
+	if value := requested(alert); value != "" {
+		alert.Status.LastHandledRequest = value
+	}
 	o.Apply(alert)
 	r.noteFiring(alert)
 	return r.record(ctx, before, alert, o)

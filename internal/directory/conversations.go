@@ -111,6 +111,9 @@ func (d *Directory) FindConversation(ctx context.Context, ws Workspace, ref, own
 		if found, listed = d.listed(ws, r.id, owner); !listed {
 			found, err = d.look(ctx, ws, r.id)
 		}
+		if isUnserved(err) {
+			found, err = d.findListed(ws, r.id, owner)
+		}
 		if isMissingScope(err) {
 			// To post takes no more than the ID.
 			return slack.Conversation{ID: r.id, Member: true, DM: strings.HasPrefix(r.id, "D"), Unseen: true}, nil
@@ -192,6 +195,9 @@ func (d *Directory) findChannelName(ctx context.Context, ws Workspace, ref, want
 			return found.slack(), err
 		}
 		info, err := d.look(ctx, ws, found.id())
+		if isUnserved(err) {
+			return found.slack(), nil // nobody tells better
+		}
 		if err != nil || strings.EqualFold(info.Name, want) {
 			return info, err
 		}

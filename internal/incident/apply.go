@@ -189,27 +189,6 @@ func (a *session) one(ctx context.Context, u Update, list *overflow) (bool, erro
 	return false, a.settle(ctx, u.Key, next)
 }
 
-// beyond has a group beyond maxIncidents be on the list or not, and reports whether
-// that changes it.
-func (a *session) beyond(key alerting.Key, next Desired, list *overflow) bool {
-	group, known := list.Open[key.ID]
-	switch {
-	case a.options.HoldOverflow:
-		a.out.Held[key.ID] = true
-		return false
-	case !next.Firing:
-		list.remove(key.ID)
-		list.end(key.ID, next.Over, a.now())
-		if next.Note != "" {
-			list.Quiet++
-		}
-		return true
-	case known && equality.Semantic.DeepEqual(group.Data, next.Small):
-		return false
-	}
-	return list.put(key.ID, key.Text, next.Small)
-}
-
 // settle makes of a group with messages of its own what it is to be.
 func (a *session) settle(ctx context.Context, key alerting.Key, next Desired) error {
 	last := a.snapshot.last(key.ID)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 )
@@ -190,4 +192,25 @@ func (o *overflow) desired(rule *v1alpha1.SlackAlert, limit int) Desired {
 		out.Note = fmt.Sprintf("_%d of them for want of news (resolveAfter): nothing has said that these are over._", o.Quiet)
 	}
 	return out
+}
+
+// beyond has a group beyond maxIncidents be on the list or not, and reports whether
+// that changes it.
+func (a *session) beyond(key alerting.Key, next Desired, list *overflow) bool {
+	group, known := list.Open[key.ID]
+	switch {
+	case a.options.HoldOverflow:
+		a.out.Held[key.ID] = true
+		return false
+	case !next.Firing:
+		list.remove(key.ID)
+		list.end(key.ID, next.Over, a.now())
+		if next.Note != "" {
+			list.Quiet++
+		}
+		return true
+	case known && equality.Semantic.DeepEqual(group.Data, next.Small):
+		return false
+	}
+	return list.put(key.ID, key.Text, next.Small)
 }
