@@ -73,11 +73,16 @@ func terse(body answer) answer {
 			out[key] = short // an empty list is one
 			continue
 		}
-		if slices.Contains(needed, key) && value != nil && !reflect.ValueOf(value).IsZero() && !(reflect.ValueOf(value).Kind() == reflect.Map && reflect.ValueOf(value).Len() == 0) {
+		if slices.Contains(needed, key) && !empty(value) {
 			out[key] = value
 		}
 	}
 	return out
+}
+
+func empty(value any) bool {
+	v := reflect.ValueOf(value)
+	return !v.IsValid() || v.IsZero() || v.Kind() == reflect.Map && v.Len() == 0
 }
 
 // oddElements are none of what any list holds.
