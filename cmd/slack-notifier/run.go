@@ -212,7 +212,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*answeri
 	if err != nil {
 		return nil, err
 	}
-	channelController.Sockets, taker.Shared = keeper, keeper.Foreign
+	channelController.Sockets, taker.Shared, taker.Messages = keeper, keeper.Foreign, reader
 	health.Learned = func(key types.NamespacedName) { notificationController.WakeChannel(ctx, key) }
 	if err := channelController.SetupWithManager(ctx, mgr, c.shard); err != nil {
 		return nil, fmt.Errorf("setting up the SlackChannel controller: %w", err)

@@ -196,7 +196,7 @@ func (p *pass) messageTo(rcpt *recipient) slack.Message {
 	if !p.way.webhook() {
 		m.Metadata = message.Metadata(message.Identity{
 			NotificationUID: string(p.n.UID), Recipient: rcpt.key, ContentHash: p.want.Hash,
-			Namespace: p.n.Namespace, IdempotencyKey: p.n.Spec.IdempotencyKey,
+			Namespace: p.n.Namespace, IdempotencyKey: p.n.Spec.IdempotencyKey, Cluster: p.cluster,
 		})
 	}
 	if rcpt.target != nil && rcpt.target.thread != "" {

@@ -53,9 +53,11 @@ func (t *Taker) tell(c *v1alpha1.SlackChannel, click interact.Click, text string
 // NeedLeaderElection is false: every replica takes clicks.
 func (*Taker) NeedLeaderElection() bool { return false }
 
-// Start tells people until ctx ends (manager.Runnable).
+// Start tells people, and looks up what went astray, until ctx ends
+// (manager.Runnable).
 func (t *Taker) Start(ctx context.Context) error {
 	var group sync.WaitGroup
+	group.Go(func() { t.follow(ctx) })
 	for range tellers {
 		group.Go(func() {
 			for {
@@ -84,14 +86,20 @@ func (t *Taker) say(ctx context.Context, one told) {
 	}
 }
 
-// anyChannel is a SlackChannel of the app, by which its people can be told; nil
-// when there is none.
-func (t *Taker) anyChannel(ctx context.Context, from App) *v1alpha1.SlackChannel {
+// anyChannel is a SlackChannel of the app, by which its people can be told: one of
+// the workspace of the click where there is one. It is nil when there is none.
+func (t *Taker) anyChannel(ctx context.Context, from App, team string) (found *v1alpha1.SlackChannel) {
 	for _, one := range from.Channels {
 		c := &v1alpha1.SlackChannel{}
-		if t.Client.Get(ctx, one.NamespacedName, c) == nil && c.UID == one.UID {
+		if t.Client.Get(ctx, one.NamespacedName, c) != nil || c.UID != one.UID {
+			continue
+		}
+		if at := c.Status.Workspace; at != nil && at.ID == team {
 			return c
 		}
+		if found == nil {
+			found = c
+		}
 	}
-	return nil
+	return found
 }

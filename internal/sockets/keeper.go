@@ -89,11 +89,12 @@ type held struct {
 	settle, look *time.Timer
 	// hellos that were judged; suspected is when others' connections were first
 	// counted, and shared when that was confirmed. foreign is until when a press of
-	// another cluster is told.
-	hellos    int
-	suspected time.Time
-	shared    bool
-	foreign   time.Time
+	// another cluster is told, and hinted when they were last counted because a press
+	// seemed to be one.
+	hellos          int
+	suspected       time.Time
+	shared          bool
+	foreign, hinted time.Time
 }
 
 func (k *Keeper) times() Times {
