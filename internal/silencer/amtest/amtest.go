@@ -185,7 +185,7 @@ type Silence struct {
 	Status    struct{ State string }
 }
 
-// Silences returns those that hold, by plain HTTP.
+// Silences returns those that have not ended, by plain HTTP.
 func (m *Alertmanager) Silences(t testing.TB) []Silence {
 	t.Helper()
 	resp, err := http.Get(m.URL + "/api/v2/silences")
@@ -198,7 +198,7 @@ func (m *Alertmanager) Silences(t testing.TB) []Silence {
 		t.Fatal(err)
 	}
 	for _, s := range all {
-		if s.Status.State == "active" {
+		if s.Status.State != "expired" {
 			out = append(out, s)
 		}
 	}
