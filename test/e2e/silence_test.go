@@ -263,7 +263,7 @@ func TestSilencePressedBetweenKills(t *testing.T) {
 			w.Eventually(w.held).Should(gomega.Equal("1 1"))
 			first = w.one.Silences(w.t)[0]
 			w.Expect(first.CreatedBy).To(gomega.Equal("ada (Slack " + w.id("U", "ADA") + ")"))
-			w.shows(&w.opened()[0], "silenced by <@"+w.id("U", "ADA")+">")
+			w.shows(&w.opened()[0], "✓ silenced until it is over by <@"+w.id("U", "ADA")+">")
 		}},
 		{"extended while it fires", func(w *silenceWorld) {
 			w.Eventually(func() bool {
