@@ -16,7 +16,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/devcluster"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
-	"github.com/slack-notifier/slack-notifier/internal/silencer/amtest"
+	"github.com/slack-notifier/slack-notifier/test/harness/amtest"
 )
 
 // Secrets that do not say what they are to are told by their field and their keys.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
-	"github.com/slack-notifier/slack-notifier/internal/silencer/amtest"
+	"github.com/slack-notifier/slack-notifier/test/harness/amtest"
 )
 
 // A silence is what was asked for, and is made once, wherever a process ends.

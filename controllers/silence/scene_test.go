@@ -25,8 +25,8 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/incident/incidenttest"
 	"github.com/slack-notifier/slack-notifier/internal/posts"
 	"github.com/slack-notifier/slack-notifier/internal/silencer"
-	"github.com/slack-notifier/slack-notifier/internal/silencer/amtest"
 	"github.com/slack-notifier/slack-notifier/internal/source"
+	"github.com/slack-notifier/slack-notifier/test/harness/amtest"
 )
 
 // reader reads Secrets from where they are, and all else from the cluster.

@@ -89,7 +89,7 @@ func (t *Taker) proven(ctx context.Context, s stray) bool {
 	}
 	place := readback.Place{
 		Workspace:    conn.Workspace(slack.Identity{TeamID: s.channel.Status.Workspace.ID, BotUserID: s.channel.Status.BotUserID}),
-		Conversation: s.click.ConversationID,
+		Conversation: s.click.ConversationID, Thread: s.click.ThreadTS,
 	}
 	holder := pacing.Holder{Name: "stray/" + s.click.ConversationID + "/" + s.click.Timestamp, Group: "stray"}
 	for {

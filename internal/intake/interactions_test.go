@@ -29,7 +29,6 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/answering"
-	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/interact"
 	"github.com/slack-notifier/slack-notifier/internal/metrics"
 	"github.com/slack-notifier/slack-notifier/internal/webhookkey"
@@ -79,7 +78,7 @@ func newClickRig(t *testing.T) *clickRig {
 		&corev1.Secret{ObjectMeta: meta("s", "s-uid"), Data: map[string][]byte{"signingSecret": []byte(signingSecret)}},
 	).Build()
 	taker := &answering.Taker{
-		Client: r.store, Live: r.store, Recorder: events.NewFakeRecorder(10), Connections: &connection.Resolver{}, Metrics: metrics.NewInteractions(prometheus.NewRegistry()),
+		Client: r.store, Live: r.store, Recorder: events.NewFakeRecorder(10), Metrics: metrics.NewInteractions(prometheus.NewRegistry()),
 		Clock: r.clock, Log: logr.Discard(), Cluster: func(context.Context) (string, error) { return cluster, nil }, Deleted: answering.NewDeleted(r.clock.Now),
 	}
 	keys := &webhookkey.Keys{Versions: r.store, Secrets: r.store}

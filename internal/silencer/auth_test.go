@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/slack-notifier/slack-notifier/internal/devcluster"
-	"github.com/slack-notifier/slack-notifier/internal/silencer/amtest"
+	"github.com/slack-notifier/slack-notifier/test/harness/amtest"
 )
 
 // webConfig asks for a client certificate, and for a user whose password is

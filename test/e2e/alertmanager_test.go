@@ -23,7 +23,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/intake"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 	"github.com/slack-notifier/slack-notifier/internal/posts"
-	"github.com/slack-notifier/slack-notifier/internal/silencer/amtest"
+	"github.com/slack-notifier/slack-notifier/test/harness/amtest"
 )
 
 // monitor is a real Alertmanager.

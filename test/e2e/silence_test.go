@@ -13,8 +13,8 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
-	"github.com/slack-notifier/slack-notifier/internal/silencer/amtest"
 	"github.com/slack-notifier/slack-notifier/internal/slacksim"
+	"github.com/slack-notifier/slack-notifier/test/harness/amtest"
 )
 
 // opened are the incidents of the world's rules, each with its state.

@@ -93,7 +93,7 @@ func Start(t testing.TB, o Options) *Alertmanager {
 			t.Fatal(err)
 		}
 	}
-	log, err := os.Create(filepath.Join(dir, "log"))
+	log, err := os.Create(filepath.Join(dir, "log")) //nolint:gosec // our own directory
 	if err != nil {
 		t.Fatal(err)
 	}
