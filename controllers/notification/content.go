@@ -49,7 +49,7 @@ func (r *Reconciler) prepare(ctx context.Context, p *pass, due []*recipient) boo
 	c.unsent = unsent
 	options := message.Options{
 		DefaultSender: p.way.channel.Spec.Sender, ClusterName: r.ClusterName, Webhook: p.way.webhook(), Mentions: tokens, Paging: p.paging(),
-		Interaction: interactionOf(p.n, p.channel),
+		Interaction: message.InteractionOf(p.n, p.channel),
 	}
 	options.Interaction.Button.Cluster = p.cluster
 	c.rendered = message.Render(allowed, options)

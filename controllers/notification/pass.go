@@ -133,7 +133,7 @@ func (r *Reconciler) wanted(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChan
 		}
 	}
 	want := delivery.Want{
-		Hash: message.HashWith(n.Spec.Content, interactionOf(n, c)), Update: n.Spec.UpdatePolicy, OnUnknown: n.Spec.OnUnknownOutcome, Via: channelKey(n).String(), ViaUID: c.UID,
+		Hash: message.HashWith(n.Spec.Content, message.InteractionOf(n, c)), Update: n.Spec.UpdatePolicy, OnUnknown: n.Spec.OnUnknownOutcome, Via: channelKey(n).String(), ViaUID: c.UID,
 		Remove: !n.DeletionTimestamp.IsZero(), Settled: since.Add(r.settleTime()), Settle: r.settleTime(), Created: n.CreationTimestamp.Time,
 		Keyed: n.Spec.IdempotencyKey != "",
 	}
