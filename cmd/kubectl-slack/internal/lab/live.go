@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
@@ -148,8 +147,8 @@ func (l *Live) written(n *v1alpha1.SlackNotification, shown map[string]v1alpha1.
 	switch {
 	case known && sameContent(was, n.Spec.Content):
 		return
-	case !ok && strings.Contains(n.Name, "-reminder-"):
-		step.Title = "reminder"
+	case !ok && !known && replyTitle(n.Name) != "":
+		step.Title = replyTitle(n.Name)
 	case !ok || !state.Open():
 		step.Title = "resolved"
 	case known:

@@ -2,7 +2,10 @@ package preview
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/interact"
@@ -35,7 +38,9 @@ func (m *Message) interaction(n *v1alpha1.SlackNotification, c *v1alpha1.SlackCh
 // answers says what people can't see of the buttons before they press.
 func (m *Message) answers(n *v1alpha1.SlackNotification) {
 	say := func(format string, args ...any) { m.Answers = append(m.Answers, fmt.Sprintf(format, args...)) }
-	say("%s may press", who(n.Spec.Answers.Allowed))
+	if slices.ContainsFunc(n.Spec.Actions, func(a v1alpha1.Action) bool { return a.Allowed == nil }) {
+		say("%s may press", who(n.Spec.Answers.Allowed))
+	}
 	for i := range n.Spec.Actions {
 		a := &n.Spec.Actions[i]
 		if a.Allowed != nil {
@@ -61,7 +66,7 @@ func (m *Message) answers(n *v1alpha1.SlackNotification) {
 		say("the first answer decides, and the buttons go")
 	}
 	if d := n.Spec.Answers.ExpiresAfter; d != nil {
-		say("the time to answer is over %s after it was delivered", d.Duration)
+		say("the time to answer is over %s after it was delivered", duration.HumanDuration(d.Duration))
 	}
 }
 
