@@ -216,7 +216,7 @@ func (k *Kinds) answer(ctx context.Context, gvk schema.GroupVersionKind, a *kind
 
 func (k *Kinds) ask(ctx context.Context, gvk schema.GroupVersionKind) (Kind, error) {
 	if gvk.Group == "" && gvk.Kind == "Secret" {
-		return Kind{}, Terminal(v1alpha1.ReasonWatchForbidden, "Secrets are never watched, so that none of them gets into a message")
+		return Kind{}, Terminal(v1alpha1.ReasonWatchForbidden, "Secrets are never watched, so that none of them gets into a message: name another kind in spec.source.objects")
 	}
 	list, err := k.Discovery.ServerResourcesForGroupVersion(gvk.GroupVersion().String())
 	if apierrors.IsNotFound(err) {

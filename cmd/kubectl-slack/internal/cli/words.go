@@ -3,9 +3,11 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os/exec"
 	"runtime"
 
+	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -21,12 +23,39 @@ func words(err error) string {
 	case errors.As(err, &missing) && missing.GroupKind.Group == v1alpha1.GroupVersion.Group,
 		errors.As(err, &resource) && resource.PartialResource.Group == v1alpha1.GroupVersion.Group:
 		return "this cluster does not have the kinds of slack-notifier: install the operator, or its CustomResourceDefinitions alone by kubectl apply --server-side -k config/crd"
+	case errors.As(err, new(*url.Error)):
+		return fmt.Sprintf("the cluster can't be reached: %v; kubectl config current-context says which one is meant", err)
+	case apierrors.IsNotFound(err) && errors.As(err, &status) && ours(status):
+		return notFound(status)
 	case apierrors.IsForbidden(err) && errors.As(err, &status):
 		return forbidden(status)
 	case apierrors.IsUnauthorized(err):
 		return err.Error() + " (log in to the cluster; kubectl auth whoami says who you are)"
 	}
 	return err.Error()
+}
+
+// ours reports whether an error is about one of the operator's kinds.
+func ours(status apierrors.APIStatus) bool {
+	d := status.Status().Details
+	return d != nil && d.Group == v1alpha1.GroupVersion.Group && d.Name != ""
+}
+
+// notFound says where to look.
+func notFound(status apierrors.APIStatus) string {
+	s := status.Status()
+	return fmt.Sprintf("%s in this namespace (-n names another; kubectl get %s -A lists all)", s.Message, s.Details.Kind)
+}
+
+// argCount refuses fewer arguments than least, or more than most unless that is -1,
+// with a sentence of what to give.
+func argCount(least, most int, instead string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) < least || most >= 0 && len(args) > most {
+			return errors.New(instead)
+		}
+		return nil
+	}
 }
 
 // forbidden says which right is missing.

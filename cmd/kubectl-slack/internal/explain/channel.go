@@ -40,6 +40,9 @@ func (e *explanation) channel() {
 	default:
 		e.add(Bad, "channel", fmt.Sprintf("when it is mended: kubectl slack verify slc/%s -n %s", key.Name, key.Namespace), "SlackChannel %s is not ready (%s): %s", key, ready.Reason, ready.Message)
 	}
+	if buttons := conditions.Find(c, v1alpha1.ConditionInteractive); buttons != nil && buttons.Status != metav1.ConditionTrue {
+		e.add(Bad, "buttons", "", "nobody's click on a button arrives (%s): %s", buttons.Reason, buttons.Message)
+	}
 	if w := c.Status.Workspace; w != nil {
 		e.add(Info, "workspace", "", "%s (%s)", orDefault(w.Name, w.ID), orDefault(w.URL, w.ID))
 	}
@@ -98,6 +101,14 @@ func (e *explanation) deliveries(n *v1alpha1.SlackNotification) {
 		if c := conditions.Find(n, kind); c != nil && c.Status == metav1.ConditionFalse {
 			e.add(Unknown, "message", "", "%s", c.Message)
 		}
+	}
+	for _, kind := range []string{v1alpha1.ConditionActionsAvailable, v1alpha1.ConditionAllowedGroupsFound} {
+		if c := conditions.Find(n, kind); c != nil && c.Status == metav1.ConditionFalse {
+			e.add(Bad, "buttons", "", "%s", c.Message)
+		}
+	}
+	if c := conditions.Find(n, v1alpha1.ConditionAnswered); c != nil {
+		e.add(Info, "answer", "", "%s: %s", c.Reason, c.Message)
 	}
 	if c := conditions.Find(n, v1alpha1.ConditionShortened); c != nil && c.Status == metav1.ConditionTrue {
 		e.add(Info, "message", "", "%s", c.Message)

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
@@ -103,7 +104,7 @@ func (l *Live) status(ctx context.Context, reader client.Client, key client.Obje
 			continue
 		}
 		if kind == v1alpha1.ConditionReady && conditions.Find(rule, v1alpha1.ConditionStalled) != nil {
-			return &BrokenError{Message: c.Message}
+			return &BrokenError{Message: yours(c.Message)}
 		}
 		if kind == v1alpha1.ConditionEvaluating && c.Status != metav1.ConditionFalse {
 			continue
@@ -115,6 +116,17 @@ func (l *Live) status(ctx context.Context, reader client.Client, key client.Obje
 		return nil
 	}
 	return nil
+}
+
+// yours words a missing right as that of the person whose rights are used here, who
+// can't be helped by a ClusterRole of the operator.
+func yours(text string) string {
+	rest, ok := strings.CutPrefix(text, "the operator may not ")
+	if !ok {
+		return text
+	}
+	what, _, _ := strings.Cut(rest, ":")
+	return "you may not " + what + ", and your rights are used here: ask for a Role with get, list and watch on them"
 }
 
 func (l *Live) parts(memory *store) (parts, error) {
