@@ -189,10 +189,14 @@ var brokenSetUps = []struct {
 		})
 	}, `Secret \S+/slack-app does not exist \(spec\.interactions\.appTokenSecretRef\)`, `--from-literal=appToken=…`},
 	{"a rule whose kind may not be watched", "sla/r", func(w *world) {
-		w.rule(func(r *v1alpha1.SlackAlert) { r.Spec.Source.Objects.APIVersion, r.Spec.Source.Objects.Kind = "v1", "ConfigMap" })
+		w.rule(func(r *v1alpha1.SlackAlert) {
+			r.Spec.Source.Objects.APIVersion, r.Spec.Source.Objects.Kind = "v1", "ConfigMap"
+		})
 	}, `WatchForbidden: the operator may not list configmaps`, `ClusterRole`},
 	{"a rule on Secrets", "sla/r", func(w *world) {
-		w.rule(func(r *v1alpha1.SlackAlert) { r.Spec.Source.Objects.APIVersion, r.Spec.Source.Objects.Kind = "v1", "Secret" })
+		w.rule(func(r *v1alpha1.SlackAlert) {
+			r.Spec.Source.Objects.APIVersion, r.Spec.Source.Objects.Kind = "v1", "Secret"
+		})
 	}, `WatchForbidden: Secrets are never watched`, `name another kind in spec\.source\.objects`},
 	{"a rule whose kind does not exist", "sla/r", func(w *world) {
 		w.rule(func(r *v1alpha1.SlackAlert) { r.Spec.Source.Objects.Kind = "Deplyoment" })
