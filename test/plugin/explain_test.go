@@ -113,7 +113,7 @@ var brokenSetUps = []struct {
 		w.message("n", nil)
 	}, `not ready \(InvalidToken\): .*invalid_auth`, `kubectl slack verify slc/alerts`},
 	{"a missing scope", "slc/alerts", func(w *world) { w.elsewhere("chat:write") }, `not ready \(MissingScope\): .*channels:read`, `kubectl slack verify slc/alerts`},
-	{"a bot outside of the channel", "slc/alerts", func(w *world) { w.elsewhere("chat:write", "channels:read") }, `not ready \(NotInChannel\): .*/invite`, `kubectl slack verify slc/alerts`},
+	{"a bot outside of the channel", "slc/alerts", func(w *world) { w.elsewhere("chat:write", "channels:read") }, `not ready \(\w+\): the bot is not a member of channel .*/invite`, `kubectl slack verify slc/alerts`},
 	{"no such Slack channel", "slc/alerts", func(w *world) {
 		w.rechannel(func(c *v1alpha1.SlackChannel) { c.Spec.WebAPI.Channel = "#alrets" })
 	}, `not ready \(ChannelNotFound\): .*alrets`, `kubectl slack verify slc/alerts`},

@@ -266,7 +266,7 @@ func (a *app) sendAgain(ctx context.Context, cluster client.WithWatch, n *v1alph
 			}
 		}
 	}
-	if err := cluster.Create(ctx, again); err != nil {
+	if err := cluster.Create(ctx, again, strict); err != nil {
 		return err
 	}
 	a.say("slacknotification/%s created", again.Name)

@@ -40,6 +40,10 @@ type sending struct {
 	print      *genericclioptions.PrintFlags
 }
 
+// strict has the API server refuse a field that it does not know, as one whose
+// CustomResourceDefinitions are older does, and not drop it.
+const strict = client.FieldValidation(metav1.FieldValidationStrict)
+
 // defaultWait of --wait without a value.
 const defaultWait = "30s"
 
@@ -111,8 +115,7 @@ func (a *app) send(ctx context.Context, s *sending, args []string) error {
 	if err != nil {
 		return err
 	}
-	var options []client.CreateOption
-	suffix := ""
+	options, suffix := []client.CreateOption{strict}, ""
 	if s.dryRun == "server" {
 		options, suffix = append(options, client.DryRunAll), " (server dry run)"
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os/exec"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,6 +26,8 @@ func words(err error) string {
 		return "this cluster does not have the kinds of slack-notifier: install the operator, or its CustomResourceDefinitions alone by kubectl apply --server-side -k config/crd"
 	case errors.As(err, new(*url.Error)):
 		return fmt.Sprintf("the cluster can't be reached: %v; kubectl config current-context says which one is meant", err)
+	case apierrors.IsBadRequest(err) && strings.Contains(err.Error(), "strict decoding error"):
+		return err.Error() + ": the kinds of this cluster are of another version; kubectl slack check says which"
 	case apierrors.IsNotFound(err) && errors.As(err, &status) && ours(status):
 		return notFound(status)
 	case apierrors.IsForbidden(err) && errors.As(err, &status):

@@ -156,6 +156,10 @@ func (e *explanation) queue(n *v1alpha1.SlackNotification) {
 	case e.f.AheadErr != nil:
 		e.add(Unknown, "queue", "", "you may not see the messages of other namespaces, so its place is not known")
 	case e.f.Ahead > 0:
-		e.add(Info, "queue", "", "%d older messages to SlackChannel %s are not done; one a second goes to each conversation, Critical before Error before Warning", e.f.Ahead, e.f.ChannelKey)
+		older := "older messages"
+		if e.f.Ahead == 1 {
+			older = "older message"
+		}
+		e.add(Info, "queue", "", "%d %s to SlackChannel %s not done yet; one a second goes to each conversation, Critical before Error before Warning", e.f.Ahead, older, e.f.ChannelKey)
 	}
 }
