@@ -98,6 +98,7 @@ shown.`,
 		RunE: func(c *cobra.Command, args []string) error { return broken(a.preview(c.Context(), s, args)) },
 	}
 	s.bind(c)
+	brokenFlags(c)
 	c.ValidArgsFunction = a.completeKinds("slacknotification", "slackalert")
 	return c
 }
@@ -215,7 +216,7 @@ func (a *app) story(ctx context.Context, s *showing, all *objects, rule *v1alpha
 		out = append(out, m)
 	}
 	if !result.Fires {
-		a.hint("SlackAlert %s does not fire for what was given. %s", rule.Name, result.Why)
+		a.hint("%s", strings.TrimSpace(fmt.Sprintf("SlackAlert %s does not fire for what was given. %s", rule.Name, result.Why)))
 	}
 	for _, remark := range result.Remarks {
 		a.hint("%s: %s", rule.Name, remark)

@@ -61,6 +61,28 @@ func argCount(least, most int, instead string) cobra.PositionalArgs {
 	}
 }
 
+// onlyCommands is for a command that has nothing but commands below it: a word that is
+// none of them is an error, and not a wish for help.
+func onlyCommands(c *cobra.Command) {
+	c.FParseErrWhitelist.UnknownFlags = true // they are those of the command that is meant
+	c.SuggestionsMinimumDistance = 2
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		text := fmt.Sprintf("unknown command %q for %q", args[0], c.CommandPath())
+		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+			text += ": did you mean " + strings.Join(near, " or ") + "?"
+		}
+		return errors.New(text)
+	}
+}
+
+// brokenFlags has a flag that is wrong be told by exitBroken, where exitNo is an answer.
+func brokenFlags(c *cobra.Command) {
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return broken(err) })
+}
+
 // forbidden says which right is missing.
 func forbidden(status apierrors.APIStatus) string {
 	s := status.Status()
