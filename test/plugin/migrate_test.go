@@ -31,7 +31,7 @@ func TestMigrated(t *testing.T) {
 			if code != 0 {
 				t.Fatalf("exit code %d: %s", code, errs)
 			}
-			cmd := w.command(out, "-n", w.ns, "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-")
+			cmd := w.command(out, "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-")
 			applied, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v\n%s\n%s", err, applied, out)
