@@ -73,28 +73,9 @@ func TestBrowser(t *testing.T) {
 			for _, screen := range screens {
 				t.Run(name+" "+theme+" "+screen.name, func(t *testing.T) {
 					tab.show(t, "file://"+file, theme, screen.width, screen.height)
-					dom := tab.text(t, "document.documentElement.outerHTML")
-					for _, want := range append([]string{fmt.Sprintf(`data-theme=%q`, theme), fmt.Sprintf("%d messages", len(cards))}, list...) {
-						if !strings.Contains(dom, want) {
-							t.Errorf("the page lacks %q", want)
-						}
-					}
-					if n := strings.Count(dom, "<article>"); n != len(cards) {
-						t.Errorf("%d messages are shown, want %d", n, len(cards))
-					}
-					for what, script := range map[string]string{"is loaded from outside": outsideElements, "is wider than its place": overflowing} {
-						for _, found := range tab.list(t, script) {
-							t.Errorf("%s %s", found, what)
-						}
-					}
+					look(t, tab, append([]string{fmt.Sprintf(`data-theme=%q`, theme), fmt.Sprintf("%d messages", len(cards))}, list...), len(cards))
 					if dir := os.Getenv("SCREENSHOTS"); dir != "" {
-						picture, err := base64.StdEncoding.DecodeString(tab.picture(t))
-						if err != nil {
-							t.Fatal(err)
-						}
-						if err := os.WriteFile(filepath.Join(dir, strings.Join([]string{name, theme, screen.name}, "-")+".png"), picture, 0o600); err != nil {
-							t.Fatal(err)
-						}
+						keep(t, tab, filepath.Join(dir, strings.Join([]string{name, theme, screen.name}, "-")+".png"))
 					}
 				})
 			}
@@ -109,5 +90,37 @@ func TestBrowser(t *testing.T) {
 	defer mu.Unlock()
 	if len(asked) > 0 {
 		t.Errorf("the page loads %q", asked)
+	}
+}
+
+// look fails where the page lacks a text or a card, loads something, or has something
+// that is too wide.
+func look(t *testing.T, tab *tab, wants []string, cards int) {
+	t.Helper()
+	dom := tab.text(t, "document.documentElement.outerHTML")
+	for _, want := range wants {
+		if !strings.Contains(dom, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if n := strings.Count(dom, "<article>"); n != cards {
+		t.Errorf("%d messages are shown, want %d", n, cards)
+	}
+	for what, script := range map[string]string{"is loaded from outside": outsideElements, "is wider than its place": overflowing} {
+		for _, found := range tab.list(t, script) {
+			t.Errorf("%s %s", found, what)
+		}
+	}
+}
+
+// keep writes what the page looks like.
+func keep(t *testing.T, tab *tab, file string) {
+	t.Helper()
+	picture, err := base64.StdEncoding.DecodeString(tab.picture(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, picture, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

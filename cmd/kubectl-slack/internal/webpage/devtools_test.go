@@ -1,32 +1,25 @@
 package webpage
 
 import (
-	"context"
+	"bufio"
 	"encoding/json"
-	"net/http"
+	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
-	"time"
-
-	"github.com/coder/websocket"
-	"github.com/coder/websocket/wsjson"
 )
 
 // browsers by the names of their programs.
 var browsers = []string{"chromium", "chromium-browser", "google-chrome"}
 
-// patience with a browser, on a machine that may be busy.
-const patience = 2 * time.Minute
-
-// tab of a headless browser, driven by its DevTools protocol
+// tab of a headless browser, driven by its DevTools protocol over a pipe
 // (chromedevtools.github.io/devtools-protocol).
 type tab struct {
-	conn *websocket.Conn
-	last int
-	urls []string
+	to      io.Writer
+	from    *bufio.Reader
+	session string
+	last    int
+	urls    []string
 }
 
 // openBrowser starts a browser, which has no way out but the proxy.
@@ -41,10 +34,13 @@ func openBrowser(t *testing.T, proxy string) *tab {
 	if program == "" {
 		t.Skip("there is no browser: apt-get install chromium")
 	}
-	home := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir="+home,
-		"--proxy-server="+proxy, "--proxy-bypass-list=<-loopback>", "--remote-debugging-port=0", "about:blank")
+		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir="+t.TempDir(),
+		"--proxy-server="+proxy, "--proxy-bypass-list=<-loopback>", "--remote-debugging-pipe", "about:blank")
+	// The browser reads from its file 3 and writes to its file 4.
+	in, to := pipe(t)
+	from, out := pipe(t)
+	cmd.ExtraFiles = []*os.File{in, out}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -52,59 +48,51 @@ func openBrowser(t *testing.T, proxy string) *tab {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	out := &tab{}
-	address := awaitTab(t, filepath.Join(home, "DevToolsActivePort"))
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	conn, _, err := websocket.Dial(ctx, address, nil) //nolint:bodyclose // the library closes it
+	_ = out.Close() // so that its end is seen here
+	b := &tab{to: to, from: bufio.NewReader(from)}
+	var target struct {
+		ID string `json:"targetId"`
+	}
+	b.call(t, "Target.createTarget", map[string]any{"url": "about:blank"}, &target)
+	var attached struct {
+		Session string `json:"sessionId"`
+	}
+	b.call(t, "Target.attachToTarget", map[string]any{"targetId": target.ID, "flatten": true}, &attached)
+	b.session = attached.Session
+	b.call(t, "Network.enable", nil, nil)
+	b.call(t, "Page.enable", nil, nil)
+	return b
+}
+
+func pipe(t *testing.T) (from, to *os.File) {
+	t.Helper()
+	from, to, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn.SetReadLimit(64 << 20)
-	t.Cleanup(func() { _ = conn.CloseNow() })
-	out.conn = conn
-	out.call(t, "Network.enable", nil, nil)
-	out.call(t, "Page.enable", nil, nil)
-	return out
-}
-
-// awaitTab waits until the browser has written its port, and returns the address of
-// its tab.
-func awaitTab(t *testing.T, portFile string) string {
-	t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		data, err := os.ReadFile(portFile)
-		if err != nil {
-			continue
-		}
-		port, _, _ := strings.Cut(string(data), "\n")
-		resp, err := http.Get("http://127.0.0.1:" + port + "/json/list")
-		if err != nil {
-			continue
-		}
-		var targets []struct {
-			Type    string `json:"type"`
-			Address string `json:"webSocketDebuggerUrl"`
-		}
-		err = json.NewDecoder(resp.Body).Decode(&targets)
-		_ = resp.Body.Close()
-		for _, target := range targets {
-			if err == nil && target.Type == "page" {
-				return target.Address
-			}
-		}
-	}
-	t.Fatal("the browser does not start")
-	return ""
+	t.Cleanup(func() {
+		_ = from.Close()
+		_ = to.Close()
+	})
+	return from, to
 }
 
 // call calls a method, and notes what the page asks for meanwhile.
 func (b *tab) call(t *testing.T, method string, params, result any) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
 	b.last++
-	if err := wsjson.Write(ctx, b.conn, map[string]any{"id": b.last, "method": method, "params": params}); err != nil {
+	message := map[string]any{"id": b.last, "method": method}
+	if params != nil {
+		message["params"] = params
+	}
+	if b.session != "" {
+		message["sessionId"] = b.session
+	}
+	data, err := json.Marshal(message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.to.Write(append(data, 0)); err != nil {
 		t.Fatal(err)
 	}
 	for {
@@ -119,7 +107,11 @@ func (b *tab) call(t *testing.T, method string, params, result any) {
 				} `json:"request"`
 			} `json:"params"`
 		}
-		if err := wsjson.Read(ctx, b.conn, &m); err != nil {
+		data, err := b.from.ReadBytes(0)
+		if err != nil {
+			t.Fatal("the browser has ended: ", err)
+		}
+		if err := json.Unmarshal(data[:len(data)-1], &m); err != nil {
 			t.Fatal(err)
 		}
 		if m.Method == "Network.requestWillBeSent" {
@@ -146,8 +138,9 @@ func (b *tab) show(t *testing.T, url, theme string, width, height int) {
 	b.call(t, "Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}, nil)
 	b.call(t, "Page.navigate", map[string]any{"url": "about:blank"}, nil)
 	b.call(t, "Page.navigate", map[string]any{"url": url + "#" + theme}, nil)
-	for deadline := time.Now().Add(patience); b.text(t, `document.documentElement?.dataset.ready || ""`) != "yes"; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
+	// It is ready once its script has run, or never: the test's own time ends that.
+	for b.text(t, `document.documentElement?.dataset.ready || ""`) != "yes" {
+		if t.Context().Err() != nil {
 			t.Fatal("the page is not ready")
 		}
 	}
