@@ -97,6 +97,12 @@ func (e *explanation) deliveries(n *v1alpha1.SlackNotification) {
 			e.add(waits(d.Reason), d.Recipient, "", "%s, %d attempts so far (%s): %s", strings.ToLower(string(d.State)), d.Attempts, d.Reason, d.Message)
 		}
 	}
+	e.content(n)
+	e.queue(n)
+}
+
+// content says what of the message is not as it was meant.
+func (e *explanation) content(n *v1alpha1.SlackNotification) {
 	for _, kind := range []string{v1alpha1.ConditionMentionsResolved, v1alpha1.ConditionUpToDate, v1alpha1.ConditionSenderApplied} {
 		if c := conditions.Find(n, kind); c != nil && c.Status == metav1.ConditionFalse {
 			e.add(Unknown, "message", "", "%s", c.Message)
@@ -113,7 +119,6 @@ func (e *explanation) deliveries(n *v1alpha1.SlackNotification) {
 	if c := conditions.Find(n, v1alpha1.ConditionShortened); c != nil && c.Status == metav1.ConditionTrue {
 		e.add(Info, "message", "", "%s", c.Message)
 	}
-	e.queue(n)
 }
 
 // held is the mark of a message that is not sent: some wait for a time that was set.

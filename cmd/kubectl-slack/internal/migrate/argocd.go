@@ -144,6 +144,12 @@ func (a *argo) subscriptions(objects []*unstructured.Unstructured) error {
 			}
 		}
 	}
+	a.annotated(objects, defaults)
+	return nil
+}
+
+// annotated takes the subscriptions of the annotations of Applications.
+func (a *argo) annotated(objects []*unstructured.Unstructured, defaults []string) {
 	for _, o := range objects {
 		annotations := o.GetAnnotations()
 		for _, name := range keys(annotations) {
@@ -163,7 +169,6 @@ func (a *argo) subscriptions(objects []*unstructured.Unstructured) error {
 			}
 		}
 	}
-	return nil
 }
 
 func (a *argo) subscribe(trigger string, to argoTarget) {
