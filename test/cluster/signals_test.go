@@ -26,7 +26,7 @@ func process(t *testing.T, pod string) int {
 		dir := filepath.Dir(file)
 		command, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
 		environ, _ := os.ReadFile(file)
-		if !strings.HasPrefix(string(command), "/app\x00") {
+		if !strings.HasPrefix(string(command), "/slack-notifier\x00") {
 			continue
 		}
 		if strings.Contains("\x00"+string(environ), "\x00HOSTNAME="+pod+"\x00") {

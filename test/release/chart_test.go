@@ -171,6 +171,7 @@ func TestChartEqualsKustomize(t *testing.T) {
 			{"intake without TLS", []edit{component("intake/plain-http")}, []string{"default"}, "intake.enabled=true,intake.tls.enabled=false"},
 			{"aggregated roles", []edit{component("rbac/aggregate")}, []string{"default"}, "rbac.aggregateToDefaultRoles=true"},
 			{"egress", []edit{component("network-policy/egress")}, []string{"default"}, "networkPolicy.egress=true"},
+			{"prometheus", nil, []string{"default", "prometheus"}, "metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true"},
 			{"policies", nil, []string{"default", "policies"}, "policies.enabled=true"},
 			{"namespaced", nil, []string{"namespaced"}, "rbac.namespaced=true,operator.watchNamespaces={team-a},operator.alerts=false"},
 			{"namespaced with all", []edit{

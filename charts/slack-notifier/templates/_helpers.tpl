@@ -145,3 +145,10 @@ subjects:
     helm.sh/hook: post-delete
     helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
+
+{{- /* The Secret with the token that Prometheus shows. */}}
+{{- define "slack-notifier.scraper-token" -}}
+{{- $given := .Values.metrics.serviceMonitor.credentials -}}
+name: {{ $given.name | default (printf "%s-metrics-scraper-token" (include "slack-notifier.fullname" .)) }}
+key: {{ $given.key }}
+{{- end }}
