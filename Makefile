@@ -99,8 +99,9 @@ test-chart: setup-envtest $(HELM3) $(HELM4) $(HELM_UNITTEST) $(KUBECONFORM) $(CO
 	@TEST_CHART=1 KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -timeout 20m -run 'Chart|Helm|Schemas' ./test/release
 
 .PHONY: test-image
-test-image: ## Test the image: two builds, one digest; each architecture; the Dockerfile's files.
+test-image: ## Test the image: two builds, one digest; each architecture; the Dockerfile's files; what GoReleaser reads.
 	@go test -C hack/image -count=1 -timeout 30m ./...
+	@go run -C hack/tools/goreleaser . $(CURDIR)/.goreleaser.yaml
 
 .PHONY: test-chaos
 test-chaos: setup-envtest ## The long form of the chaos tests: kills, lost leaders, a control plane that goes away, faults of Slack (about 25 minutes).

@@ -124,7 +124,11 @@ func (s schemas) write(kind schema.GroupVersionKind, name string, all map[string
 	first["definitions"] = used
 	data, err := json.Marshal(first)
 	s.Expect(err).NotTo(gomega.HaveOccurred())
-	dir := filepath.Join(s.dir, kind.Group)
+	group := kind.Group
+	if group == "" {
+		group = kind.Version // as kubeconform cuts apiVersion
+	}
+	dir := filepath.Join(s.dir, group)
 	s.Expect(os.MkdirAll(dir, 0o755)).To(gomega.Succeed())
 	s.Expect(os.WriteFile(filepath.Join(dir, strings.ToLower(kind.Kind)+"_"+kind.Version+".json"), data, 0o600)).To(gomega.Succeed())
 }
