@@ -40,7 +40,6 @@ func TestCluster(t *testing.T) {
 	t.Run("drain", testDrain)
 	t.Run("killed amid posts", testKilled)
 	t.Run("a stopped process is restarted by its probe", testStopped)
-	t.Run("rolling restart amid posts", testRollingRestart)
 	t.Run("out of memory amid posts", testOutOfMemory)
 	t.Run("uninstalled", testUninstalled)
 }
@@ -65,13 +64,6 @@ func testDrain(t *testing.T) {
 	}
 	apply(t, notification("shop", "drained"))
 	delivered(t, "shop", "drained")
-}
-
-// While messages are posted, every Pod is replaced: none is lost, none comes twice.
-func testRollingRestart(t *testing.T) {
-	send := traffic(t, "rolling", 60)
-	kubectl(t, "rollout", "restart", "-n", operatorNamespace, "deployment/"+deployment)
-	send(t)
 }
 
 // traffic makes a namespace and messages. What it returns applies them, and then
@@ -104,6 +96,6 @@ func testUninstalled(t *testing.T) {
 	s := stranger{tools: t.TempDir()}
 	fence := harness.Fences(documented(t, "docs/operating.md"), "Uninstalling", "sh")[0]
 	s.types(t, time.Minute, cloneDir, strings.ReplaceAll(fence, "-f install.yaml", "-k "+kustomization(t)))
-	kubectl(t, "delete", "namespace", "--ignore-not-found", "--timeout=1m", "shop", "rolling", "killed", "memory")
+	kubectl(t, "delete", "namespace", "--ignore-not-found", "--timeout=1m", "shop", "killed", "memory")
 	nothingLeft(t)
 }

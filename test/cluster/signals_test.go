@@ -57,7 +57,7 @@ func restarts(t *testing.T, pod string) int32 {
 // A leader that is killed while it posts, as for want of memory, is started again by
 // the kubelet, and nothing is lost or comes twice.
 func testKilled(t *testing.T) {
-	send := traffic(t, "killed", 30)
+	send := traffic(t, "killed", 15)
 	pod := leader(t)
 	done := make(chan struct{})
 	go func() {
