@@ -125,7 +125,7 @@ func MonitoringKinds(root, to string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(generator, "crd:allowDangerousTypes=true", "output:crd:dir="+to,
+	cmd := exec.Command(generator, "crd:allowDangerousTypes=true", "output:crd:dir="+to, //nolint:gosec // a tool that hack/tools pins
 		"paths=github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1")
 	cmd.Dir = filepath.Join(root, "hack/tools/monitoring")
 	if out, err := cmd.CombinedOutput(); err != nil {
