@@ -200,7 +200,7 @@ func (r *Reconciler) refused(k *check, err error, advice string) *outcome {
 		slack.ClassChannelArchived, slack.ClassChannelNotFound:
 	default:
 		if !e.Class.Transient() {
-			return stalled(v1alpha1.ReasonManageFailed, fmt.Sprintf("%v: %s; %s", e, advice, r.again()))
+			return stalled(v1alpha1.ReasonManageFailed, fmt.Sprintf("%v: %s; %s", e, advice, r.again(k)))
 		}
 	}
 	return r.outcomeOf(k, e)

@@ -47,8 +47,10 @@ func (d *listed) FindConversation(context.Context, directory.Workspace, string, 
 	}
 	return slack.Conversation{ID: "C0ALERTS0", Name: "alerts", Member: true}, nil
 }
-func (d *listed) Invalidate(slack.Workspace, string) {}
-func (d *listed) Forget(string)                      {}
+func (d *listed) CheckEvery(directory.Workspace, bool) time.Duration { return DefaultCheckEvery }
+func (d *listed) Listed(directory.Workspace, string) bool            { return true }
+func (d *listed) Invalidate(slack.Workspace, string)                 {}
+func (d *listed) Forget(string)                                      {}
 
 type rig struct {
 	t       *testing.T

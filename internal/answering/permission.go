@@ -77,7 +77,7 @@ func (p *press) people(ctx context.Context, list v1alpha1.AllowedPeople) *people
 	s := &p.channel.Status
 	out.ws = directory.Workspace{
 		Key: conn.Workspace(slack.Identity{TeamID: s.Workspace.ID, BotUserID: s.BotUserID}), TeamName: s.Workspace.Name,
-		Credential: conn.Credential, API: conn.API, Namespace: p.n.Namespace,
+		Credential: conn.Token, API: conn.API, Namespace: p.n.Namespace,
 	}
 	return out
 }

@@ -35,6 +35,9 @@ type Workspace struct {
 	API        slack.API
 	// Namespace of whoever asks. Calls take the namespaces in turn.
 	Namespace string
+	// Checks are those of the bot that come again and again; zero for a look that
+	// is none of them.
+	Checks Checks
 }
 
 // Query says who is looked for: either of the two.

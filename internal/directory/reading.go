@@ -30,6 +30,19 @@ type reading[E entry] struct {
 	// narrow is set when the credentials lack a scope for a part of the list.
 	narrow bool
 
+	// brief reads no more than the end of the list. One that is early is read for
+	// a name, and not because the last list is old.
+	brief, early bool
+	// aside is the cursor of the end of the last list, which is read before
+	// anything else; empty when it has been.
+	aside  string
+	asides int
+	// query that is under way, and whether it is the one aside.
+	query  pageQuery
+	beside bool
+	// answered is set when a page of an early one has answered somebody.
+	answered bool
+
 	entries []E
 	pages   int
 	// weight of the entries, in bytes.
@@ -49,7 +62,7 @@ func (r *reading[E]) goOnWith(ws Workspace) { r.ws, r.narrow = ws, false }
 
 // again begins with the first page.
 func (r *reading[E]) again() {
-	r.cursor, r.pages, r.entries, r.weight = "", 0, nil, 0
+	r.cursor, r.pages, r.asides, r.entries, r.weight = "", 0, 0, nil, 0
 	clear(r.fresh)
 }
 
@@ -84,7 +97,12 @@ func (l *list[E]) read(r *reading[E]) {
 func (l *list[E]) page(r *reading[E]) (Workspace, pageQuery, bool) {
 	l.d.mu.Lock()
 	defer l.d.mu.Unlock()
-	return r.ws, pageQuery{cursor: r.cursor, limit: l.d.options.PageSize, narrow: r.narrow}, l.reading == r
+	r.beside = r.aside != ""
+	r.query = pageQuery{cursor: r.cursor, limit: l.d.options.PageSize, narrow: r.narrow}
+	if r.beside {
+		r.query.cursor = r.aside
+	}
+	return r.ws, r.query, l.reading == r
 }
 
 // slot waits for a slot to read a page; false when the reading has ended.
@@ -125,11 +143,18 @@ func (l *list[E]) take(r *reading[E], page []E, next string) bool {
 		return true
 	}
 	l.add(r, page)
-	endless := next != "" && (next == r.cursor || r.pages >= maxPages) || len(r.entries) > maxEntries
+	if r.beside {
+		next = r.pastAside(next)
+	}
+	endless := next != "" && !r.beside && (next == r.cursor || r.pages >= maxPages) || len(r.entries) > maxEntries
 	heavy := l.d.tooHeavy(l.team.Domain())
 	r.cursor, r.failures, r.restarts = next, 0, 0
 	clear(r.causes)
 	woken := l.answered(r)
+	done := l.enough(r)
+	if done {
+		woken = append(woken, l.conclude(r)...)
+	}
 	l.d.mu.Unlock()
 	l.wake(woken)
 	switch {
@@ -141,7 +166,9 @@ func (l *list[E]) take(r *reading[E], page []E, next string) bool {
 		l.giveUp(r, r.ws, &slack.Error{Class: slack.ClassUnknown, Method: l.method,
 			Reason: fmt.Sprintf("the list does not end: %d entries on %d pages were read", len(r.entries), r.pages)})
 		return true
-	case next == "":
+	case done:
+		return true
+	case next == "" && !r.beside:
 		l.seal(r)
 		return true
 	}
@@ -188,6 +215,7 @@ func (l *list[E]) answered(r *reading[E]) []string {
 			if anyPage && ok && r.entries[at].live() {
 				woken = append(woken, owner)
 				delete(l.waiting, owner)
+				r.answered = true
 				break
 			}
 		}
@@ -205,6 +233,7 @@ func (l *list[E]) seal(r *reading[E]) {
 		return
 	}
 	l.whole, l.weight, l.from, l.loadedAt, l.reading = whole, r.weight, r.begun, l.d.clock.Now(), nil
+	l.pages, l.last = r.pages-r.asides, r.query.cursor
 	for id, n := range l.newer {
 		if n.at.Before(r.begun) {
 			delete(l.newer, id)
@@ -240,6 +269,8 @@ func (l *list[E]) fault(r *reading[E], ws Workspace, e *slack.Error) (pause time
 	case e.Class == slack.ClassRateLimited:
 		l.d.options.Limiter.Penalize(l.d.clock.Now(), ws.Key, l.method, e.RetryAfter)
 		return 0, true
+	case e.Class == slack.ClassInvalidCursor && r.beside:
+		return 0, l.withoutAside(r)
 	case e.Class == slack.ClassInvalidCursor:
 		return l.restart(r), true
 	case e.Class.Transient():

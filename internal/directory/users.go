@@ -142,7 +142,7 @@ func (d *Directory) findHandle(l *list[user], ws Workspace, ref, want, owner str
 		if ok {
 			return u, err
 		}
-		if waits := l.miss(ws, want, owner); waits != nil {
+		if waits := l.miss(ws, want, owner, false); waits != nil {
 			return slack.User{}, waits
 		}
 		var missing *NotFoundError
