@@ -57,7 +57,7 @@ func (d *Directory) conversationList(ws Workspace) *list[channel] {
 	if l == nil {
 		l = newList(d, source[channel]{
 			team: ws.team(), kind: "conversations", noun: "channels", method: slack.MethodConversationsList,
-			scope: "channels:read", holder: "list", keys: channelKeys, fetch: fetchConversations, pageEach: pageEach,
+			scope: "channels:read", holder: "list", keys: channelKeys, fetch: fetchConversations, pageEach: pageEach, dropGone: true,
 			// What private channels the bot may see is read too, unless the app
 			// lacks the scope for these.
 			narrower:  func(e *slack.Error) bool { return e.Class == slack.ClassMissingScope && e.Needed != "channels:read" },
@@ -168,6 +168,9 @@ func (d *Directory) isChannelName(ws Workspace, r reference) bool {
 	}
 	_, known := l.whole.get(r.maybe)
 	named, _ := l.channelNamed(r.name)
+	if named.text == "" {
+		named, _ = archivedIn(l, r.name)
+	}
 	switch {
 	case named.text != "":
 		return r.marked || !known
@@ -202,6 +205,9 @@ func (d *Directory) channelByName(ws Workspace, ref, want, owner string) (found 
 	l := d.conversationList(ws)
 	l.use(ws)
 	found, live := l.channelNamed(want)
+	if found.text == "" {
+		found, doubted = archivedIn(l, want)
+	}
 	if !live {
 		if !l.ready() {
 			err = l.await(ws, owner, want, true)
@@ -209,8 +215,8 @@ func (d *Directory) channelByName(ws Workspace, ref, want, owner string) (found 
 			err = waits
 		}
 	}
-	_, doubted = l.doubted[found.id()]
-	doubted = doubted || live && l.ready() && l.age() >= d.options.RefreshEvery && !d.byList(ws, l)
+	_, contradicted := l.doubted[found.id()]
+	doubted = doubted || contradicted || live && l.ready() && l.age() >= d.options.RefreshEvery && !d.byList(ws, l)
 	d.mu.Unlock()
 	if err == nil && found.text == "" {
 		err = d.channelNotFound(ws, ref, want)

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/slack-notifier/slack-notifier/internal/backoff"
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
@@ -44,7 +43,9 @@ type reading[E entry] struct {
 	answered bool
 
 	entries []E
-	pages   int
+	// gone are those of the entries that are not live, as the snapshot keeps them.
+	gone  []gone
+	pages int
 	// weight of the entries, in bytes.
 	weight int
 	// fresh finds by name what has been read and the last whole list does not
@@ -62,7 +63,7 @@ func (r *reading[E]) goOnWith(ws Workspace) { r.ws, r.narrow = ws, false }
 
 // again begins with the first page.
 func (r *reading[E]) again() {
-	r.cursor, r.pages, r.asides, r.entries, r.weight = "", 0, 0, nil, 0
+	r.cursor, r.pages, r.asides, r.entries, r.gone, r.weight = "", 0, 0, nil, nil, 0
 	clear(r.fresh)
 }
 
@@ -146,7 +147,7 @@ func (l *list[E]) take(r *reading[E], page []E, next string) bool {
 	if r.beside {
 		next = r.pastAside(next)
 	}
-	endless := next != "" && !r.beside && (next == r.cursor || r.pages >= maxPages) || len(r.entries) > maxEntries
+	endless := next != "" && !r.beside && (next == r.cursor || r.pages >= maxPages) || len(r.entries)+len(r.gone) > maxEntries
 	heavy := l.d.tooHeavy(l.team.Domain())
 	r.cursor, r.failures, r.restarts = next, 0, 0
 	clear(r.causes)
@@ -164,7 +165,7 @@ func (l *list[E]) take(r *reading[E], page []E, next string) bool {
 		return true
 	case endless:
 		l.giveUp(r, r.ws, &slack.Error{Class: slack.ClassUnknown, Method: l.method,
-			Reason: fmt.Sprintf("the list does not end: %d entries on %d pages were read", len(r.entries), r.pages)})
+			Reason: fmt.Sprintf("the list does not end: %d entries on %d pages were read", len(r.entries)+len(r.gone), r.pages)})
 		return true
 	case done:
 		return true
@@ -181,9 +182,16 @@ func (l *list[E]) take(r *reading[E], page []E, next string) bool {
 func (l *list[E]) add(r *reading[E], page []E) {
 	r.pages++
 	if r.entries == nil {
-		r.entries = make([]E, 0, l.whole.size()+len(page))
+		r.entries = make([]E, 0, l.whole.live()+len(page))
 	}
 	for _, e := range page {
+		if l.dropGone && !e.live() {
+			if g, ok := goneFrom(e.id(), e.name()); ok {
+				r.gone = append(r.gone, g)
+				r.weight += goneBytes
+				continue
+			}
+		}
 		known, same := l.whole.get(e.id())
 		same = same && known == e
 		shared := same
@@ -227,6 +235,7 @@ func (l *list[E]) answered(r *reading[E]) []string {
 func (l *list[E]) seal(r *reading[E]) {
 	// This sorts, which takes its time, and nobody else changes the entries.
 	whole := newSnapshot(r.entries, l.keys)
+	whole.keep(r.gone)
 	l.d.mu.Lock()
 	if l.reading != r {
 		l.d.mu.Unlock()
@@ -260,116 +269,6 @@ func (l *list[E]) seal(r *reading[E]) {
 	l.d.mu.Unlock()
 	l.wake(owners)
 	l.d.options.Observe(loaded)
-}
-
-// fault decides how a reading goes on after a failure with the credentials of
-// ws: after a pause, with other credentials, or not at all.
-func (l *list[E]) fault(r *reading[E], ws Workspace, e *slack.Error) (pause time.Duration, ok bool) {
-	switch {
-	case e.Class == slack.ClassRateLimited:
-		l.d.options.Limiter.Penalize(l.d.clock.Now(), ws.Key, l.method, e.RetryAfter)
-		return 0, true
-	case e.Class == slack.ClassInvalidCursor && r.beside:
-		return 0, l.withoutAside(r)
-	case e.Class == slack.ClassInvalidCursor:
-		return l.restart(r), true
-	case e.Class.Transient():
-		return l.stumble(r, ws, e), true
-	case l.narrower(e) && l.narrow(r, ws):
-		return 0, true
-	}
-	return 0, !l.giveUp(r, ws, e)
-}
-
-// narrow has the rest read without what the credentials lack a scope for; false
-// when that was so already.
-func (l *list[E]) narrow(r *reading[E], ws Workspace) bool {
-	l.d.mu.Lock()
-	defer l.d.mu.Unlock()
-	if r.ws.Credential != ws.Credential {
-		return true // they are not used any more
-	}
-	was := r.narrow
-	r.narrow = true
-	return !was
-}
-
-func (l *list[E]) restart(r *reading[E]) time.Duration {
-	l.d.mu.Lock()
-	defer l.d.mu.Unlock()
-	if l.reading == r {
-		r.again()
-	}
-	r.restarts++
-	if r.restarts == 1 {
-		return 0
-	}
-	return backoff.Full(r.restarts-1, time.Second, time.Minute)
-}
-
-// stumble notes a failure that passes, tells those who wait with these
-// credentials of the first one, and has the page tried next with those of
-// another who waits: it may be this one's proxy that is down.
-func (l *list[E]) stumble(r *reading[E], ws Workspace, e *slack.Error) time.Duration {
-	l.d.mu.Lock()
-	first := r.causes[ws.Credential] == nil
-	r.causes[ws.Credential] = e
-	r.failures++
-	pause := backoff.Full(r.failures, time.Second, time.Minute)
-	var owners []string
-	for owner, w := range l.waiting {
-		if first && w.ws.Credential == ws.Credential {
-			owners = append(owners, owner)
-		}
-	}
-	if l.reading == r && r.ws.Credential == ws.Credential {
-		if next, ok := l.successor(ws.Credential, r.causes); ok {
-			r.goOnWith(next)
-		}
-	}
-	l.d.mu.Unlock()
-	l.wake(owners)
-	return pause
-}
-
-// giveUp ends the use of credentials that were refused, and tells those who
-// wait with them. The reading goes on with those of another who waits, and
-// keeps its pages; giveUp reports true when there is none, and the reading has
-// ended.
-func (l *list[E]) giveUp(r *reading[E], ws Workspace, e *slack.Error) bool {
-	l.d.mu.Lock()
-	if l.reading != r {
-		l.d.mu.Unlock()
-		return true
-	}
-	l.refused.add(ws.Credential, e, l.d.clock.Now())
-	next, goesOn := l.successor(ws.Credential, r.causes)
-	switch {
-	case e.Class.Transient(): // a list without an end has none for others
-		goesOn = false
-		for _, w := range l.waiting {
-			l.refused.add(w.ws.Credential, e, l.d.clock.Now())
-		}
-	case r.ws.Credential != ws.Credential:
-		goesOn = true // with others already
-	case goesOn:
-		r.goOnWith(next)
-	}
-	var owners []string
-	for owner, w := range l.waiting {
-		if !goesOn || w.ws.Credential == ws.Credential {
-			owners = append(owners, owner)
-			delete(l.waiting, owner)
-		}
-	}
-	if !goesOn {
-		l.reading = nil
-	}
-	failed := Load{Workspace: l.team, List: l.kind, Took: l.d.clock.Since(r.begun), Err: e}
-	l.d.mu.Unlock()
-	l.wake(owners)
-	l.d.options.Observe(failed)
-	return !goesOn
 }
 
 func (l *list[E]) wake(owners []string) {
