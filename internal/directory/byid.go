@@ -60,11 +60,14 @@ func (d *Directory) listed(ws Workspace, id, owner string) (found slack.Conversa
 		}
 		return slack.Conversation{}, false, err
 	}
+	if !d.byList(ws, l) {
+		return slack.Conversation{}, false, nil
+	}
 	if n, ok := l.newer[id]; ok {
 		return n.entry.slack(), true, nil
 	}
 	e, ok := l.whole.get(id)
-	if _, doubted := l.doubted[id]; !ok || doubted || l.age() >= 2*l.every() || !d.byList(ws, l) {
+	if _, doubted := l.doubted[id]; !ok || doubted || l.age() >= 2*l.every() {
 		return slack.Conversation{}, false, nil
 	}
 	return e.slack(), true, nil

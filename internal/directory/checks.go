@@ -99,6 +99,33 @@ func (l *list[E]) long() bool {
 	return l.ready() && l.last != "" && l.every() > l.d.options.RefreshEvery
 }
 
+// Slack recommends pages of 200 and takes up to 999
+// (docs.slack.dev/reference/methods/conversations.list). Of a list that does not end
+// after some pages, long ones are asked for: 100,000 channels take 5 minutes then,
+// and not 25.
+const (
+	longPage  = 999
+	longAfter = 10
+)
+
+// pageSize of the next page of a reading.
+func (l *list[E]) pageSize(r *reading[E]) int {
+	if size := l.d.options.PageSize; !l.longPages || r.small || r.pages-r.asides < longAfter || size > longPage || l.team.Domain().Private() {
+		return size
+	}
+	return longPage
+}
+
+// leisure between the pages of a long list that nobody waits for leaves slots to
+// who looks for a name meanwhile.
+const leisure = 5 * time.Second
+
+func (l *list[E]) leisurely(r *reading[E]) bool {
+	l.d.mu.Lock()
+	defer l.d.mu.Unlock()
+	return l.long() && len(l.waiting) == 0 && r.aside == ""
+}
+
 // lookAside has the reading that is under way look at the end of the list next.
 func (l *list[E]) lookAside() {
 	now := l.d.clock.Now()

@@ -57,7 +57,7 @@ func (d *Directory) conversationList(ws Workspace) *list[channel] {
 	if l == nil {
 		l = newList(d, source[channel]{
 			team: ws.team(), kind: "conversations", noun: "channels", method: slack.MethodConversationsList,
-			scope: "channels:read", holder: "list", keys: channelKeys, fetch: fetchConversations, pageEach: pageEach, dropGone: true,
+			scope: "channels:read", holder: "list", keys: channelKeys, fetch: fetchConversations, pageEach: pageEach, dropGone: true, longPages: true,
 			// What private channels the bot may see is read too, unless the app
 			// lacks the scope for these.
 			narrower:  func(e *slack.Error) bool { return e.Class == slack.ClassMissingScope && e.Needed != "channels:read" },

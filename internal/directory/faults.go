@@ -60,6 +60,7 @@ func (l *list[E]) stumble(r *reading[E], ws Workspace, e *slack.Error) time.Dura
 	first := r.causes[ws.Credential] == nil
 	r.causes[ws.Credential] = e
 	r.failures++
+	r.small = r.small || r.query.limit == longPage
 	pause := backoff.Full(r.failures, time.Second, time.Minute)
 	var owners []string
 	for owner, w := range l.waiting {

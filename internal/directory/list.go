@@ -23,6 +23,8 @@ type source[E entry] struct {
 	// pageEach is how long a page of the list has to last before a list is read
 	// again for its age alone; 0 when only the age counts.
 	pageEach time.Duration
+	// longPages are asked for of a list that turns out to be long.
+	longPages bool
 	// dropGone keeps of entries that are not live only what it takes to find them.
 	dropGone bool
 	// narrower reports whether a refusal can be met by reading less.

@@ -39,6 +39,8 @@ type reading[E entry] struct {
 	// query that is under way, and whether it is the one aside.
 	query  pageQuery
 	beside bool
+	// small: Slack did not manage a long page.
+	small bool
 	// answered is set when a page of an early one has answered somebody.
 	answered bool
 
@@ -78,7 +80,7 @@ func (l *list[E]) read(r *reading[E]) {
 		page, next, err := l.fetch(r.ctx, ws, query)
 		e := slack.AsError(err)
 		if e == nil {
-			if l.take(r, page, next) {
+			if l.take(r, page, next) || l.leisurely(r) && !l.pause(r.ctx, leisure) {
 				return
 			}
 			continue
@@ -99,7 +101,7 @@ func (l *list[E]) page(r *reading[E]) (Workspace, pageQuery, bool) {
 	l.d.mu.Lock()
 	defer l.d.mu.Unlock()
 	r.beside = r.aside != ""
-	r.query = pageQuery{cursor: r.cursor, limit: l.d.options.PageSize, narrow: r.narrow}
+	r.query = pageQuery{cursor: r.cursor, limit: l.pageSize(r), narrow: r.narrow}
 	if r.beside {
 		r.query.cursor = r.aside
 	}
