@@ -189,6 +189,7 @@ func (r *Reconciler) verify(ctx context.Context, c *v1alpha1.SlackChannel) (*out
 	known := r.recall(c, conn.Credential)
 	r.Directory.Forget(r.tokens.join(client.ObjectKeyFromObject(c), conn, r.Clock.Now()))
 	if conn.API == nil {
+		r.crowds.leave(client.ObjectKeyFromObject(c))
 		return r.verifyWebhook(c, conn, known), nil
 	}
 	return r.verifyWebAPI(ctx, r.begin(c, conn, known)), nil

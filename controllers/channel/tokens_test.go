@@ -255,3 +255,21 @@ func TestWhoSharesAToken(t *testing.T) {
 		t.Error("two namespaces with the same proxy share a token")
 	}
 }
+
+// A request asks Slack, whatever another SlackChannel of the token was refused a
+// moment ago.
+func TestRequestedAtIsNotAnsweredByAnothersRefusal(t *testing.T) {
+	s := newWorkspace(t)
+	grant := func(scopes ...string) {
+		s.set("tokens", slacksim.Token{Token: slacksim.DemoToken, Team: slacksim.DemoTeam, BotUser: slacksim.DemoBotUser, BotID: "B0BOT0000", Scopes: scopes})
+	}
+	grant("chat:write")
+	g := newScene(t, s, each(2, "#alerts")...)
+	g.all(2, v1alpha1.ReasonMissingScope)
+	grant(slacksim.AllScopes...)
+	c := g.stored("c1")
+	c.Annotations = map[string]string{v1alpha1.AnnotationRequestedAt: "now"}
+	g.update(c)
+	g.becomes("c1", v1alpha1.ReasonVerified)
+	g.all(2, v1alpha1.ReasonVerified)
+}

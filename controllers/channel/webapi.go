@@ -145,7 +145,7 @@ func (r *Reconciler) find(ctx context.Context, k *check) (slack.Conversation, er
 	if !k.anew {
 		return found, err
 	}
-	if errors.As(err, new(*directory.NotFoundError)) {
+	if errors.As(err, new(*directory.NotFoundError)) || errors.As(err, new(*directory.ScopeError)) {
 		if err := r.Directory.RenewConversations(k.ws, k.since, directory.ChannelName(ref), k.owner); err != nil {
 			return found, err
 		}

@@ -26,6 +26,9 @@ func (d *Directory) RenewConversations(ws Workspace, since time.Time, name, owne
 	defer d.mu.Unlock()
 	l := d.conversationList(ws)
 	l.used = d.clock.Now()
+	if was, ok := l.refused[ws.Credential]; ok && was.at.Before(since) {
+		delete(l.refused, ws.Credential) // it may be mended
+	}
 	if l.ready() && !l.from.Before(since) {
 		return nil
 	}
