@@ -227,8 +227,8 @@ func TestChecksOfMany(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		n, rooms int
-		// ready is the most until all are, and new until one of a new channel is.
-		ready, new time.Duration
+		// ready is the most until all are, and added until one of a new channel is.
+		ready, added time.Duration
 	}{
 		{"a few", 10, 1_000, time.Minute, time.Minute},
 		{"1,000 of 2,000 channels", 1_000, 2_000, time.Minute, time.Minute},
@@ -265,7 +265,7 @@ func TestChecksOfMany(t *testing.T) {
 				m.until(test.n, 0) // all are so still
 				m.town.build("brand-new")
 				m.add("#brand-new")
-				took := m.until(test.n+1, test.new)
+				took := m.until(test.n+1, test.added)
 				t.Logf("%s %v |", row, took.Round(100*time.Millisecond))
 			})
 		})
