@@ -26,14 +26,14 @@ func (r *Reconciler) authenticate(ctx context.Context, k *check) *outcome {
 		return &outcome{after: got.wait}
 	case got.wait > 0:
 		return k.waiting(turn(slack.MethodAuthTest), got.wait)
-	case got.err == nil:
+	case got.failed == nil:
 		if k.managed != nil {
 			k.managed.identity = &got.identity
 		}
 		k.use(got.identity)
 		return nil
 	}
-	o := r.outcomeOf(k, got.err)
+	o := r.outcomeOf(k, got.failed)
 	if o.recheck {
 		r.answered(k.c)
 		k.managed.finish()
@@ -58,7 +58,7 @@ func workspaceOf(c *v1alpha1.SlackChannel, conn *connection.Connection, identity
 // asked, or how long to wait.
 type authenticated struct {
 	identity slack.Identity
-	err      *slack.Error
+	failed   *slack.Error
 	wait     time.Duration
 	// counted: it is to wait for a failure to pass that it has been told of.
 	counted bool
@@ -76,7 +76,7 @@ func (r *Reconciler) authTest(ctx context.Context, c *v1alpha1.SlackChannel, con
 		if a.refusal == nil {
 			r.identified(c, conn, a.identity)
 		}
-		return authenticated{identity: a.identity, err: a.refusal}
+		return authenticated{identity: a.identity, failed: a.refusal}
 	case there.failure != nil:
 		return r.sharedFailure(c, there)
 	case !there.ask:
@@ -95,7 +95,7 @@ func (r *Reconciler) authTest(ctx context.Context, c *v1alpha1.SlackChannel, con
 		r.Limiter.Penalize(now, r.workspaceOfToken(c, conn), slack.MethodAuthTest, e.RetryAfter)
 	}
 	r.wake(r.tokens.answered(name, conn, now, r.Clock.Now(), identity, e))
-	return authenticated{identity: identity, err: e}
+	return authenticated{identity: identity, failed: e}
 }
 
 // need says how new an answer about the token has to be: a little less than the
@@ -126,7 +126,7 @@ func (r *Reconciler) sharedFailure(c *v1alpha1.SlackChannel, there told) authent
 	if counted {
 		return authenticated{wait: max(there.wait, time.Millisecond), counted: true}
 	}
-	return authenticated{err: there.failure.err}
+	return authenticated{failed: there.failure.err}
 }
 
 // turnToAsk asks for a slot for auth.test, or says when there is one.

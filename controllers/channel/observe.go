@@ -41,8 +41,8 @@ func (r *Reconciler) observe(ctx context.Context, c *v1alpha1.SlackChannel) (ctr
 		if got.wait > 0 {
 			return ctrl.Result{RequeueAfter: got.wait}, nil
 		}
-		if got.err != nil {
-			return ctrl.Result{RequeueAfter: r.askAgain(c, got.err)}, nil
+		if got.failed != nil {
+			return ctrl.Result{RequeueAfter: r.askAgain(c, got.failed)}, nil
 		}
 		identity = got.identity
 		r.answered(c)
