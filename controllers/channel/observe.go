@@ -42,7 +42,7 @@ func (r *Reconciler) observe(ctx context.Context, c *v1alpha1.SlackChannel) (ctr
 			return ctrl.Result{RequeueAfter: got.wait}, nil
 		}
 		if got.failed != nil {
-			return ctrl.Result{RequeueAfter: r.askAgain(c, got.failed)}, nil
+			return ctrl.Result{RequeueAfter: r.askAgain(c, got.failed)}, nil //nolint:nilerr // it becomes a pause
 		}
 		identity = got.identity
 		r.answered(c)
