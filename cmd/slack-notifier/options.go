@@ -54,6 +54,7 @@ type options struct {
 	concurrency int
 	settleTime  time.Duration
 	slackLimits bool
+	limitsShare string
 
 	intake intakeOptions
 }
@@ -91,6 +92,7 @@ func (o *options) bind(f *pflag.FlagSet) {
 	f.IntVar(&o.concurrency, "concurrency", o.concurrency, "how many SlackNotifications are worked on at once")
 	f.DurationVar(&o.settleTime, "settle-time", o.settleTime, "how long after an attempt of unknown outcome its absence from the conversation proves that Slack did not take it")
 	f.BoolVar(&o.slackLimits, "slack-limits", o.slackLimits, "keep to Slack's rate limits; only false against another Slack that has none")
+	f.StringVar(&o.limitsShare, "slack-limits-share", "", "share of Slack's limits that this operator takes, as in 50% or 0.5, where others send for the same app; when empty all of them, and less when Slack's 429s tell that others call too")
 	o.intake.bind(f)
 	kube := flag.NewFlagSet("", flag.ContinueOnError)
 	config.RegisterFlags(kube)
@@ -108,6 +110,8 @@ type checked struct {
 	allow  egress.AllowList
 	apiURL string
 	shard  labels.Selector
+	// limitsShare is above 0 and at most 1, or 0 for what is learnt.
+	limitsShare float64
 	intake checkedIntake
 
 	alertmanagers silencer.AllowedHosts
@@ -143,6 +147,12 @@ func (o *options) check() (checked, error) {
 	}
 	if c.intake, err = o.intake.check(o.watchNamespaces, c.shard); err != nil {
 		return c, err
+	}
+	if c.limitsShare, err = parseShare(o.limitsShare); err != nil {
+		return c, fmt.Errorf("--slack-limits-share: %w", err)
+	}
+	if c.limitsShare > 0 && !o.slackLimits {
+		return c, fmt.Errorf("--slack-limits-share: a share of Slack's limits can't be kept to with --slack-limits=false: leave out one of the two")
 	}
 	if o.maxAlerts < 1 {
 		return c, fmt.Errorf("--max-alerts-per-namespace must be at least 1, not %d", o.maxAlerts)

@@ -179,7 +179,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*answeri
 		Custom: o.customConnections, Proxies: proxies, Calls: connection.NewGate(connection.SharesOf(o.concurrency)),
 	}
 	health := &connection.Health{Channels: channels}
-	limiter, lanes := pace(o, wall.Now())
+	limiter, lanes := pace(o, c, wall.Now())
 
 	var channelController *channel.Reconciler
 	var notificationController *notification.Reconciler
@@ -225,6 +225,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*answeri
 	}
 	ctrlmetrics.Registry.MustRegister(&metrics.Gauges{
 		Directory: people.Stats, Queues: lanes.Stats, Waiting: notificationController.Waiting, Now: wall.Now,
+		Posts: lanes.Parts, Methods: limiter.Parts,
 	})
 	go lead(ctx, mgr, notificationController, wall, o.watchNamespaces)
 	for _, runnable := range []manager.Runnable{people, &notification.Waker{Reconciler: notificationController, Clock: wall}} {
@@ -283,9 +284,9 @@ func askers(o options) func(slack.Domain) func() {
 }
 
 // pace returns what keeps to Slack's limits.
-func pace(o options, now time.Time) (*pacing.Limiter, *pacing.Lanes) {
+func pace(o options, c checked, now time.Time) (*pacing.Limiter, *pacing.Lanes) {
 	if o.slackLimits {
-		return pacing.NewLimiter(pacing.LimiterOptions{}), pacing.NewLanes(now, pacing.LaneOptions{})
+		return pacing.NewLimiter(pacing.LimiterOptions{Share: c.limitsShare}), pacing.NewLanes(now, pacing.LaneOptions{Share: c.limitsShare})
 	}
 	return pacing.NewLimiter(pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}}),
 		pacing.NewLanes(now, pacing.LaneOptions{Interval: -1, Margin: -1, Budget: []pacing.Limit{}})

@@ -358,13 +358,11 @@ func (r *Reconciler) notPosted(ctx context.Context, p *pass, rcpt *recipient, e 
 	now := r.Clock.Now()
 	e = rcpt.target.explain(p.content.rendered.Name(e))
 	if e.Class == slack.ClassRateLimited {
-		lane := p.lane(rcpt)
-		if !p.way.webhook() {
-			// A 429 holds for the method in the whole workspace
-			// (docs.slack.dev/apis/web-api/rate-limits).
-			lane.Conversation = ""
+		penalize := r.Lanes.PenalizePost
+		if p.way.webhook() {
+			penalize = r.Lanes.Penalize
 		}
-		r.Lanes.Penalize(now, lane, e.RetryAfter)
+		penalize(now, p.lane(rcpt), e.RetryAfter)
 	}
 	where, thread := rcpt.target.conversation, rcpt.target.thread
 	rcpt.Apply(delivery.Refused{Do: delivery.Post, Err: e, Settle: r.settleTime(), Conversation: where, Thread: thread}, p.want, r.can(p.way, rcpt), now)
