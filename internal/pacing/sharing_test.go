@@ -89,7 +89,7 @@ type sharing struct {
 	random  *rand.Rand
 	agenda  events
 	seq     int
-	service func(conversation string) []gate
+	service func(Lane) []gate
 	senders []*sender
 }
 
@@ -110,9 +110,9 @@ func (s *sharing) run(until time.Time) {
 }
 
 // arrive is what Slack says to a post: 0, or how long to wait in whole seconds.
-func (s *sharing) arrive(conversation string) time.Duration {
+func (s *sharing) arrive(lane Lane) time.Duration {
 	wait := time.Duration(0)
-	gates := s.service(conversation)
+	gates := s.service(lane)
 	for _, g := range gates {
 		wait = max(wait, g.wait(s.now))
 	}
@@ -129,20 +129,21 @@ func (s *sharing) arrive(conversation string) time.Duration {
 type sender struct {
 	s     *sharing
 	lanes *Lanes
-	// conversations that it posts to, in turn, with a backlog of one message each.
-	conversations []string
 	// every is the pause between two messages of a conversation that come; 0 for a
 	// backlog that never ends.
 	every time.Duration
+	// until is when nothing more comes.
 	until time.Time
 	next  int
 	plan  time.Time
-	// posted and refused count since reset.
+	// delivered is told of each message, when it is set.
+	delivered func(Lane, Ticket)
+
 	posted, refused int
 }
 
 func (s *sharing) join(o LaneOptions, conversations []string, every time.Duration, until time.Time) *sender {
-	one := &sender{s: s, lanes: NewLanes(s.now, o), conversations: conversations, every: every, until: until}
+	one := &sender{s: s, lanes: NewLanes(s.now, o), every: every, until: until}
 	s.senders = append(s.senders, one)
 	for _, c := range conversations {
 		s.after(time.Duration(s.random.Int64N(int64(max(every, time.Second)))), func() { one.come(c) })
@@ -167,7 +168,7 @@ func (p *sender) ask(lane Lane, t Ticket) {
 	if p.lanes.Ask(p.s.now, lane, t).Granted && p.lanes.Begin(p.s.now, t.ID) {
 		latency := time.Duration(20+p.s.random.IntN(60)) * time.Millisecond
 		var wait time.Duration
-		p.s.after(latency/2, func() { wait = p.s.arrive(lane.Conversation) })
+		p.s.after(latency/2, func() { wait = p.s.arrive(lane) })
 		p.s.after(latency, func() { p.answered(lane, t, wait) })
 	}
 	p.wake()
@@ -177,7 +178,10 @@ func (p *sender) answered(lane Lane, t Ticket, wait time.Duration) {
 	p.lanes.Done(p.s.now, t.ID, true)
 	if wait == 0 {
 		p.posted++
-		if p.every == 0 {
+		switch {
+		case p.delivered != nil:
+			p.delivered(lane, t)
+		case p.every == 0:
 			p.come(lane.Conversation)
 		}
 	} else {
@@ -219,12 +223,12 @@ func names(prefix string, n int) (out []string) {
 
 func newSharing(seed uint64, perConversation func() gate, whole gate) *sharing {
 	s := &sharing{now: epoch, random: rand.New(rand.NewPCG(seed, 5))}
-	conversations := map[string]gate{}
-	s.service = func(c string) []gate {
-		if conversations[c] == nil {
-			conversations[c] = perConversation()
+	conversations := map[Lane]gate{}
+	s.service = func(lane Lane) []gate {
+		if conversations[lane] == nil {
+			conversations[lane] = perConversation()
 		}
-		return []gate{conversations[c], whole}
+		return []gate{conversations[lane], whole}
 	}
 	return s
 }
@@ -310,7 +314,7 @@ func (p *sender) edit(l *Limiter, h Holder) {
 	}
 	latency := time.Duration(20+p.s.random.IntN(60)) * time.Millisecond
 	var wait time.Duration
-	p.s.after(latency/2, func() { wait = p.s.arrive("") })
+	p.s.after(latency/2, func() { wait = p.s.arrive(Lane{}) })
 	p.s.after(latency, func() {
 		l.Done(p.s.now, team("T1"), slack.MethodUpdate, h.Name)
 		p.posted++
