@@ -66,7 +66,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - {{ printf "--%s=%s" (kebabcase $key) (join "," $value) | quote }}
 {{- end }}
 {{- else if kindIs "float64" $value }}
-- {{ printf "--%s=%v" (kebabcase $key) (int64 $value) | quote }}
+- {{ printf "--%s=%v" (kebabcase $key) (ternary (int64 $value) $value (eq (floor $value) $value)) | quote }}
 {{- else if and (not (kindIs "invalid" $value)) (ne (toString $value) "") }}
 - {{ printf "--%s=%v" (kebabcase $key) $value | quote }}
 {{- end }}
