@@ -151,6 +151,7 @@ func cost(perDay int) string {
 // waits does so for its conversation's second, and what is too much is seen. The
 // tables of docs/scale.md are these.
 func TestADay(t *testing.T) {
+	t.Parallel()
 	var table strings.Builder
 	table.WriteString("| messages a day | came | posted | still waiting | 429 | of the workspaces' limits | of the busiest conversation's | wait p50 | p99 | longest |\n" +
 		"| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")

@@ -237,6 +237,7 @@ func newSharing(seed uint64, perConversation func() gate, whole gate) *sharing {
 // use nearly all of it, in like parts, and few of their posts meet a 429. One
 // that is alone meets none.
 func TestSendersShareALimit(t *testing.T) {
+	t.Parallel()
 	second := Limit{Events: 1, Per: time.Second}
 	budget := DefaultBudget()[0]
 	own := func(i int) []string { return names(fmt.Sprint("own", i, "-"), 400) }
@@ -329,6 +330,7 @@ func (p *sender) edit(l *Limiter, h Holder) {
 
 // The same of a method with a tier.
 func TestSendersShareAMethod(t *testing.T) {
+	t.Parallel()
 	tier := Limit{Events: 50, Per: time.Minute}
 	for _, row := range []struct {
 		name    string
