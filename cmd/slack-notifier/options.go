@@ -112,7 +112,7 @@ type checked struct {
 	shard  labels.Selector
 	// limitsShare is above 0 and at most 1, or 0 for what is learnt.
 	limitsShare float64
-	intake checkedIntake
+	intake      checkedIntake
 
 	alertmanagers silencer.AllowedHosts
 	silenceTimes  silence.Times
