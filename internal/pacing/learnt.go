@@ -28,9 +28,9 @@ const (
 	quickCalls = 30
 	cut        = 0.85
 	// gain is what a call adds to the part. Where n share a limit, gain*n/(1-cut)
-	// of their calls get a 429 in the end: 0.7 % of four.
+	// of their calls get a 429 in the end: 0.6 % of four.
 	gain = 0.00022
-	// patience is after how many calls without a 429 somebody else seems to have
+	// After twice as many calls without a 429 as there should be, somebody else seems to have
 	// gone: then the gain doubles with each doubling calls.
 	doubling = 100
 	// forgetAfter is how long after the last call what was learnt counts.
