@@ -33,6 +33,8 @@ type pass struct {
 	mustWrite bool
 	// requeueAt is when to look again at the latest; zero when nothing waits for a time.
 	requeueAt time.Time
+	// turnBy is when the last of the turns that are waited for should have come.
+	turnBy time.Time
 
 	parent parent
 	// channel is the SlackChannel that the spec names, as the cache has it; empty
