@@ -29,6 +29,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/answering"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
+	"github.com/slack-notifier/slack-notifier/internal/footprint"
 	"github.com/slack-notifier/slack-notifier/internal/intake"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 	"github.com/slack-notifier/slack-notifier/internal/ledger"
@@ -76,6 +77,9 @@ func run(ctx context.Context, o options) error {
 		return mgr.GetCache().WaitForCacheSync(short)
 	}
 	if err := mgr.AddReadyzCheck("caches", readiness(synced)); err != nil {
+		return err
+	}
+	if err := mgr.Add(footprint.Keeper{Synced: synced}); err != nil {
 		return err
 	}
 	return mgr.Start(ctx)

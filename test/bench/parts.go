@@ -280,12 +280,16 @@ func (b *bench) start() error {
 	if err := b.finished("finished", n); err != nil {
 		return err
 	}
-	empty, err := b.operator("idle2-none")
+	empty, err := b.operator("idle2-none", "--pprof-bind-address="+profileAddress)
 	if err != nil {
 		return err
 	}
 	time.Sleep(3 * time.Second)
 	base := residentOf(empty.Cmd.Process.Pid)
+	baseHeap, err := heapOf(profileAddress, "")
+	if err != nil {
+		return err
+	}
 	empty.Stop()
 	writes, err := b.statusWrites()
 	if err != nil {
@@ -296,7 +300,7 @@ func (b *bench) start() error {
 		return err
 	}
 	begin := time.Now()
-	o, err := b.operator("finished")
+	o, err := b.operator("finished", "--pprof-bind-address="+profileAddress)
 	if err != nil {
 		return err
 	}
@@ -312,6 +316,10 @@ func (b *bench) start() error {
 	cpu := cpuOf(o.Cmd.Process.Pid)
 	time.Sleep(3 * time.Second)
 	memory := residentOf(o.Cmd.Process.Pid)
+	heap, err := heapOf(profileAddress, os.Getenv("BENCH_PROFILE"))
+	if err != nil {
+		return err
+	}
 	after, err := b.statusWrites()
 	if err != nil {
 		return err
@@ -321,9 +329,9 @@ func (b *bench) start() error {
 		return err
 	}
 	b.say("## Start with %d finished SlackNotifications\n", n)
-	b.say("- %.1f s until all were looked at, %.1f CPU seconds\n- status writes: %d; messages posted: %d; conversations read: %d\n- %.0f MiB resident (%.0f MiB with none): %.1f KiB for each object\n",
+	b.say("- %.1f s until all were looked at, %.1f CPU seconds\n- status writes: %d; messages posted: %d; conversations read: %d\n- %.0f MiB resident (%.0f MiB with none): %.1f KiB for each object, of which %.1f KiB are in use and the rest is what the garbage collector has not given back\n",
 		took.Seconds(), cpu.Seconds(), after-writes, calls.Count("chat.postMessage")-before.Count("chat.postMessage"),
-		calls.Count("conversations.history")-before.Count("conversations.history"), memory, base, (memory-base)*1024/float64(n))
+		calls.Count("conversations.history")-before.Count("conversations.history"), memory, base, (memory-base)*1024/float64(n), (heap-baseHeap)*1024/float64(n))
 	return nil
 }
 

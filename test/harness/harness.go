@@ -159,6 +159,9 @@ func (env *Env) buildPlain(into string, flags []string, names ...string) error {
 	}
 	cmd := exec.Command("go", args...) //nolint:gosec // our own commands
 	cmd.Dir = env.root
+	if !raceEnabled {
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
+	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("building %v: %w\n%s", names, err, out)
