@@ -7,6 +7,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/finished"
@@ -70,6 +71,38 @@ func TestReducedRests(t *testing.T) {
 	}
 	if g.posts() != 1 || g.store.writes != 1 || l.reads != 0 {
 		t.Errorf("%d posts, %d writes and %d reads, want 1, 1 and 0", g.posts(), g.store.writes, l.reads)
+	}
+}
+
+// What rests is not even looked at after a start, unless something is to be done
+// about it, now or later.
+func TestRestsAtFirstSight(t *testing.T) {
+	seconds := int32(3600)
+	for _, row := range []struct {
+		name   string
+		change func(n *v1alpha1.SlackNotification)
+		looks  bool
+	}{
+		{name: "delivered", change: func(*v1alpha1.SlackNotification) {}},
+		{name: "its time to live will end", looks: true, change: func(n *v1alpha1.SlackNotification) { n.Spec.TTLSecondsAfterFinished = &seconds }},
+		{name: "somebody asks to look at it", looks: true, change: func(n *v1alpha1.SlackNotification) {
+			n.Annotations = map[string]string{v1alpha1.AnnotationRequestedAt: "now"}
+		}},
+		{name: "the message is to go with it", looks: true, change: func(n *v1alpha1.SlackNotification) { n.Spec.DeletionPolicy = v1alpha1.DeletionDelete }},
+		{name: "kept whole", looks: true, change: func(n *v1alpha1.SlackNotification) { n.ManagedFields = nil }},
+		{name: "the spec has changed", looks: true, change: func(n *v1alpha1.SlackNotification) { n.ManagedFields, n.Generation = nil, 2 }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			g, _ := delivered(t, nil)
+			n := g.store.old
+			row.change(n)
+			if got := g.r.relevant().Create(event.CreateEvent{Object: n}); got != row.looks {
+				t.Errorf("it is looked at: %v, want %v", got, row.looks)
+			}
+			if g.r.Waiting() != 0 {
+				t.Error("it counts as one that waits")
+			}
+		})
 	}
 }
 
