@@ -26,6 +26,7 @@ CYCLONEDX_GOMOD := $(BIN)/cyclonedx-gomod
 HELM3 := $(BIN)/helm3
 HELM4 := $(BIN)/helm4
 HELM_UNITTEST := $(BIN)/helm-unittest
+KUBECONFORM := $(BIN)/kubeconform
 PROMETHEUS := $(BIN)/prometheus
 KUBECTL ?= kubectl
 GO_FILES := $(shell find api cmd controllers internal -name '*.go' -o -path '*/slacksim/page/*' 2>/dev/null) go.mod go.sum
@@ -92,21 +93,22 @@ test: setup-envtest $(ALERTMANAGER) $(KREW) $(PROMETHEUS) ## Run every test, aga
 	@KUBEBUILDER_ASSETS=$(ASSETS) go test -C test/gitops -count=1 -timeout 15m ./...
 
 .PHONY: test-chart
-test-chart: setup-envtest $(HELM3) $(HELM4) $(HELM_UNITTEST) ## Test the chart: its unit tests, and Helm 3 and 4 on a real kube-apiserver.
+test-chart: setup-envtest $(HELM3) $(HELM4) $(HELM_UNITTEST) $(KUBECONFORM) $(CONTROLLER_GEN) ## Test the chart: its unit tests, its schemas, and Helm 3 and 4 on a real kube-apiserver.
 	@$(HELM3) lint --strict charts/slack-notifier
 	@$(HELM_UNITTEST) --strict charts/slack-notifier
-	@TEST_CHART=1 KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -timeout 20m -run 'Chart|Helm' ./test/release
+	@TEST_CHART=1 KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -timeout 20m -run 'Chart|Helm|Schemas' ./test/release
 
 .PHONY: test-image
-test-image: ## Test the image: two builds, one digest; each architecture; the Dockerfile's files.
+test-image: ## Test the image: two builds, one digest; each architecture; the Dockerfile's files; what GoReleaser reads.
 	@go test -C hack/image -count=1 -timeout 30m ./...
+	@go run -C hack/tools/goreleaser . $(CURDIR)/.goreleaser.yaml
 
 .PHONY: test-chaos
 test-chaos: setup-envtest ## The long form of the chaos tests: kills, lost leaders, a control plane that goes away, faults of Slack (about 25 minutes).
 	@CHAOS=long KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -timeout 85m -v ./test/chaos | grep -vE '^ *(=== |--- PASS)'
 
 .PHONY: test-cluster
-test-cluster: setup-envtest ## Run the operator as a Pod, on a real kubelet in namespaces of their own (root, Linux, Debian's packages).
+test-cluster: setup-envtest $(HELM3) $(HELM4) $(CYCLONEDX_GOMOD) $(CONTROLLER_GEN) ## Run the release's files and the README's commands, on a real kubelet in namespaces of their own (root, Linux, Debian's packages).
 	@hack/setup-node.sh
 	@CLUSTER=1 go test -count=1 -timeout 30m -v ./test/cluster
 
@@ -243,6 +245,10 @@ $(HELM4): hack/tools/helm4/go.mod
 $(HELM_UNITTEST): hack/tools/helm-unittest/go.mod
 	@echo "building bin/helm-unittest (about a minute the first time, on 2 cores)"
 	@CGO_ENABLED=0 go build -C hack/tools/helm-unittest -trimpath -o $@ github.com/helm-unittest/helm-unittest/cmd/helm-unittest
+
+$(KUBECONFORM): hack/tools/kubeconform/go.mod
+	@echo "building bin/kubeconform (a few seconds)"
+	@CGO_ENABLED=0 go build -C hack/tools/kubeconform -trimpath -o $@ github.com/yannh/kubeconform/cmd/kubeconform
 
 $(PROMETHEUS): hack/tools/prometheus/go.mod
 	@echo "building bin/prometheus and bin/promtool, by which the rules and the dashboard are tried (about 4 minutes the first time, on 2 cores)"

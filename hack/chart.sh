@@ -26,8 +26,8 @@ for name in editor_role viewer_role; do role $name rbac/users/$name.yaml; done
 
 cp config/network-policy/egress/egress.yaml $files/
 for file in config/policies/*.yaml; do [ "${file##*/}" = kustomization.yaml ] || cp "$file" $files/policies/; done
-# All that stands there: rules and dashboards are found by their kind.
-find config/prometheus -name '*.yaml' ! -name kustomization.yaml ! -name '*test*' -exec cp {} $files/prometheus/ \;
+# Rules and dashboards are found by their kind; who scrapes is a template.
+find config/prometheus -name '*.yaml' ! -name kustomization.yaml ! -name scraper.yaml ! -name '*test*' -exec cp {} $files/prometheus/ \;
 find config/prometheus config/grafana -name '*.json' -exec cp {} $files/prometheus/ \; 2>/dev/null || true
 
 sed -i.bak -e "s/^version: .*/version: ${version#v}/" -e "s/^appVersion: .*/appVersion: $version/" $chart/Chart.yaml

@@ -30,7 +30,7 @@ if [ ! -x $dir/root/usr/bin/containerd ]; then
   store=$(mktemp -d)
   trap 'rm -rf "$store"' EXIT
   chmod 755 "$store"
-  (cd "$store" && apt-get download "${packages[@]}" >/dev/null)
+  (cd "$store" && apt-get -o APT::Sandbox::User=root download "${packages[@]}" >/dev/null)
   rm -rf $dir/root.new && mkdir $dir/root.new
   for package in "$store"/*.deb; do dpkg -x "$package" $dir/root.new; done
   rm -rf $dir/root && mv $dir/root.new $dir/root

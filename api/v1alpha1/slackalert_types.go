@@ -15,11 +15,10 @@ type SlackAlertSpec struct {
 	// +required
 	ChannelRef ChannelReference `json:"channelRef"`
 
-	// recipients of the messages, as in a SlackNotification. Left out: the
+	// recipients of the messages, as in a SlackNotification. Left out or empty: the
 	// SlackChannel's own channel.
 	// +optional
 	// +listType=atomic
-	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=50
 	// +kubebuilder:validation:XValidation:rule="self.all(a, self.exists_one(b, a == b))",message="a recipient is named twice"
 	Recipients []Recipient `json:"recipients,omitempty"`
@@ -209,6 +208,11 @@ type SlackAlertStatus struct {
 	// observedGeneration is the generation of the spec that this status is about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// lastHandledRequest repeats the annotation slack.notify.dev/requestedAt that
+	// was last acted on.
+	// +optional
+	LastHandledRequest string `json:"lastHandledRequest,omitempty"`
 
 	// address is the path to post to, below the address of the Service of the
 	// operator's intake; for source.alertmanager and source.webhook only, and empty

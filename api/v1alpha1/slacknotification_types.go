@@ -16,11 +16,10 @@ type SlackNotificationSpec struct {
 	// +required
 	ChannelRef ChannelReference `json:"channelRef"`
 
-	// recipients of the message, each of whom gets it once. Left out: the
-	// SlackChannel's own channel.
+	// recipients of the message, each of whom gets it once. Left out or
+	// empty: the SlackChannel's own channel.
 	// +optional
 	// +listType=atomic
-	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=50
 	// +kubebuilder:validation:XValidation:rule="self.all(a, self.exists_one(b, a == b))",message="a recipient is named twice"
 	Recipients []Recipient `json:"recipients,omitempty"`
@@ -187,7 +186,6 @@ type Content struct {
 	// fields are short facts shown in a table.
 	// +optional
 	// +listType=atomic
-	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=10
 	Fields []Field `json:"fields,omitempty"`
 

@@ -38,7 +38,7 @@ func cleanup(ctx context.Context, o options) error {
 	o.leaderElect, o.metricsAddress, o.probeAddress, o.pprofAddress = true, "0", "0", ""
 	ctx, cancel := context.WithTimeout(ctx, cleanupWithin)
 	defer cancel()
-	mgr, err := newManager(o, c)
+	mgr, err := newManager(ctx, o, c)
 	if err != nil {
 		return err
 	}

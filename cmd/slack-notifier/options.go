@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"time"
@@ -38,6 +39,7 @@ type options struct {
 
 	metricsAddress string
 	metricsSecure  bool
+	metricsCertDir string
 	pprofAddress   string
 	probeAddress   string
 
@@ -54,6 +56,7 @@ type options struct {
 	concurrency int
 	settleTime  time.Duration
 	slackLimits bool
+	limitsShare string
 
 	intake intakeOptions
 }
@@ -77,6 +80,7 @@ func (o *options) bind(f *pflag.FlagSet) {
 	f.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the leader election's Lease; the operator's own when empty")
 	f.StringVar(&o.metricsAddress, "metrics-bind-address", o.metricsAddress, "address of the metrics, as in :8443; 0 turns them off")
 	f.BoolVar(&o.metricsSecure, "metrics-secure", o.metricsSecure, "serve the metrics by HTTPS, to callers that RBAC lets read /metrics")
+	f.StringVar(&o.metricsCertDir, "metrics-tls-cert-dir", "", "directory with tls.crt and tls.key of the metrics, which are read anew when they change; a certificate that is made at each start, and that nobody can verify, when empty")
 	f.StringVar(&o.probeAddress, "health-probe-bind-address", o.probeAddress, "address of /healthz and /readyz; 0 turns them off")
 	f.StringVar(&o.pprofAddress, "pprof-bind-address", "", "address of Go's profiles (net/http/pprof), for developers; off when empty")
 	f.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil, "namespaces to watch; all when empty")
@@ -91,6 +95,7 @@ func (o *options) bind(f *pflag.FlagSet) {
 	f.IntVar(&o.concurrency, "concurrency", o.concurrency, "how many SlackNotifications are worked on at once")
 	f.DurationVar(&o.settleTime, "settle-time", o.settleTime, "how long after an attempt of unknown outcome its absence from the conversation proves that Slack did not take it")
 	f.BoolVar(&o.slackLimits, "slack-limits", o.slackLimits, "keep to Slack's rate limits; only false against another Slack that has none")
+	f.StringVar(&o.limitsShare, "slack-limits-share", "", "share of Slack's limits that this operator takes, as in 50% or 0.5, where others send for the same app; when empty all of them, and less when Slack's 429s tell that others call too")
 	o.intake.bind(f)
 	kube := flag.NewFlagSet("", flag.ContinueOnError)
 	config.RegisterFlags(kube)
@@ -108,7 +113,9 @@ type checked struct {
 	allow  egress.AllowList
 	apiURL string
 	shard  labels.Selector
-	intake checkedIntake
+	// limitsShare is above 0 and at most 1, or 0 for what is learnt.
+	limitsShare float64
+	intake      checkedIntake
 
 	alertmanagers silencer.AllowedHosts
 	silenceTimes  silence.Times
@@ -141,17 +148,28 @@ func (o *options) check() (checked, error) {
 	if c.shard, err = labels.Parse(o.watchLabelSelector); err != nil {
 		return c, fmt.Errorf("--watch-label-selector: %w", err)
 	}
+	if o.metricsCertDir != "" && (o.metricsAddress == "0" || !o.metricsSecure) {
+		return c, errors.New("--metrics-tls-cert-dir needs --metrics-bind-address and --metrics-secure")
+	}
 	if c.intake, err = o.intake.check(o.watchNamespaces, c.shard); err != nil {
 		return c, err
 	}
-	if o.maxAlerts < 1 {
-		return c, fmt.Errorf("--max-alerts-per-namespace must be at least 1, not %d", o.maxAlerts)
+	if c.limitsShare, err = parseShare(o.limitsShare); err != nil {
+		return c, fmt.Errorf("--slack-limits-share: %w", err)
 	}
-	if o.maxObjects < 1 {
-		return c, fmt.Errorf("--max-objects-per-kind must be at least 1, not %d", o.maxObjects)
+	return c, o.checkNumbers(c.limitsShare)
+}
+
+func (o *options) checkNumbers(limitsShare float64) error {
+	if limitsShare > 0 && !o.slackLimits {
+		return errors.New("--slack-limits-share: a share of Slack's limits can't be kept to with --slack-limits=false: leave out one of the two")
 	}
-	if o.concurrency < 1 {
-		return c, fmt.Errorf("--concurrency must be at least 1, not %d", o.concurrency)
+	for flag, value := range map[string]int{
+		"max-alerts-per-namespace": o.maxAlerts, "max-objects-per-kind": o.maxObjects, "concurrency": o.concurrency,
+	} {
+		if value < 1 {
+			return fmt.Errorf("--%s must be at least 1, not %d", flag, value)
+		}
 	}
-	return c, nil
+	return nil
 }

@@ -2,18 +2,14 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"net/http"
 	"time"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -21,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/controllers/channel"
@@ -29,8 +24,8 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/answering"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
+	"github.com/slack-notifier/slack-notifier/internal/footprint"
 	"github.com/slack-notifier/slack-notifier/internal/intake"
-	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 	"github.com/slack-notifier/slack-notifier/internal/ledger"
 	"github.com/slack-notifier/slack-notifier/internal/metrics"
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
@@ -48,7 +43,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	mgr, err := newManager(o, c)
+	mgr, err := newManager(ctx, o, c)
 	if err != nil {
 		return err
 	}
@@ -78,10 +73,13 @@ func run(ctx context.Context, o options) error {
 	if err := mgr.AddReadyzCheck("caches", readiness(synced)); err != nil {
 		return err
 	}
+	if err := mgr.Add(footprint.Keeper{Synced: synced}); err != nil {
+		return err
+	}
 	return mgr.Start(ctx)
 }
 
-func newManager(o options, c checked) (ctrl.Manager, error) {
+func newManager(ctx context.Context, o options, c checked) (ctrl.Manager, error) {
 	cfg, err := ctrl.GetConfig()
 	if err != nil {
 		return nil, err
@@ -94,13 +92,9 @@ func newManager(o options, c checked) (ctrl.Manager, error) {
 			return nil, err
 		}
 	}
-	serve := metricsserver.Options{
-		BindAddress: o.metricsAddress, SecureServing: o.metricsSecure,
-		// HTTP/2 has limits of its own to watch over.
-		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }},
-	}
-	if o.metricsSecure {
-		serve.FilterProvider = protect
+	serve, err := metricsServer(ctx, o)
+	if err != nil {
+		return nil, err
 	}
 	grace := 30 * time.Second
 	return ctrl.NewManager(cfg, ctrl.Options{
@@ -116,15 +110,6 @@ func newManager(o options, c checked) (ctrl.Manager, error) {
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &grace,
 	})
-}
-
-// protect lets those read the metrics whom RBAC allows to.
-func protect(config *rest.Config, client *http.Client) (metricsserver.Filter, error) {
-	reviewer, err := kubeauth.New(config, client, kubeauth.Options{})
-	if err != nil {
-		return nil, err
-	}
-	return func(_ logr.Logger, next http.Handler) (http.Handler, error) { return reviewer.Protect(next), nil }, nil
 }
 
 // leaseName is that of the Lease that the leader holds. Operators with different
@@ -179,7 +164,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*answeri
 		Custom: o.customConnections, Proxies: proxies, Calls: connection.NewGate(connection.SharesOf(o.concurrency)),
 	}
 	health := &connection.Health{Channels: channels}
-	limiter, lanes := pace(o, wall.Now())
+	limiter, lanes := pace(o, c, wall.Now())
 
 	var channelController *channel.Reconciler
 	var notificationController *notification.Reconciler
@@ -212,7 +197,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*answeri
 	if err != nil {
 		return nil, err
 	}
-	channelController.Sockets, taker.Shared = keeper, keeper.Foreign
+	channelController.Sockets, taker.Shared, taker.Messages = keeper, keeper.Foreign, reader
 	health.Learned = func(key types.NamespacedName) { notificationController.WakeChannel(ctx, key) }
 	if err := channelController.SetupWithManager(ctx, mgr, c.shard); err != nil {
 		return nil, fmt.Errorf("setting up the SlackChannel controller: %w", err)
@@ -225,6 +210,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, o options, c checked) (*answeri
 	}
 	ctrlmetrics.Registry.MustRegister(&metrics.Gauges{
 		Directory: people.Stats, Queues: lanes.Stats, Waiting: notificationController.Waiting, Now: wall.Now,
+		Posts: lanes.Parts, Methods: limiter.Parts,
 	})
 	go lead(ctx, mgr, notificationController, wall, o.watchNamespaces)
 	for _, runnable := range []manager.Runnable{people, &notification.Waker{Reconciler: notificationController, Clock: wall}} {
@@ -283,9 +269,9 @@ func askers(o options) func(slack.Domain) func() {
 }
 
 // pace returns what keeps to Slack's limits.
-func pace(o options, now time.Time) (*pacing.Limiter, *pacing.Lanes) {
+func pace(o options, c checked, now time.Time) (*pacing.Limiter, *pacing.Lanes) {
 	if o.slackLimits {
-		return pacing.NewLimiter(pacing.LimiterOptions{}), pacing.NewLanes(now, pacing.LaneOptions{})
+		return pacing.NewLimiter(pacing.LimiterOptions{Share: c.limitsShare}), pacing.NewLanes(now, pacing.LaneOptions{Share: c.limitsShare})
 	}
 	return pacing.NewLimiter(pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}}),
 		pacing.NewLanes(now, pacing.LaneOptions{Interval: -1, Margin: -1, Budget: []pacing.Limit{}})

@@ -38,6 +38,7 @@ func (r *Reconciler) forget(key types.NamespacedName) {
 	uid := r.uids[key]
 	delete(r.uids, key)
 	delete(r.firing, key)
+	delete(r.requests, key)
 	r.mu.Unlock()
 	r.writes.Forget(key)
 	r.Incidents.Forget(uid)

@@ -2,6 +2,8 @@ package alert
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -160,6 +162,12 @@ func (run *activeRule) note(ids []string, refused map[string]string, now time.Ti
 		run.refusedUntil = now.Add(run.refusedPause)
 	}
 	run.schedule.Retry(again, run.refusedUntil)
+}
+
+// tryRefused has what was refused tried now, with short pauses again.
+func (run *activeRule) tryRefused(now time.Time) {
+	run.refusedUntil, run.refusedPause = time.Time{}, 0
+	run.schedule.Retry(slices.Collect(maps.Keys(run.refused)), now)
 }
 
 // earlier of two times, of which zero is never.

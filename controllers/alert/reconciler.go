@@ -82,6 +82,8 @@ type Reconciler struct {
 	runs map[types.NamespacedName]*activeRule
 	// firing incidents of each rule, for the metrics.
 	firing map[types.NamespacedName]firing
+	// requests to look now that are being answered.
+	requests map[types.NamespacedName]string
 	// uids of the rules that were written, for when they are gone.
 	uids map[types.NamespacedName]types.UID
 }
@@ -114,6 +116,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{RequeueAfter: staleRetry}, nil
 	}
 	before := alert.DeepCopy()
+	r.takeUp(alert)
 	o, err := r.advance(ctx, alert)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -122,6 +125,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{RequeueAfter: o.wait(r.Clock.Now())}, nil
 	}
 	alert.Status.ObservedGeneration = alert.Generation
+	if value := requested(alert); value != "" {
+		alert.Status.LastHandledRequest = value
+	}
 	o.Apply(alert)
 	r.noteFiring(alert)
 	return r.record(ctx, before, alert, o)

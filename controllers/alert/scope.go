@@ -68,10 +68,10 @@ func centralFlag(namespace string) string {
 }
 
 // kind returns the kind that a rule looks at, which is only asked for when it is
-// not being watched already.
+// not being watched already, or somebody wants to know.
 func (r *Reconciler) kind(ctx context.Context, rule *v1alpha1.SlackAlert, gvk schema.GroupVersionKind) (kindwatch.Kind, error) {
 	key := client.ObjectKeyFromObject(rule)
-	if run := r.current(key); run != nil && run.is(rule) {
+	if run := r.current(key); run != nil && run.is(rule) && requested(rule) == "" {
 		err := run.sub.Refused()
 		var p *kindwatch.Unavailable
 		if err == nil || errors.As(err, &p) {

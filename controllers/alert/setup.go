@@ -43,7 +43,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, shard labels.Selector) e
 	secrets.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("slackalert").
-		For(&v1alpha1.SlackAlert{}, builder.WithPredicates(inShard, predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, doubted()))).
+		For(&v1alpha1.SlackAlert{}, builder.WithPredicates(inShard, predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, doubted(), requestChanged()))).
 		Watches(&v1alpha1.SlackAlert{}, r.ofAlert(inShard)).
 		Watches(&v1alpha1.SlackNotification{}, r.ofNotification(), builder.WithPredicates(notificationChanged())).
 		Watches(&v1alpha1.SlackChannel{}, r.rules(inShard, ofChannel), builder.WithPredicates(channelChanged())).

@@ -113,11 +113,12 @@ func (r *Reconciler) callArchive(ctx context.Context, c *v1alpha1.SlackChannel, 
 	if !known {
 		workspace = conn.Workspace(slack.Identity{})
 	}
-	now := r.Clock.Now()
-	if at, ok := r.Limiter.Reserve(now, workspace, slack.MethodConversationsArchive, holder(c, "")); !ok {
-		return max(at.Sub(now), time.Millisecond), errors.New(turn(slack.MethodConversationsArchive))
+	end, wait := r.reserve(c, workspace, slack.MethodConversationsArchive, "")
+	if wait > 0 {
+		return wait, errors.New(turn(slack.MethodConversationsArchive))
 	}
 	e := slack.AsError(conn.API.ArchiveConversation(ctx, id))
+	end()
 	switch {
 	case e == nil, e.Class == slack.ClassAlreadyDone, e.Class == slack.ClassChannelArchived:
 		if known {
@@ -126,7 +127,7 @@ func (r *Reconciler) callArchive(ctx context.Context, c *v1alpha1.SlackChannel, 
 		ctrl.LoggerFrom(ctx).Info("Archived a channel", "channel", id)
 		return 0, nil
 	case e.Class == slack.ClassRateLimited:
-		r.Limiter.Penalize(now, workspace, slack.MethodConversationsArchive, e.RetryAfter)
+		r.Limiter.Penalize(r.Clock.Now(), workspace, slack.MethodConversationsArchive, e.RetryAfter)
 		return max(e.RetryAfter, time.Second), e
 	case e.Class.Transient():
 		failures := r.remember(c, func(m *memory) { m.failures++ }).failures

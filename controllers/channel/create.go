@@ -15,7 +15,7 @@ import (
 // findOrCreate comes to own a channel of the wanted name.
 func (r *Reconciler) findOrCreate(ctx context.Context, k *check) (slack.Conversation, *outcome) {
 	if since := k.managed.since; !since.IsZero() {
-		if err := r.Directory.RenewConversations(k.ws, since, k.owner); err != nil {
+		if err := r.Directory.RenewConversations(k.ws, since, "", k.owner); err != nil {
 			return slack.Conversation{}, r.lookupOutcome(k, err)
 		}
 	}
@@ -92,12 +92,13 @@ func (r *Reconciler) create(ctx context.Context, k *check, archived *slack.Conve
 	if !mayCreate(k.c) {
 		return stalled(v1alpha1.ReasonChannelNotFound, fmt.Sprintf(
 			"no channel %q is visible to the bot in workspace %s, and spec.manage.create is false: create it in Slack, or set spec.manage.create to true; %s",
-			own.name, describe(k.identity), r.again()))
+			own.name, describe(k.identity), r.again(k)))
 	}
 	if o := r.announceCreation(k); o != nil {
 		return o
 	}
-	if o := r.slot(k, slack.MethodConversationsCreate); o != nil {
+	end, o := r.slot(k, slack.MethodConversationsCreate)
+	if o != nil {
 		if announcedCreation(k.c).name != "" {
 			o.summary = nil // the announcement stays
 		}
@@ -105,6 +106,7 @@ func (r *Reconciler) create(ctx context.Context, k *check, archived *slack.Conve
 	}
 	attempt := creation{name: own.name, from: r.Clock.Now()}
 	made, err := k.conn.API.CreateConversation(ctx, own.name, k.c.Spec.Manage.Private)
+	end()
 	attempt.to = r.Clock.Now()
 	switch e := slack.AsError(err); {
 	case e == nil:
@@ -135,10 +137,10 @@ func (r *Reconciler) nameTaken(k *check, archived *slack.Conversation) *outcome 
 	switch {
 	case archived != nil && k.c.Spec.Manage.Adopt:
 		return stalled(v1alpha1.ReasonChannelArchived, fmt.Sprintf(
-			"channel %q (%s), which is to be adopted, is archived in workspace %s: unarchive it in Slack, or name another channel in spec.webAPI.channel; %s", name, archived.ID, workspace, r.again()))
+			"channel %q (%s), which is to be adopted, is archived in workspace %s: unarchive it in Slack, or name another channel in spec.webAPI.channel; %s", name, archived.ID, workspace, r.again(k)))
 	case archived != nil:
 		return stalled(v1alpha1.ReasonNameTaken, fmt.Sprintf(
-			"the archived channel %q (%s) has the name in workspace %s: rename it in Slack, or name another channel in spec.webAPI.channel; %s", name, archived.ID, workspace, r.again()))
+			"the archived channel %q (%s) has the name in workspace %s: rename it in Slack, or name another channel in spec.webAPI.channel; %s", name, archived.ID, workspace, r.again(k)))
 	}
 	return stalled(v1alpha1.ReasonNameTaken, fmt.Sprintf(
 		"Slack answered name_taken: a channel that the bot can't see has the name %q in workspace %s: invite the bot to it (have a member %s) and set spec.manage.adopt to true, or name another channel in spec.webAPI.channel",

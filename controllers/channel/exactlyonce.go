@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/readback"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
@@ -36,16 +37,15 @@ func (r *Reconciler) exactlyOnce(ctx context.Context, k *check, found slack.Conv
 		return r.prove(ctx, k, found)
 	}
 	// Only an answer proves that a scope is missing.
-	now := r.Clock.Now()
-	if at, ok := r.Limiter.Reserve(now, k.ws.Key, slack.MethodHistory, holder(k.c, "probe of "+found.ID)); !ok {
-		return unknown(), max(at.Sub(now), time.Millisecond)
-	}
-	_, _, err := k.conn.API.History(ctx, slack.HistoryQuery{Conversation: found.ID, Limit: 1})
-	if err == nil {
+	place := readback.Place{Workspace: k.ws.Key, Conversation: found.ID}
+	a, ok := r.Readback.May(ctx, r.Clock.Now, k.conn.API, place, k.conn.Credential, holder(k.c, "probe of "+found.ID))
+	switch {
+	case ok:
 		return r.prove(ctx, k, found)
+	case a.Kind == readback.Later:
+		return unknown(), max(a.At.Sub(r.Clock.Now()), time.Millisecond)
 	}
-	e := slack.AsError(err)
-	switch e.Class {
+	switch e := a.Err; e.Class {
 	case slack.ClassMissingScope:
 		return &metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonMissingScope, Message: fmt.Sprintf(
 			"the app may not read the channel back: to rule out duplicates, add the bot %s to the Slack app, reinstall the app and, if it has another token then, put that into %s",
@@ -53,8 +53,6 @@ func (r *Reconciler) exactlyOnce(ctx context.Context, k *check, found slack.Conv
 	case slack.ClassNotInChannel:
 		return &metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotInChannel,
 			Message: "the bot reads back only what it is a member of; to rule out duplicates, have a member " + k.invite()}, 0
-	case slack.ClassRateLimited:
-		r.Limiter.Penalize(now, k.ws.Key, slack.MethodHistory, e.RetryAfter)
 	}
 	return unknown(), 0
 }

@@ -48,7 +48,7 @@ func (r *Reconciler) interactive(ctx context.Context, c *v1alpha1.SlackChannel, 
 }
 
 // appOf returns the ID of the app that the bot token belongs to, and when not 0,
-// when to ask again. Slack is asked once for each bot.
+// when to ask again. Slack is asked once for each token.
 func (r *Reconciler) appOf(ctx context.Context, c *v1alpha1.SlackChannel) (app string, after time.Duration) {
 	conn, err := r.Connections.Resolve(ctx, c)
 	if err != nil || conn.API == nil {
@@ -59,22 +59,23 @@ func (r *Reconciler) appOf(ctx context.Context, c *v1alpha1.SlackChannel) (app s
 	if !ok || bot == "" {
 		return "", 0
 	}
-	asked := conn.Credential + "/" + bot
-	if m := r.remember(c, func(*memory) {}); m.appBot == asked {
-		return m.app, 0
+	if app, ok := r.tokens.appOf(conn, bot); ok {
+		return app, 0
 	}
-	now, ws := r.Clock.Now(), conn.Workspace(facts.Identity)
-	if at, ok := r.Limiter.Reserve(now, ws, slack.MethodBotsInfo, holder(c, "app")); !ok {
-		return c.Status.AppID, max(at.Sub(now), time.Millisecond)
+	ws := conn.Workspace(facts.Identity)
+	end, wait := r.reserve(c, ws, slack.MethodBotsInfo, "app")
+	if wait > 0 {
+		return c.Status.AppID, wait
 	}
 	app, err = conn.API.BotApp(ctx, bot)
+	end()
 	e := slack.AsError(err)
 	switch {
 	case e == nil, !e.Class.Transient(): // without the scope it stays unknown
-		r.remember(c, func(m *memory) { m.app, m.appBot = app, asked })
+		r.tokens.noteApp(conn, bot, app)
 		return app, 0
 	case e.Class == slack.ClassRateLimited:
-		r.Limiter.Penalize(now, ws, slack.MethodBotsInfo, e.RetryAfter)
+		r.Limiter.Penalize(r.Clock.Now(), ws, slack.MethodBotsInfo, e.RetryAfter)
 	}
 	return c.Status.AppID, max(e.RetryAfter, longestPause)
 }

@@ -169,14 +169,14 @@ func (k *check) requeueNow(done string) *outcome {
 	return k.waiting(fmt.Sprintf("channel #%s: %s; the check goes on", k.managed.name, done), time.Millisecond)
 }
 
-// slot asks for a slot to make a call now; without one it says until when to wait.
-func (r *Reconciler) slot(k *check, method string) *outcome {
-	now := r.Clock.Now()
-	at, ok := r.Limiter.Reserve(now, k.ws.Key, method, holder(k.c, ""))
-	if ok {
-		return nil
+// slot asks for a slot to make a call now, of whose end the Limiter is to be told;
+// without one it says until when to wait.
+func (r *Reconciler) slot(k *check, method string) (end func(), stop *outcome) {
+	end, wait := r.reserve(k.c, k.ws.Key, method, "")
+	if wait > 0 {
+		return nil, k.waiting(turn(method), wait)
 	}
-	return k.waiting(turn(method), at.Sub(now))
+	return end, nil
 }
 
 func turn(method string) string {
@@ -200,7 +200,7 @@ func (r *Reconciler) refused(k *check, err error, advice string) *outcome {
 		slack.ClassChannelArchived, slack.ClassChannelNotFound:
 	default:
 		if !e.Class.Transient() {
-			return stalled(v1alpha1.ReasonManageFailed, fmt.Sprintf("%v: %s; %s", e, advice, r.again()))
+			return stalled(v1alpha1.ReasonManageFailed, fmt.Sprintf("%v: %s; %s", e, advice, r.again(k)))
 		}
 	}
 	return r.outcomeOf(k, e)

@@ -20,7 +20,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
-	"github.com/slack-notifier/slack-notifier/internal/pacing"
+	"github.com/slack-notifier/slack-notifier/internal/pacing/pacingtest"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 )
@@ -193,13 +193,13 @@ func (byID) FindUser(_ context.Context, _ directory.Workspace, q directory.Query
 	return slack.User{ID: q.User}, nil
 }
 
-func newCheck(api slack.API, members int) (*Reconciler, *check) {
+func newCheck(t testing.TB, api slack.API, members int) (*Reconciler, *check) {
 	c := claimant("a", "a", 0)
 	for i := range members {
 		c.Spec.Manage.Members = append(c.Spec.Manage.Members, v1alpha1.Member{User: fmt.Sprintf("U%03d", i)})
 	}
 	r := &Reconciler{Directory: byID{}, Clock: clocktesting.NewFakePassiveClock(time.Unix(1_700_000_000, 0)),
-		Limiter: pacing.NewLimiter(pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}})}
+		Limiter: pacingtest.Watch(t, pacingtest.NoLimits())}
 	identity := slack.Identity{TeamID: "T1", BotUserID: "UBOT"}
 	k := &check{c: c, conn: &connection.Connection{API: api}, managed: &managed{name: "x"}}
 	k.use(identity)
@@ -208,7 +208,7 @@ func newCheck(api slack.API, members int) (*Reconciler, *check) {
 
 func TestManyMembers(t *testing.T) {
 	api := &crowd{members: []string{"UBOT", "U000"}, uninvitable: map[string]bool{"U150": true}}
-	r, k := newCheck(api, 250)
+	r, k := newCheck(t, api, 250)
 	for i := range 300 {
 		api.members = append(api.members, fmt.Sprint("X", i))
 	}
@@ -227,7 +227,7 @@ func TestManyMembers(t *testing.T) {
 
 func TestPrune(t *testing.T) {
 	api := &crowd{members: []string{"UBOT", "U000", "X1", "X2"}}
-	r, k := newCheck(api, 2)
+	r, k := newCheck(t, api, 2)
 	k.c.Spec.Manage.PruneMembers = true
 	k.c.Spec.Manage.Members = append(k.c.Spec.Manage.Members, v1alpha1.Member{User: "lost"})
 	cond, _ := r.keepMembers(t.Context(), k, slack.Conversation{ID: "C1"})
@@ -246,7 +246,7 @@ func TestPrune(t *testing.T) {
 // A failure that passes is a wait, and what was done is not done again.
 func TestMembersPause(t *testing.T) {
 	api := &crowd{members: []string{"UBOT"}, next: []*slack.Error{{Class: slack.ClassRateLimited, Method: slack.MethodConversationsInvite, RetryAfter: 9 * time.Second}}}
-	r, k := newCheck(api, 3)
+	r, k := newCheck(t, api, 3)
 	if cond, pause := r.keepMembers(t.Context(), k, slack.Conversation{ID: "C1"}); cond != nil || pause == nil || pause.after < 9*time.Second {
 		t.Errorf("%+v %+v", cond, pause)
 	}
@@ -280,7 +280,7 @@ func TestDeletionIsHeldUpForAWhile(t *testing.T) {
 	recorder := events.NewFakeRecorder(10)
 	r := &Reconciler{Client: store, Live: store, Clock: now, Recorder: recorder, Directory: byID{}, Health: &connection.Health{},
 		Connections: &connection.Resolver{Versions: store, Secrets: store, Allow: allow, APIURL: "http://127.0.0.1:1/api/"},
-		Limiter:     pacing.NewLimiter(pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}})}
+		Limiter:     pacingtest.Watch(t, pacingtest.NoLimits())}
 	reconcile := func() time.Duration {
 		t.Helper()
 		stored := &v1alpha1.SlackChannel{}
@@ -334,7 +334,7 @@ func (u *unending) ListMembers(_ context.Context, _, _ string, limit int) ([]str
 // A server that goes on for ever is given up, and asked again later.
 func TestMembersWithoutEnd(t *testing.T) {
 	for name, api := range map[string]*unending{"new cursors": {}, "the same cursor": {same: true}} {
-		r, k := newCheck(api, 1)
+		r, k := newCheck(t, api, 1)
 		cond, pause := r.keepMembers(t.Context(), k, slack.Conversation{ID: "C1"})
 		if cond != nil || pause == nil || !strings.Contains(pause.message, "does not end") || k.managed.present != nil {
 			t.Errorf("%s: condition %v, pause %+v; want it to be given up", name, cond, pause)

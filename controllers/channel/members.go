@@ -149,10 +149,12 @@ func (r *Reconciler) unfound(k *check, err error) (string, *pause) {
 // all members.
 func (r *Reconciler) readMembers(ctx context.Context, k *check, id string) (*slack.Error, *pause) {
 	for !k.managed.read {
-		if p := r.turnOf(k, slack.MethodConversationsMembers); p != nil {
+		end, p := r.turnOf(k, slack.MethodConversationsMembers)
+		if p != nil {
 			return nil, p
 		}
 		page, next, err := k.conn.API.ListMembers(ctx, id, k.managed.cursor, membersPage)
+		end()
 		if e := slack.AsError(err); e != nil {
 			k.managed.cursor, k.managed.present, k.managed.pages = "", nil, 0
 			return r.memberError(k, e)
@@ -203,10 +205,12 @@ func (r *Reconciler) invite(ctx context.Context, k *check, id string) (*slack.Er
 		if len(users) == 0 {
 			return nil, nil
 		}
-		if p := r.turnOf(k, slack.MethodConversationsInvite); p != nil {
+		end, p := r.turnOf(k, slack.MethodConversationsInvite)
+		if p != nil {
 			return nil, p
 		}
 		e := slack.AsError(k.conn.API.InviteToConversation(ctx, id, users))
+		end()
 		switch {
 		case e == nil, len(users) == 1 && e.Class == slack.ClassAlreadyDone:
 			ctrl.LoggerFrom(ctx).Info("Invited members", "channel", id, "users", users)
@@ -238,10 +242,12 @@ func (r *Reconciler) prune(ctx context.Context, k *check, id string) (*slack.Err
 	}
 	slices.Sort(strangers)
 	for _, user := range strangers {
-		if p := r.turnOf(k, slack.MethodConversationsKick); p != nil {
+		end, p := r.turnOf(k, slack.MethodConversationsKick)
+		if p != nil {
 			return nil, p
 		}
 		e := slack.AsError(k.conn.API.RemoveFromConversation(ctx, id, user))
+		end()
 		switch {
 		case e == nil, e.Class == slack.ClassNotInChannel, e.Class == slack.ClassAlreadyDone:
 			ctrl.LoggerFrom(ctx).Info("Removed a member", "channel", id, "user", user)
@@ -295,11 +301,11 @@ func (r *Reconciler) memberError(k *check, e *slack.Error) (*slack.Error, *pause
 	return nil, &pause{fmt.Sprintf("%v; the members are looked after later, and nothing needs to be done here", e), max(after, pauseOf(k.c, k.managed.failures))}
 }
 
-// turnOf asks for a slot to make a call now.
-func (r *Reconciler) turnOf(k *check, method string) *pause {
-	o := r.slot(k, method)
-	if o == nil {
-		return nil
+// turnOf asks for a slot to make a call now, of whose end the Limiter is to be told.
+func (r *Reconciler) turnOf(k *check, method string) (end func(), p *pause) {
+	end, wait := r.reserve(k.c, k.ws.Key, method, "")
+	if wait > 0 {
+		return nil, &pause{turn(method), wait}
 	}
-	return &pause{turn(method), max(o.after, time.Millisecond)}
+	return end, nil
 }

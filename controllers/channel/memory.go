@@ -17,6 +17,9 @@ type memory struct {
 	// failures in a row to reach Slack, and when they began.
 	failures     int
 	failingSince time.Time
+	// failure is when the failure of another's check was made that is counted
+	// among these.
+	failure time.Time
 	// checked is when the last check came to an answer, for credential and
 	// generation.
 	checked    time.Time
@@ -29,8 +32,6 @@ type memory struct {
 	// unproven is the timestamp of the first message when reading it back told
 	// nothing: it is not read again.
 	unproven string
-	// app is what Slack said of the app of bot: its ID, or why it is not known.
-	app, appBot string
 	// managed is nil for a channel that is not managed. Only the one reconcile
 	// of the object that is under way touches what it points to.
 	managed *managed
@@ -88,7 +89,10 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.writes.Forget(name)
 	r.Connections.Forget(m.uid)
 	r.Health.Forget(name, m.uid)
-	r.Directory.Forget(m.credential)
+	r.crowds.leave(name)
+	unused, woken := r.tokens.leave(name)
+	r.Directory.Forget(unused)
+	r.wake(woken)
 }
 
 // answered notes that a check has come to an answer.

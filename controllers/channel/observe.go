@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/backoff"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
@@ -16,7 +17,7 @@ import (
 
 // observe learns what this process must know to deliver through a SlackChannel
 // that another process reconciles, or that is being deleted. It asks auth.test
-// once for each credential, changes nothing in Slack and writes no status.
+// once for each token, changes nothing in Slack and writes no status.
 func (r *Reconciler) observe(ctx context.Context, c *v1alpha1.SlackChannel) (ctrl.Result, error) {
 	if c.Spec.Suspend {
 		return ctrl.Result{}, nil
@@ -32,17 +33,18 @@ func (r *Reconciler) observe(ctx context.Context, c *v1alpha1.SlackChannel) (ctr
 		r.learn(c, conn, slack.Identity{}, slack.Conversation{})
 		return ctrl.Result{}, nil
 	}
+	r.Directory.Forget(r.tokens.join(client.ObjectKeyFromObject(c), conn, r.Clock.Now()))
 	facts, known := r.Health.Facts(c.UID, conn.Credential)
 	identity := facts.Identity
 	if !known {
-		got, wait, e := r.authTest(ctx, c, conn)
-		if wait > 0 {
-			return ctrl.Result{RequeueAfter: wait}, nil
+		got := r.authTest(ctx, c, conn)
+		if got.wait > 0 {
+			return ctrl.Result{RequeueAfter: got.wait}, nil
 		}
-		if e != nil {
-			return ctrl.Result{RequeueAfter: r.askAgain(c, e)}, nil
+		if got.failed != nil {
+			return ctrl.Result{RequeueAfter: r.askAgain(c, got.failed)}, nil //nolint:nilerr // it becomes a pause
 		}
-		identity = got
+		identity = got.identity
 		r.answered(c)
 	}
 	return r.observeChannel(ctx, c, conn, identity)
@@ -61,6 +63,7 @@ func (r *Reconciler) askAgain(c *v1alpha1.SlackChannel, e *slack.Error) time.Dur
 func (r *Reconciler) observeChannel(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection, identity slack.Identity) (ctrl.Result, error) {
 	k := &check{c: c, conn: conn, owner: OwnerPrefix + Owner(client.ObjectKeyFromObject(c))}
 	k.use(identity)
+	r.crowd(k)
 	ref := c.Spec.WebAPI.Channel
 	if c.Spec.Manage != nil {
 		ref = c.Status.Managed // one of that name need not be its own
@@ -73,8 +76,9 @@ func (r *Reconciler) observeChannel(ctx context.Context, c *v1alpha1.SlackChanne
 	switch {
 	case err == nil:
 		r.learn(c, conn, identity, found)
+		r.counted(k, found)
 	case errors.As(err, &wait):
 		return ctrl.Result{RequeueAfter: max(wait.At.Sub(r.Clock.Now()), 0) + 1}, nil
 	}
-	return ctrl.Result{RequeueAfter: r.nextCheck()}, nil
+	return ctrl.Result{RequeueAfter: backoff.Around(r.every(k))}, nil
 }

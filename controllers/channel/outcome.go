@@ -24,6 +24,8 @@ type outcome struct {
 	// outcome with recheck is an answer.
 	after   time.Duration
 	recheck bool
+	// every is the usual time when it is not 0.
+	every time.Duration
 }
 
 // facts are what the status says that Slack told.

@@ -46,7 +46,7 @@ func (r *Reconciler) prove(ctx context.Context, k *check, found slack.Conversati
 		return stands, wait
 	}
 	at := readback.Place{Workspace: k.ws.Key, Conversation: found.ID}
-	a := r.Readback.One(ctx, now, k.conn.API, at, k.conn.Credential, first.Timestamp, holder(k.c, "proof of "+found.ID))
+	a := r.Readback.One(ctx, r.Clock.Now, k.conn.API, at, k.conn.Credential, first.Timestamp, holder(k.c, "proof of "+found.ID))
 	if a.Kind == readback.Later {
 		return stands, max(a.At.Sub(now), time.Millisecond)
 	}

@@ -33,10 +33,12 @@ func (r *Reconciler) setProperties(ctx context.Context, k *check, found *slack.C
 		if text.want == nil || !text.known.differs(*text.want, text.have, *text.done) {
 			continue
 		}
-		if stop := r.slot(k, text.method); stop != nil {
+		end, stop := r.slot(k, text.method)
+		if stop != nil {
 			return stop
 		}
-		if err := text.call(ctx, found.ID, *text.want); err != nil {
+		err := text.call(ctx, found.ID, *text.want)
+		if end(); err != nil {
 			return r.refused(k, err, "correct spec.manage."+text.what+", or let the app set it")
 		}
 		*text.done, set = true, true
@@ -55,11 +57,12 @@ func (r *Reconciler) rename(ctx context.Context, k *check, found *slack.Conversa
 	if found.Name == k.managed.name || k.managed.renamed {
 		return nil
 	}
-	if stop := r.slot(k, slack.MethodConversationsRename); stop != nil {
+	end, stop := r.slot(k, slack.MethodConversationsRename)
+	if stop != nil {
 		return stop
 	}
 	renamed, err := k.conn.API.RenameConversation(ctx, found.ID, k.managed.name)
-	if err != nil {
+	if end(); err != nil {
 		// An answer that did not come leaves it open which name it has.
 		k.managed.asked = ""
 		return r.refused(k, err, "a bot may rename only what it has created, and what the workspace's settings let it: rename the channel to "+k.managed.name+", or correct spec.webAPI.channel")

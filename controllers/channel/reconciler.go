@@ -43,14 +43,16 @@ import (
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch;update
 
 // DefaultCheckEvery is the time between two checks of a SlackChannel, before
-// jitter.
+// jitter. Where there are many in a workspace, it is longer (see every).
 const DefaultCheckEvery = 10 * time.Minute
 
 // Directory finds channels and people.
 type Directory interface {
 	FindConversation(ctx context.Context, ws directory.Workspace, ref, owner string) (slack.Conversation, error)
 	FindUser(ctx context.Context, ws directory.Workspace, q directory.Query, owner string) (slack.User, error)
-	RenewConversations(ws directory.Workspace, since time.Time, owner string) error
+	RenewConversations(ws directory.Workspace, since time.Time, name, owner string) error
+	CheckEvery(ws directory.Workspace, called bool) time.Duration
+	Listed(ws directory.Workspace, id string) bool
 	Remember(ws directory.Workspace, c slack.Conversation)
 	Invalidate(workspace slack.Workspace, conversationID string)
 	Forget(credential string)
@@ -60,6 +62,7 @@ type Directory interface {
 type Limiter interface {
 	Reserve(now time.Time, workspace slack.Workspace, method string, h pacing.Holder) (at time.Time, ok bool)
 	Penalize(now time.Time, workspace slack.Workspace, method string, retryAfter time.Duration)
+	Done(now time.Time, workspace slack.Workspace, method, holder string)
 }
 
 // Sockets tell how the connections by Socket Mode are doing.
@@ -94,6 +97,8 @@ type Reconciler struct {
 	// gate is nil where no worker waits for another.
 	gate   *connection.Gate
 	writes consistency.Store
+	tokens tokens
+	crowds crowds
 
 	mu   sync.Mutex
 	seen map[types.NamespacedName]memory
@@ -109,6 +114,16 @@ const (
 // holder names a SlackChannel, and what it wants to call for, to the Limiter.
 func holder(c *v1alpha1.SlackChannel, purpose string) pacing.Holder {
 	return pacing.Holder{Name: string(c.UID) + purpose, Group: c.Namespace}
+}
+
+// reserve asks for a slot to call a method for a SlackChannel now. It returns what
+// tells the Limiter of the end of that call, or, when not 0, how long to wait.
+func (r *Reconciler) reserve(c *v1alpha1.SlackChannel, ws slack.Workspace, method, purpose string) (end func(), wait time.Duration) {
+	now, h := r.Clock.Now(), holder(c, purpose)
+	if at, ok := r.Limiter.Reserve(now, ws, method, h); !ok {
+		return nil, max(at.Sub(now), time.Millisecond)
+	}
+	return func() { r.Limiter.Done(r.Clock.Now(), ws, method, h.Name) }, 0
 }
 
 // Owner names a SlackChannel to the directory.
@@ -163,6 +178,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // verify finds out how the SlackChannel is doing.
 func (r *Reconciler) verify(ctx context.Context, c *v1alpha1.SlackChannel) (*outcome, error) {
 	if c.Spec.Suspend {
+		r.crowds.leave(client.ObjectKeyFromObject(c))
 		return suspended(), nil
 	}
 	if c.Spec.Manage == nil {
@@ -182,10 +198,9 @@ func (r *Reconciler) verify(ctx context.Context, c *v1alpha1.SlackChannel) (*out
 		return nil, err
 	}
 	known := r.recall(c, conn.Credential)
-	if known.credential != conn.Credential {
-		r.Directory.Forget(known.credential)
-	}
+	r.Directory.Forget(r.tokens.join(client.ObjectKeyFromObject(c), conn, r.Clock.Now()))
 	if conn.API == nil {
+		r.crowds.leave(client.ObjectKeyFromObject(c))
 		return r.verifyWebhook(c, conn, known), nil
 	}
 	return r.verifyWebAPI(ctx, r.begin(c, conn, known)), nil
@@ -195,7 +210,7 @@ func (r *Reconciler) verify(ctx context.Context, c *v1alpha1.SlackChannel) (*out
 func (r *Reconciler) record(ctx context.Context, before, c *v1alpha1.SlackChannel, o *outcome) (ctrl.Result, error) {
 	result := ctrl.Result{RequeueAfter: o.after}
 	if o.after == 0 && o.recheck {
-		result.RequeueAfter = r.nextCheck()
+		result.RequeueAfter = backoff.Around(max(o.every, r.checkEvery()))
 	}
 	if equality.Semantic.DeepEqual(before.Status, c.Status) {
 		return result, nil

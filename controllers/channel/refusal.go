@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/backoff"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
@@ -36,9 +37,16 @@ func (k *check) invite() string {
 }
 
 // again says what follows a change in Slack, which is not told to the operator.
-func (r *Reconciler) again() string {
-	return fmt.Sprintf("it is checked again every %d minutes, and at once when the annotation %s changes",
-		max(int(r.checkEvery().Round(time.Minute)/time.Minute), 1), v1alpha1.AnnotationRequestedAt)
+//
+// The time is told in steps, so that a status is not written for each SlackChannel
+// that comes or goes.
+func (r *Reconciler) again(k *check) string {
+	told, most := r.checkEvery(), ""
+	for every := r.every(k); told < every; told *= 2 {
+		most = "at least "
+	}
+	return fmt.Sprintf("it is checked again %severy %d minutes, and at once when the annotation %s changes",
+		most, max(int(told.Round(time.Minute)/time.Minute), 1), v1alpha1.AnnotationRequestedAt)
 }
 
 // tokenPlace names where the token is.
@@ -72,17 +80,17 @@ func (r *Reconciler) outcomeOf(k *check, e *slack.Error) *outcome {
 		return stalled(v1alpha1.ReasonInvalidToken, fmt.Sprintf("%v: %s; %s", e, k.remedy(e), seenAtOnce))
 	case slack.ClassAccessDenied:
 		return stalled(v1alpha1.ReasonInvalidToken, fmt.Sprintf(
-			"%v: ask an administrator of the workspace to let the app in, or put another token into %s; %s", e, k.tokenPlace(), r.again()))
+			"%v: ask an administrator of the workspace to let the app in, or put another token into %s; %s", e, k.tokenPlace(), r.again(k)))
 	case slack.ClassMissingScope:
 		return stalled(v1alpha1.ReasonMissingScope, r.missingScope(k, e))
 	case slack.ClassChannelNotFound:
 		return stalled(v1alpha1.ReasonChannelNotFound, fmt.Sprintf(
 			"Slack answered %s: no channel %q is visible to the bot: correct spec.webAPI.channel (a name, or the ID of a public channel) or, if the channel is private, where its ID is of no help either, invite the bot: have a member %s; %s",
-			e.Code, name, k.invite(), r.again()))
+			e.Code, name, k.invite(), r.again(k)))
 	case slack.ClassNotInChannel:
-		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf("%v: the bot is not a member of channel %q: have a member %s; %s", e, name, k.invite(), r.again()))
+		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf("%v: the bot is not a member of channel %q: have a member %s; %s", e, name, k.invite(), r.again(k)))
 	case slack.ClassChannelArchived:
-		return stalled(v1alpha1.ReasonChannelArchived, fmt.Sprintf("%v: unarchive channel %q in Slack, or name another one in spec.webAPI.channel; %s", e, name, r.again()))
+		return stalled(v1alpha1.ReasonChannelArchived, fmt.Sprintf("%v: unarchive channel %q in Slack, or name another one in spec.webAPI.channel; %s", e, name, r.again(k)))
 	}
 	return r.unreachable(k, e)
 }
@@ -133,7 +141,7 @@ func (r *Reconciler) addScope(k *check, e *slack.Error) string {
 		scope = scopes(e.Needed)
 	}
 	return fmt.Sprintf("add the bot %s to the Slack app under OAuth & Permissions, reinstall the app in the workspace and, if it has another token then, put that into %s; %s",
-		scope, k.tokenPlace(), r.again())
+		scope, k.tokenPlace(), r.again(k))
 }
 
 // scopesNamed in a message, one by one.
@@ -161,17 +169,17 @@ func (r *Reconciler) lookupOutcome(k *check, err error) *outcome {
 		return retrying(v1alpha1.ReasonSlackUnreachable, fmt.Sprintf("%v; %s", loading, unreachableSince(k.c, m.failingSince)), pauseOf(k.c, m.failures))
 	case errors.As(err, &loading):
 		// The usual check is the safety net for a wake-up that gets lost.
-		return k.waiting(loading.Error(), r.nextCheck())
+		return k.waiting(loading.Error(), backoff.Around(r.every(k)))
 	case errors.As(err, &wait):
 		return k.waiting(wait.Error(), max(wait.At.Sub(r.Clock.Now()), 0)+1)
 	case errors.As(err, &missing):
 		return stalled(v1alpha1.ReasonChannelNotFound, fmt.Sprintf(
 			"no channel %q is visible to the bot in workspace %s: correct spec.webAPI.channel (a name, or the ID of a public channel) or, if the channel is private, where its ID is of no help either, invite the bot: have a member %s; %s",
-			missing.Ref, describe(k.identity), k.invite(), r.again()))
+			missing.Ref, describe(k.identity), k.invite(), r.again(k)))
 	case errors.As(err, &archived):
 		return stalled(v1alpha1.ReasonChannelArchived, fmt.Sprintf(
 			"channel %q (%s) is archived in workspace %s: unarchive it in Slack, or name another one in spec.webAPI.channel; %s",
-			archived.Conversation.Name, archived.Conversation.ID, describe(k.identity), r.again()))
+			archived.Conversation.Name, archived.Conversation.ID, describe(k.identity), r.again(k)))
 	}
 	return r.outcomeOf(k, slack.AsError(err))
 }

@@ -1,11 +1,6 @@
 package channel
 
 import (
-	"bytes"
-	"encoding/json"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"testing"
 	"time"
 
@@ -13,7 +8,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -24,76 +18,31 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
-	"github.com/slack-notifier/slack-notifier/internal/pacing"
+	"github.com/slack-notifier/slack-notifier/internal/pacing/pacingtest"
 	"github.com/slack-notifier/slack-notifier/internal/readback"
-	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 	"github.com/slack-notifier/slack-notifier/internal/slacksim"
+	"github.com/slack-notifier/slack-notifier/internal/testrig"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
 
 // workspace is a simulated Slack.
-type workspace struct {
-	t *testing.T
-	*httptest.Server
-}
+type workspace struct{ *testrig.Slack }
 
 func newWorkspace(t *testing.T) *workspace {
 	t.Helper()
-	s := httptest.NewServer(slacksim.New(slacksim.Config{NoLimits: true}))
-	t.Cleanup(s.Close)
-	return &workspace{t, s}
+	return &workspace{testrig.NewSlack(t)}
 }
 
 // set changes something in the simulated Slack.
-func (s *workspace) set(kind string, body any) {
-	s.t.Helper()
-	data, err := json.Marshal(body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	resp, err := http.Post(s.URL+"/_sim/"+kind, "application/json", bytes.NewReader(data))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		s.t.Fatalf("_sim/%s: %s", kind, resp.Status)
-	}
-}
+func (s *workspace) set(kind string, body any) { s.Set(kind, body) }
 
 // calls of a method so far.
-func (s *workspace) calls(method string) int {
-	s.t.Helper()
-	resp, err := http.Get(s.URL + "/_sim/calls")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	var calls slacksim.Calls
-	if err := json.NewDecoder(resp.Body).Decode(&calls); err != nil {
-		s.t.Fatal(err)
-	}
-	count := 0
-	for _, c := range calls.Log {
-		if c.Method == method {
-			count++
-		}
-	}
-	return count
-}
+func (s *workspace) calls(method string) int { return s.Calls(method) }
 
 // room is the channel of a name; an empty one when there is none.
 func (s *workspace) room(name string) slacksim.Channel {
-	s.t.Helper()
-	resp, err := http.Get(s.URL + "/_sim/state")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
 	var state slacksim.State
-	if err := json.NewDecoder(resp.Body).Decode(&state); err != nil {
-		s.t.Fatal(err)
-	}
+	s.Get("state", &state)
 	for _, ws := range state.Workspaces {
 		for _, ch := range ws.Rooms {
 			if ch.Name == name {
@@ -112,16 +61,7 @@ type scene struct {
 	r     *Reconciler
 }
 
-func scheme(t *testing.T) *runtime.Scheme {
-	t.Helper()
-	s := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return s
-}
+func scheme(t *testing.T) *runtime.Scheme { return testrig.Scheme(t) }
 
 // slackChannel of the demo's token.
 func slackChannel(name, channel string, changes ...func(*v1alpha1.SlackChannel)) *v1alpha1.SlackChannel {
@@ -151,21 +91,14 @@ func newScene(t *testing.T, s *workspace, objects ...client.Object) *scene {
 // restart replaces the process; what is stored stays.
 func (g *scene) restart() {
 	g.t.Helper()
-	u, err := url.Parse(g.slack.URL)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	allow, err := egress.NewAllowList([]string{u.Host})
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	limiter := pacing.NewLimiter(pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}})
+	limiter := pacingtest.Watch(g.t, pacingtest.NoLimits())
 	people := directory.New(directory.Options{Limiter: limiter})
 	go func() { _ = people.Start(g.t.Context()) }()
-	wake := &wakeup.Source{}
+	wake, connections := &wakeup.Source{}, g.slack.Resolver(g.store)
+	connections.Custom = connection.Namespaces{"default"}
 	g.r = &Reconciler{
 		Client: g.store, Live: g.store, Recorder: events.NewFakeRecorder(1000), Health: &connection.Health{Channels: wake}, Directory: people,
-		Connections: &connection.Resolver{Versions: g.store, Secrets: g.store, Allow: allow, APIURL: g.slack.URL + "/api/", Custom: connection.Namespaces{"default"}},
+		Connections: connections,
 		Limiter:     limiter, Readback: readback.New(readback.Options{Limiter: limiter}), Wake: wake, Clock: clock.RealClock{},
 	}
 }

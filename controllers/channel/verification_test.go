@@ -3,30 +3,22 @@ package channel
 import (
 	"context"
 	"fmt"
-	"net/http/httptest"
-	"net/url"
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
-	"github.com/slack-notifier/slack-notifier/internal/pacing"
+	"github.com/slack-notifier/slack-notifier/internal/pacing/pacingtest"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
-	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
-	"github.com/slack-notifier/slack-notifier/internal/slacksim"
+	"github.com/slack-notifier/slack-notifier/internal/testrig"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
 
@@ -47,13 +39,14 @@ func (d *listed) FindConversation(context.Context, directory.Workspace, string, 
 	}
 	return slack.Conversation{ID: "C0ALERTS0", Name: "alerts", Member: true}, nil
 }
-func (d *listed) Invalidate(slack.Workspace, string) {}
-func (d *listed) Forget(string)                      {}
+func (d *listed) CheckEvery(directory.Workspace, bool) time.Duration { return DefaultCheckEvery }
+func (d *listed) Listed(directory.Workspace, string) bool            { return true }
+func (d *listed) Invalidate(slack.Workspace, string)                 {}
+func (d *listed) Forget(string)                                      {}
 
 type rig struct {
 	t       *testing.T
-	store   client.WithWatch
-	old     *v1alpha1.SlackChannel // what reads return, when set
+	store   *testrig.Store
 	dir     *listed
 	r       *Reconciler
 	request ctrl.Request
@@ -61,37 +54,18 @@ type rig struct {
 
 func newRig(t *testing.T, verified bool) *rig {
 	t.Helper()
-	sim := httptest.NewServer(slacksim.New(slacksim.Config{NoLimits: true}))
-	t.Cleanup(sim.Close)
-	u, _ := url.Parse(sim.URL)
-	allow, err := egress.NewAllowList([]string{u.Host})
-	if err != nil {
-		t.Fatal(err)
-	}
-	scheme := runtime.NewScheme()
-	_ = clientgoscheme.AddToScheme(scheme)
-	_ = v1alpha1.AddToScheme(scheme)
 	c := &v1alpha1.SlackChannel{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "c", Generation: 1, UID: "c"},
 		Spec: v1alpha1.SlackChannelSpec{WebAPI: &v1alpha1.WebAPI{TokenSecretRef: v1alpha1.SecretKeyReference{Name: "s"}, Channel: "#alerts"}}}
 	if verified {
 		conditions.Ready(c, v1alpha1.ReasonVerified, "well")
 		c.Status.ObservedGeneration = 1
 	}
-	g := &rig{t: t, dir: &listed{}, request: ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c)}}
-	g.store = fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(c).WithInterceptorFuncs(interceptor.Funcs{
-		Get: func(ctx context.Context, w client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
-			if out, ok := o.(*v1alpha1.SlackChannel); ok && g.old != nil {
-				g.old.DeepCopyInto(out)
-				return nil
-			}
-			return w.Get(ctx, key, o, opts...)
-		},
-	}).WithObjects(c, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "s"}, Data: map[string][]byte{"token": []byte(slacksim.DemoToken)}}).Build()
+	g := &rig{t: t, store: testrig.NewStore(t, c), dir: &listed{}, request: ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c)}}
 	wake := &wakeup.Source{}
 	g.r = &Reconciler{
 		Client: g.store, Live: g.store, Recorder: events.NewFakeRecorder(100), Health: &connection.Health{Channels: wake}, Directory: g.dir,
-		Connections: &connection.Resolver{Versions: g.store, Secrets: g.store, Allow: allow, APIURL: sim.URL + "/api/"},
-		Limiter:     pacing.NewLimiter(pacing.LimiterOptions{Methods: map[string][]pacing.Limit{}, Others: []pacing.Limit{}}),
+		Connections: testrig.NewSlack(t).Resolver(g.store),
+		Limiter:     pacingtest.Watch(t, pacingtest.NoLimits()),
 		Wake:        wake, Clock: clock.RealClock{},
 	}
 	return g
@@ -109,10 +83,10 @@ func (g *rig) reconcile() ctrl.Result {
 // reason of Ready as it is stored.
 func (g *rig) reason() string {
 	g.t.Helper()
-	old := g.old
-	g.old = nil
-	defer func() { g.old = old }()
-	c := g.stored()
+	c := &v1alpha1.SlackChannel{}
+	if err := g.store.Fresh(g.t.Context(), g.request.NamespacedName, c); err != nil {
+		g.t.Fatal(err)
+	}
 	if ready := conditions.Find(c, v1alpha1.ConditionReady); ready != nil {
 		return ready.Reason
 	}
@@ -149,11 +123,11 @@ func TestStaleCacheLeavesNoOldStatus(t *testing.T) {
 		t.Fatal(got)
 	}
 	// The list has come before the cache shows that write.
-	g.dir.loading, g.old = false, before
+	g.dir.loading, g.store.Old = false, before
 	if result := g.reconcile(); result.RequeueAfter == 0 || result.RequeueAfter > time.Second {
 		t.Errorf("it looks again after %v", result.RequeueAfter)
 	}
-	g.old = nil
+	g.store.Old = nil
 	g.reconcile()
 	if got := g.reason(); got != v1alpha1.ReasonVerified {
 		t.Errorf("stays %s", got)

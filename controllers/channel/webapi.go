@@ -37,6 +37,8 @@ type check struct {
 	// identity that the token has, and the workspace, once authenticated.
 	identity slack.Identity
 	ws       directory.Workspace
+	// called: each check takes a call of conversations.info.
+	called bool
 	// managed is nil for a channel that is not managed.
 	managed *managed
 }
@@ -78,12 +80,14 @@ func (r *Reconciler) verifyWebAPI(ctx context.Context, k *check) *outcome {
 		return stop
 	}
 	if k.c.Spec.WebAPI.Channel == "" {
+		r.crowds.leave(client.ObjectKeyFromObject(k.c))
 		r.learn(k.c, k.conn, k.identity, slack.Conversation{})
 		r.answered(k.c)
 		o := ready(v1alpha1.ReasonVerified, fmt.Sprintf("the token was accepted by workspace %s", describe(k.identity)))
 		o.facts, o.exactlyOnce = factsOf(k.identity).withoutChannel(), exactlyOnceForRecipients(k.identity)
 		return o
 	}
+	r.crowd(k)
 	if k.managed != nil {
 		return r.manage(ctx, k)
 	}
@@ -107,7 +111,8 @@ func (r *Reconciler) verifyWebAPI(ctx context.Context, k *check) *outcome {
 
 // hasChannel ends a check that has found its channel.
 func (r *Reconciler) hasChannel(k *check, o *outcome, found slack.Conversation) {
-	o.facts = factsOf(k.identity).with(found)
+	r.counted(k, found)
+	o.facts, o.every = factsOf(k.identity).with(found), r.every(k)
 	r.learn(k.c, k.conn, k.identity, found)
 	r.answered(k.c)
 }
@@ -115,7 +120,7 @@ func (r *Reconciler) hasChannel(k *check, o *outcome, found slack.Conversation) 
 // noChannel is the outcome of a check that has found no channel to use, and may
 // have come to an answer by that.
 func (r *Reconciler) noChannel(k *check, o *outcome) *outcome {
-	o.facts = factsOf(k.identity)
+	o.facts, o.every = factsOf(k.identity), r.every(k)
 	if o.recheck {
 		o.facts.withoutChannel()
 		r.learn(k.c, k.conn, k.identity, slack.Conversation{})
@@ -129,80 +134,6 @@ func (r *Reconciler) learn(c *v1alpha1.SlackChannel, conn *connection.Connection
 	r.Health.Learn(client.ObjectKeyFromObject(c), c.UID, connection.Facts{Credential: conn.Credential, Identity: identity, Channel: channel})
 }
 
-// authenticate asks for the identity behind the token.
-func (r *Reconciler) authenticate(ctx context.Context, k *check) *outcome {
-	if k.managed != nil && k.managed.identity != nil {
-		k.use(*k.managed.identity)
-		return nil
-	}
-	identity, wait, e := r.authTest(ctx, k.c, k.conn)
-	switch {
-	case wait > 0:
-		return k.waiting(turn(slack.MethodAuthTest), wait)
-	case e == nil:
-		if k.managed != nil {
-			k.managed.identity = &identity
-		}
-		k.use(identity)
-		return nil
-	}
-	o := r.outcomeOf(k, e)
-	if o.recheck {
-		r.answered(k.c)
-		k.managed.finish()
-		o.facts = &facts{}
-	}
-	return o
-}
-
-// use the identity of the token.
-func (k *check) use(identity slack.Identity) {
-	k.identity, k.ws = identity, workspaceOf(k.c, k.conn, identity)
-}
-
-func workspaceOf(c *v1alpha1.SlackChannel, conn *connection.Connection, identity slack.Identity) directory.Workspace {
-	return directory.Workspace{
-		Key: conn.Workspace(identity), TeamName: identity.TeamName,
-		Credential: conn.Credential, API: conn.API, Namespace: c.Namespace,
-	}
-}
-
-// authTest asks whom the token belongs to, and makes that known at once. It
-// returns how long to wait when it can't be asked now.
-func (r *Reconciler) authTest(ctx context.Context, c *v1alpha1.SlackChannel, conn *connection.Connection) (slack.Identity, time.Duration, *slack.Error) {
-	now := r.Clock.Now()
-	facts, known := r.Health.Facts(c.UID, conn.Credential)
-	// Until the token itself has told its workspace, only this SlackChannel is
-	// made to wait for what it answers; it keeps to the pace of the workspace of
-	// an earlier run.
-	workspace := conn.Workspace(slack.Identity{})
-	keys := []slack.Workspace{workspace}
-	if known {
-		workspace = conn.Workspace(facts.Identity)
-		keys = []slack.Workspace{workspace}
-	} else if stored, ok := connection.StoredWorkspace(c); ok {
-		keys = append(keys, stored)
-	}
-	for _, key := range keys {
-		if at, ok := r.Limiter.Reserve(now, key, slack.MethodAuthTest, holder(c, "")); !ok {
-			return slack.Identity{}, max(at.Sub(now), time.Millisecond), nil
-		}
-	}
-	identity, err := conn.API.AuthTest(ctx)
-	if e := slack.AsError(err); e != nil {
-		if e.Class == slack.ClassRateLimited {
-			r.Limiter.Penalize(now, workspace, slack.MethodAuthTest, e.RetryAfter)
-		}
-		return identity, 0, e
-	}
-	var channel slack.Conversation
-	if known && facts.Identity.TeamID == identity.TeamID && facts.Identity.BotUserID == identity.BotUserID {
-		channel = facts.Channel
-	}
-	r.learn(c, conn, identity, channel)
-	return identity, 0, nil
-}
-
 // find looks the channel up, as it is now when it was requested so.
 func (r *Reconciler) find(ctx context.Context, k *check) (slack.Conversation, error) {
 	ref := k.c.Spec.WebAPI.Channel
@@ -214,8 +145,8 @@ func (r *Reconciler) find(ctx context.Context, k *check) (slack.Conversation, er
 	if !k.anew {
 		return found, err
 	}
-	if errors.As(err, new(*directory.NotFoundError)) {
-		if err := r.Directory.RenewConversations(k.ws, k.since, k.owner); err != nil {
+	if errors.As(err, new(*directory.NotFoundError)) || errors.As(err, new(*directory.ScopeError)) {
+		if err := r.Directory.RenewConversations(k.ws, k.since, directory.ChannelName(ref), k.owner); err != nil {
 			return found, err
 		}
 		r.remember(k.c, func(m *memory) { m.anew = false })
@@ -261,27 +192,27 @@ func (r *Reconciler) join(ctx context.Context, k *check, found *slack.Conversati
 	switch {
 	case found.Private:
 		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf(
-			"the bot is not a member of the private channel %q, which it can't join by itself: have a member %s; %s", found.Name, k.invite(), r.again()))
+			"the bot is not a member of the private channel %q, which it can't join by itself: have a member %s; %s", found.Name, k.invite(), r.again(k)))
 	case !join && public:
 		return nil
 	case !join:
 		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf(
 			"the bot is not a member of channel %q, and spec.webAPI.join is false: have a member %s, set spec.webAPI.join to true, or give the app the bot scope chat:write.public; %s",
-			found.Name, k.invite(), r.again()))
+			found.Name, k.invite(), r.again(k)))
 	}
-	now := r.Clock.Now()
-	if at, ok := r.Limiter.Reserve(now, k.ws.Key, slack.MethodConversationsJoin, holder(k.c, "")); !ok {
-		return k.waiting(turn(slack.MethodConversationsJoin), at.Sub(now))
+	end, stop := r.slot(k, slack.MethodConversationsJoin)
+	if stop != nil {
+		return stop
 	}
 	err := k.conn.API.JoinConversation(ctx, found.ID)
-	if err == nil {
+	if end(); err == nil {
 		found.Member = true
 		r.Directory.Invalidate(k.ws.Key, found.ID)
 		return nil
 	}
 	e := slack.AsError(err)
 	if e.Class == slack.ClassRateLimited {
-		r.Limiter.Penalize(now, k.ws.Key, slack.MethodConversationsJoin, e.RetryAfter)
+		r.Limiter.Penalize(r.Clock.Now(), k.ws.Key, slack.MethodConversationsJoin, e.RetryAfter)
 	} else if !e.Class.Transient() && public {
 		return nil // it can post without being a member
 	}
@@ -296,7 +227,7 @@ func (r *Reconciler) joinRefused(k *check, name string, e *slack.Error) *outcome
 			"the bot is not a member of channel %q and may not join it (Slack answered missing_scope to %s): have a member %s, or %s", name, e.Method, k.invite(), r.addScope(k, e)))
 	case !e.Class.Transient() && e.Class != slack.ClassInvalidCredentials && e.Class != slack.ClassChannelArchived:
 		return stalled(v1alpha1.ReasonNotInChannel, fmt.Sprintf(
-			"the bot is not a member of channel %q and could not join it: %v; have a member %s; %s", name, e, k.invite(), r.again()))
+			"the bot is not a member of channel %q and could not join it: %v; have a member %s; %s", name, e, k.invite(), r.again(k)))
 	}
 	return r.outcomeOf(k, e)
 }

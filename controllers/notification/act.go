@@ -160,57 +160,6 @@ func (p *pass) lane(rcpt *recipient) pacing.Lane {
 	return pacing.Lane{Workspace: p.way.workspace.Key, Conversation: rcpt.target.lane()}
 }
 
-// granted asks for the recipient's turn, and notes the wait when it has not come
-// yet.
-func (r *Reconciler) granted(p *pass, rcpt *recipient) bool {
-	now := r.Clock.Now()
-	turn := r.Lanes.Ask(now, p.lane(rcpt), pacing.Ticket{
-		ID: p.ticket(rcpt), Owner: p.name.String(), Priority: priorities[p.n.Spec.Severity],
-		Group: p.n.Namespace, Since: p.since(),
-	})
-	if turn.Granted {
-		return true
-	}
-	left := turn.At.Sub(now)
-	if turn.Down {
-		p.apply(r, rcpt, delivery.Held{Note: delivery.Note{Reason: v1alpha1.ReasonSlackUnavailable,
-			Message: "Slack does not answer: it is tried with one message now and then, and this one is sent by itself as soon as it answers"}})
-		p.requeueBy(now.Add(2 * time.Minute))
-		return false
-	}
-	quiet := left < quietFor
-	// One figure for the whole wait, so that it costs one write.
-	if rcpt.Note.Reason != v1alpha1.ReasonWaitingForTurn || quiet {
-		p.apply(r, rcpt, delivery.Held{Note: delivery.Note{Reason: v1alpha1.ReasonWaitingForTurn,
-			Message: fmt.Sprintf("waits for its turn in %s, about %s, %d before it", p.place(rcpt), about(left), turn.Ahead), Quiet: quiet}})
-	}
-	// The queue wakes it; this is for the case that the wake-up gets lost.
-	p.requeueBy(turn.At.Add(time.Minute))
-	return false
-}
-
-// since is when the notification came: the API server tells it in whole seconds,
-// so what this process has seen at once keeps the order in which it saw it.
-func (p *pass) since() time.Time {
-	created, seen := p.n.CreationTimestamp.Time, p.tracked.FirstSeen
-	if late := seen.Sub(created); late >= 0 && late < 2*time.Second {
-		return seen
-	}
-	return created
-}
-
-// about rounds a time for people.
-func about(d time.Duration) string {
-	switch {
-	case d < 10*time.Second:
-		return max(d, time.Second).Round(time.Second).String()
-	case d < 2*time.Minute:
-		return d.Round(10 * time.Second).String()
-	default:
-		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
-	}
-}
-
 // announce writes into the status who is about to be posted to, where nothing else
 // would tell after a crash that a message was sent. It returns who may be posted
 // to now.
@@ -358,13 +307,11 @@ func (r *Reconciler) notPosted(ctx context.Context, p *pass, rcpt *recipient, e 
 	now := r.Clock.Now()
 	e = rcpt.target.explain(p.content.rendered.Name(e))
 	if e.Class == slack.ClassRateLimited {
-		lane := p.lane(rcpt)
-		if !p.way.webhook() {
-			// A 429 holds for the method in the whole workspace
-			// (docs.slack.dev/apis/web-api/rate-limits).
-			lane.Conversation = ""
+		penalize := r.Lanes.PenalizePost
+		if p.way.webhook() {
+			penalize = r.Lanes.Penalize
 		}
-		r.Lanes.Penalize(now, lane, e.RetryAfter)
+		penalize(now, p.lane(rcpt), e.RetryAfter)
 	}
 	where, thread := rcpt.target.conversation, rcpt.target.thread
 	rcpt.Apply(delivery.Refused{Do: delivery.Post, Err: e, Settle: r.settleTime(), Conversation: where, Thread: thread}, p.want, r.can(p.way, rcpt), now)

@@ -20,22 +20,6 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/message"
 )
 
-// interactionOf is what stands below the content: the answers, and the buttons while
-// they can be pressed. A SlackChannel that does not exist changes nothing of it,
-// since nothing is edited without one.
-func interactionOf(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel) message.Interaction {
-	if c.Spec.Webhook != nil || len(n.Spec.Actions) == 0 && len(n.Status.Responses) == 0 {
-		return message.Interaction{}
-	}
-	out := message.Interaction{
-		Button: interact.Button{UID: n.UID}, Answers: n.Status.Responses, Expired: n.Status.Decision == v1alpha1.DecisionExpired,
-	}
-	if interact.Open(n) && (c.Name == "" || c.Spec.Interactions != nil) {
-		out.Actions = n.Spec.Actions
-	}
-	return out
-}
-
 // stopAnswers stores the decision Expired when the time to answer is over, before
 // anything of it is shown: a click that was stored first wins. False means that the
 // object has changed, and is to be looked at again.
@@ -75,7 +59,7 @@ func (r *Reconciler) owes(ctx context.Context, n *v1alpha1.SlackNotification) (b
 	if err := r.Client.Get(ctx, channelKey(n), c); err != nil {
 		return false, client.IgnoreNotFound(err)
 	}
-	want := message.HashWith(n.Spec.Content, interactionOf(n, c))
+	want := message.HashWith(n.Spec.Content, message.InteractionOf(n, c))
 	content, _, _ := strings.Cut(want, "-")
 	return slices.ContainsFunc(n.Status.Deliveries, func(d v1alpha1.Delivery) bool {
 		have, _, _ := strings.Cut(d.ContentHash, "-")

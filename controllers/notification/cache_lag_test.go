@@ -1,26 +1,17 @@
 package notification
 
 import (
-	"context"
-	"encoding/json"
-	"net/http/httptest"
-	"net/url"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
@@ -28,67 +19,25 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/directory"
 	"github.com/slack-notifier/slack-notifier/internal/metrics"
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
+	"github.com/slack-notifier/slack-notifier/internal/pacing/pacingtest"
 	"github.com/slack-notifier/slack-notifier/internal/readback"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
-	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 	"github.com/slack-notifier/slack-notifier/internal/slacksim"
+	"github.com/slack-notifier/slack-notifier/internal/testrig"
 	"github.com/slack-notifier/slack-notifier/internal/wakeup"
 )
 
-// lagging is an API server whose cache can be held back, and which refuses
-// writes on demand. A real one can't be made to do either at a given moment.
-type lagging struct {
-	client.WithWatch
-	// old is what reads return, when set.
-	old *v1alpha1.SlackNotification
-	// refuse the next writes of a status with this.
-	refuse []error
-	writes int
-}
-
-func (l *lagging) funcs() interceptor.Funcs {
-	return interceptor.Funcs{
-		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
-			if n, ok := o.(*v1alpha1.SlackNotification); ok && l.old != nil {
-				l.old.DeepCopyInto(n)
-				return nil
-			}
-			return c.Get(ctx, key, o, opts...)
-		},
-		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
-			if len(l.refuse) > 0 {
-				err := l.refuse[0]
-				l.refuse = l.refuse[1:]
-				return err
-			}
-			l.writes++
-			return c.SubResource(sub).Patch(ctx, o, patch, opts...)
-		},
-	}
-}
-
 type rig struct {
 	t       *testing.T
-	store   *lagging
+	store   *testrig.Store
 	r       *Reconciler
-	sim     *httptest.Server
-	allow   egress.AllowList
+	sim     *testrig.Slack
 	request ctrl.Request
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	sim := httptest.NewServer(slacksim.New(slacksim.Config{NoLimits: true}))
-	t.Cleanup(sim.Close)
-	u, _ := url.Parse(sim.URL)
-	allow, err := egress.NewAllowList([]string{u.Host})
-	if err != nil {
-		t.Fatal(err)
-	}
-	scheme := runtime.NewScheme()
-	_ = clientgoscheme.AddToScheme(scheme)
-	_ = v1alpha1.AddToScheme(scheme)
 	channel := &v1alpha1.SlackChannel{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "c", Generation: 1, UID: "c"},
 		Spec: v1alpha1.SlackChannelSpec{WebAPI: &v1alpha1.WebAPI{TokenSecretRef: v1alpha1.SecretKeyReference{Name: "s"}, Channel: "alerts"}},
 		Status: v1alpha1.SlackChannelStatus{ObservedGeneration: 1, Workspace: &v1alpha1.Workspace{ID: slacksim.DemoTeam, URL: "https://acme.slack.com/"},
@@ -98,11 +47,7 @@ func newRig(t *testing.T) *rig {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "n", UID: "n-uid", Generation: 1, CreationTimestamp: metav1.Now()},
 		Spec:       v1alpha1.SlackNotificationSpec{ChannelRef: v1alpha1.ChannelReference{Name: "c"}, Content: v1alpha1.Content{Text: "once"}},
 	}
-	store := &lagging{}
-	store.WithWatch = fake.NewClientBuilder().WithScheme(scheme).WithInterceptorFuncs(store.funcs()).
-		WithStatusSubresource(&v1alpha1.SlackNotification{}).
-		WithObjects(channel, n, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "s"}, Data: map[string][]byte{"token": []byte(slacksim.DemoToken)}}).Build()
-	g := &rig{t: t, store: store, sim: sim, allow: allow, request: ctrl.Request{NamespacedName: client.ObjectKeyFromObject(n)}}
+	g := &rig{t: t, store: testrig.NewStore(t, channel, n), sim: testrig.NewSlack(t), request: ctrl.Request{NamespacedName: client.ObjectKeyFromObject(n)}}
 	g.restart(time.Now().Add(-time.Hour))
 	return g
 }
@@ -111,11 +56,11 @@ func newRig(t *testing.T) *rig {
 func (g *rig) restart(leads time.Time) {
 	lanes := pacing.NewLanes(time.Now(), pacing.LaneOptions{Interval: -1, Margin: -1})
 	wake := &wakeup.Source{}
-	limiter := pacing.NewLimiter(pacing.LimiterOptions{})
+	limiter := pacingtest.Watch(g.t, pacing.NewLimiter(pacing.LimiterOptions{}))
 	g.r = &Reconciler{
 		Client: g.store, Live: g.store, Recorder: events.NewFakeRecorder(100), Health: &connection.Health{Channels: wake}, Limiter: limiter, Lanes: lanes,
 		Channels: reference.Channels{Reader: g.store}, Readback: readback.New(readback.Options{Limiter: limiter}),
-		Connections: &connection.Resolver{Versions: g.store, Secrets: g.store, Allow: g.allow, APIURL: g.sim.URL + "/api/"},
+		Connections: g.sim.Resolver(g.store),
 		Directory:   directory.New(directory.Options{Limiter: limiter}), Metrics: metrics.New(prometheus.NewRegistry()), Wake: wake, Clock: clock.RealClock{},
 		SettleTime: time.Millisecond,
 	}
@@ -139,27 +84,12 @@ func (g *rig) reconcile() {
 	}
 }
 
-func (g *rig) posts() int {
-	g.t.Helper()
-	resp, err := g.sim.Client().Get(g.sim.URL + "/_sim/calls")
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var calls slacksim.Calls
-	if err := json.NewDecoder(resp.Body).Decode(&calls); err != nil {
-		g.t.Fatal(err)
-	}
-	return calls.Count("chat.postMessage")
-}
+func (g *rig) posts() int { return g.sim.Calls("chat.postMessage") }
 
 func (g *rig) now() *v1alpha1.SlackNotification {
 	g.t.Helper()
-	old := g.store.old
-	g.store.old = nil
-	defer func() { g.store.old = old }()
 	n := &v1alpha1.SlackNotification{}
-	if err := g.store.Get(g.t.Context(), g.request.NamespacedName, n); err != nil {
+	if err := g.store.Fresh(g.t.Context(), g.request.NamespacedName, n); err != nil {
 		g.t.Fatal(err)
 	}
 	return n
@@ -171,17 +101,17 @@ func TestStaleCacheRepeatsNothing(t *testing.T) {
 	g := newRig(t)
 	before := g.now()
 	g.reconcile()
-	if n := g.now(); n.Status.Phase != v1alpha1.PhaseDelivered || g.posts() != 1 || g.store.writes != 1 {
-		t.Fatalf("%s, %d posts, %d writes", n.Status.Phase, g.posts(), g.store.writes)
+	if n := g.now(); n.Status.Phase != v1alpha1.PhaseDelivered || g.posts() != 1 || g.store.Writes != 1 {
+		t.Fatalf("%s, %d posts, %d writes", n.Status.Phase, g.posts(), g.store.Writes)
 	}
-	g.store.old = before
+	g.store.Old = before
 	for range 5 {
 		g.reconcile()
 	}
 	if g.posts() != 1 {
 		t.Errorf("%d posts", g.posts())
 	}
-	g.store.old = nil
+	g.store.Old = nil
 	g.reconcile()
 	if n := g.now(); n.Status.Phase != v1alpha1.PhaseDelivered || n.Status.Deliveries[0].Attempts != 1 {
 		t.Errorf("%+v", n.Status)
@@ -192,7 +122,7 @@ func TestStaleCacheRepeatsNothing(t *testing.T) {
 func TestRefusedWriteRepeatsNothing(t *testing.T) {
 	g := newRig(t)
 	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "slacknotifications"}, "n", nil)
-	g.store.refuse = []error{conflict, conflict, conflict}
+	g.store.Refuse = []error{conflict, conflict, conflict}
 	for range 4 {
 		g.reconcile()
 	}
@@ -230,11 +160,11 @@ func TestCrashAmidARepost(t *testing.T) {
 		t.Fatal(err)
 	}
 	lost := apierrors.NewServiceUnavailable("the API server is away")
-	g.store.refuse = []error{lost, lost, lost, lost, lost, lost, lost, lost, lost, lost}
+	g.store.Refuse = []error{lost, lost, lost, lost, lost, lost, lost, lost, lost, lost}
 	for i := 0; i < 10 && g.posts() < 2; i++ {
 		_, _ = g.r.Reconcile(t.Context(), g.request)
 	}
-	g.store.refuse = nil
+	g.store.Refuse = nil
 	if n := g.now(); g.posts() != 2 || n.Status.ObservedGeneration != 1 {
 		t.Fatalf("%d posts, and the status is of generation %d", g.posts(), n.Status.ObservedGeneration)
 	}
@@ -282,11 +212,11 @@ func TestTwoNamesInDoubt(t *testing.T) {
 		t.Fatal(err)
 	}
 	lost := apierrors.NewServiceUnavailable("the API server is away")
-	g.store.refuse = []error{lost, lost, lost, lost, lost, lost, lost, lost, lost, lost}
+	g.store.Refuse = []error{lost, lost, lost, lost, lost, lost, lost, lost, lost, lost}
 	for i := 0; i < 10 && g.posts() < 1; i++ {
 		_, _ = g.r.Reconcile(t.Context(), g.request)
 	}
-	g.store.refuse = nil
+	g.store.Refuse = nil
 	n = g.now()
 	n.Generation, n.Spec.Recipients = 2, []v1alpha1.Recipient{{Channel: "C0ALERTS0"}, named}
 	if err := g.store.Update(t.Context(), n); err != nil {

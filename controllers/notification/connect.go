@@ -114,7 +114,7 @@ func newWay(key types.NamespacedName, c *v1alpha1.SlackChannel, conn *connection
 	}
 	w.workspace = directory.Workspace{
 		Key: conn.Workspace(facts.Identity), TeamName: facts.Identity.TeamName,
-		Credential: conn.Credential, API: conn.API, Namespace: namespace,
+		Credential: conn.Token, API: conn.API, Namespace: namespace,
 	}
 	stored := c.Status.Workspace
 	switch {

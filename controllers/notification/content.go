@@ -49,7 +49,7 @@ func (r *Reconciler) prepare(ctx context.Context, p *pass, due []*recipient) boo
 	c.unsent = unsent
 	options := message.Options{
 		DefaultSender: p.way.channel.Spec.Sender, ClusterName: r.ClusterName, Webhook: p.way.webhook(), Mentions: tokens, Paging: p.paging(),
-		Interaction: interactionOf(p.n, p.channel),
+		Interaction: message.InteractionOf(p.n, p.channel),
 	}
 	options.Interaction.Button.Cluster = p.cluster
 	c.rendered = message.Render(allowed, options)
@@ -196,7 +196,7 @@ func (p *pass) messageTo(rcpt *recipient) slack.Message {
 	if !p.way.webhook() {
 		m.Metadata = message.Metadata(message.Identity{
 			NotificationUID: string(p.n.UID), Recipient: rcpt.key, ContentHash: p.want.Hash,
-			Namespace: p.n.Namespace, IdempotencyKey: p.n.Spec.IdempotencyKey,
+			Namespace: p.n.Namespace, IdempotencyKey: p.n.Spec.IdempotencyKey, Cluster: p.cluster,
 		})
 	}
 	if rcpt.target != nil && rcpt.target.thread != "" {

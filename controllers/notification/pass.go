@@ -33,6 +33,8 @@ type pass struct {
 	mustWrite bool
 	// requeueAt is when to look again at the latest; zero when nothing waits for a time.
 	requeueAt time.Time
+	// turnBy is when the last of the turns that are waited for should have come.
+	turnBy time.Time
 
 	parent parent
 	// channel is the SlackChannel that the spec names, as the cache has it; empty
@@ -133,7 +135,7 @@ func (r *Reconciler) wanted(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChan
 		}
 	}
 	want := delivery.Want{
-		Hash: message.HashWith(n.Spec.Content, interactionOf(n, c)), Update: n.Spec.UpdatePolicy, OnUnknown: n.Spec.OnUnknownOutcome, Via: channelKey(n).String(), ViaUID: c.UID,
+		Hash: message.HashWith(n.Spec.Content, message.InteractionOf(n, c)), Update: n.Spec.UpdatePolicy, OnUnknown: n.Spec.OnUnknownOutcome, Via: channelKey(n).String(), ViaUID: c.UID,
 		Remove: !n.DeletionTimestamp.IsZero(), Settled: since.Add(r.settleTime()), Settle: r.settleTime(), Created: n.CreationTimestamp.Time,
 		Keyed: n.Spec.IdempotencyKey != "",
 	}

@@ -20,10 +20,6 @@ import (
 // OwnerPrefix marks this controller's names in the directory.
 const OwnerPrefix = "SlackNotification/"
 
-// quietFor is how long a wait may be before it is told in the status. What is
-// over sooner would cost more writes than it is worth.
-const quietFor = 3 * time.Second
-
 // target is where a recipient's message goes.
 type target struct {
 	// conversation to post to: C…, D…, a webhook's key, or a user's ID (U…) for a

@@ -182,6 +182,17 @@ func (r *Reconciler) rests(n *v1alpha1.SlackNotification) bool {
 		controllerutil.ContainsFinalizer(n, Finalizer) == (n.Spec.DeletionPolicy == v1alpha1.DeletionDelete)
 }
 
+// restsForGood reports whether n rests, will until somebody changes it, and is not
+// known of; it counts as settled then, as by Reconcile.
+func (r *Reconciler) restsForGood(n *v1alpha1.SlackNotification) bool {
+	if _, expires := expiry(n); expires || !r.rests(n) || r.ledger.Get(client.ObjectKeyFromObject(n)) != nil {
+		return false
+	}
+	r.ledger.Find(n, r.Clock.Now())
+	r.ledger.Settle(n)
+	return true
+}
+
 // whole reads n from the API server where the cache has only a part of it.
 func (r *Reconciler) whole(ctx context.Context, n *v1alpha1.SlackNotification) error {
 	if !finished.Reduced(n) {

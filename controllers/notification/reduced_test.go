@@ -7,23 +7,22 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/finished"
+	"github.com/slack-notifier/slack-notifier/internal/testrig"
 )
 
 // live reads past what the cache shows, and counts it.
 type live struct {
-	*lagging
+	*testrig.Store
 	reads int
 }
 
 func (l *live) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
-	old := l.old
-	l.old = nil
-	defer func() { l.old = old }()
 	l.reads++
-	return l.lagging.Get(ctx, key, o, opts...)
+	return l.Fresh(ctx, key, o, opts...)
 }
 
 // delivered is a rig whose notification is delivered, and of which the cache keeps
@@ -55,9 +54,9 @@ func delivered(t *testing.T, change func(n *v1alpha1.SlackNotification)) (*rig, 
 		kept.Status.FinishedAt.Time = at
 	}
 	g.restart(time.Now().Add(-time.Minute))
-	l := &live{lagging: g.store}
+	l := &live{Store: g.store}
 	g.r.Live = l
-	g.store.old = kept
+	g.store.Old = kept
 	return g, l
 }
 
@@ -68,8 +67,40 @@ func TestReducedRests(t *testing.T) {
 	for range 3 {
 		g.reconcile()
 	}
-	if g.posts() != 1 || g.store.writes != 1 || l.reads != 0 {
-		t.Errorf("%d posts, %d writes and %d reads, want 1, 1 and 0", g.posts(), g.store.writes, l.reads)
+	if g.posts() != 1 || g.store.Writes != 1 || l.reads != 0 {
+		t.Errorf("%d posts, %d writes and %d reads, want 1, 1 and 0", g.posts(), g.store.Writes, l.reads)
+	}
+}
+
+// What rests is not even looked at after a start, unless something is to be done
+// about it, now or later.
+func TestRestsAtFirstSight(t *testing.T) {
+	seconds := int32(3600)
+	for _, row := range []struct {
+		name   string
+		change func(n *v1alpha1.SlackNotification)
+		looks  bool
+	}{
+		{name: "delivered", change: func(*v1alpha1.SlackNotification) {}},
+		{name: "its time to live will end", looks: true, change: func(n *v1alpha1.SlackNotification) { n.Spec.TTLSecondsAfterFinished = &seconds }},
+		{name: "somebody asks to look at it", looks: true, change: func(n *v1alpha1.SlackNotification) {
+			n.Annotations = map[string]string{v1alpha1.AnnotationRequestedAt: "now"}
+		}},
+		{name: "the message is to go with it", looks: true, change: func(n *v1alpha1.SlackNotification) { n.Spec.DeletionPolicy = v1alpha1.DeletionDelete }},
+		{name: "kept whole", looks: true, change: func(n *v1alpha1.SlackNotification) { n.ManagedFields = nil }},
+		{name: "the spec has changed", looks: true, change: func(n *v1alpha1.SlackNotification) { n.ManagedFields, n.Generation = nil, 2 }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			g, _ := delivered(t, nil)
+			n := g.store.Old.(*v1alpha1.SlackNotification)
+			row.change(n)
+			if got := g.r.relevant().Create(event.CreateEvent{Object: n}); got != row.looks {
+				t.Errorf("it is looked at: %v, want %v", got, row.looks)
+			}
+			if g.r.Waiting() != 0 {
+				t.Error("it counts as one that waits")
+			}
+		})
 	}
 }
 
@@ -96,8 +127,8 @@ func TestReducedDecidesNothing(t *testing.T) {
 // A reply to a notification of which the cache keeps little goes into its thread.
 func TestReplyToReduced(t *testing.T) {
 	g, l := delivered(t, nil)
-	parent := g.store.old
-	g.store.old = nil
+	parent := g.store.Old
+	g.store.Old = nil
 	posted := g.now().Status.Deliveries[0].Timestamp
 	reply := &v1alpha1.SlackNotification{}
 	reply.Namespace, reply.Name, reply.UID, reply.Generation = "default", "reply", "reply-uid", 1
@@ -107,7 +138,7 @@ func TestReplyToReduced(t *testing.T) {
 	if err := g.store.Create(t.Context(), reply); err != nil {
 		t.Fatal(err)
 	}
-	g.r.Client = &reducedParent{WithWatch: g.store, parent: parent}
+	g.r.Client = &reducedParent{WithWatch: g.store, parent: parent.(*v1alpha1.SlackNotification)}
 	g.request.Name = "reply"
 	for i := 0; i < 10 && g.now().Status.Phase != v1alpha1.PhaseDelivered; i++ {
 		g.reconcile()

@@ -81,7 +81,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("slacknotification").
-		For(&v1alpha1.SlackNotification{}, builder.WithPredicates(relevant())).
+		For(&v1alpha1.SlackNotification{}, builder.WithPredicates(r.relevant())).
 		Watches(&v1alpha1.SlackNotification{}, handler.EnqueueRequestsFromMapFunc(r.repliesTo), builder.WithPredicates(answerable())).
 		Watches(&v1alpha1.SlackChannel{}, handler.EnqueueRequestsFromMapFunc(r.ofChannel), builder.WithPredicates(channelChanged())).
 		WatchesMetadata(namespaces, handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
@@ -91,9 +91,14 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 }
 
 // relevant lets changes of the spec through, and the news that a notification
-// is finished: then its record is dropped, and its time to live begins.
-func relevant() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+// is finished: then its record is dropped, and its time to live begins. What rests
+// at first sight is not looked at: of all that there is after a start, nearly all
+// does.
+func (r *Reconciler) relevant() predicate.Predicate {
+	return predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool {
+		n, ok := e.Object.(*v1alpha1.SlackNotification)
+		return !ok || !r.restsForGood(n)
+	}, UpdateFunc: func(e event.UpdateEvent) bool {
 		was, ok1 := e.ObjectOld.(*v1alpha1.SlackNotification)
 		is, ok2 := e.ObjectNew.(*v1alpha1.SlackNotification)
 		if !ok1 || !ok2 {

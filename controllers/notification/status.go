@@ -13,7 +13,6 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/conditions"
-	"github.com/slack-notifier/slack-notifier/internal/delivery"
 	"github.com/slack-notifier/slack-notifier/internal/ledger"
 	"github.com/slack-notifier/slack-notifier/internal/statuswrite"
 )
@@ -191,11 +190,12 @@ func (r *Reconciler) writeStatus(ctx context.Context, p *pass) (ctrl.Result, err
 	}
 	p.requeueBy(answerBy(p.n))
 	result := p.result(now)
-	if at, ok := p.tooBrief(now); ok {
+	stored := p.tracked.Stored(before)
+	if at, ok := p.tooBrief(stored, now); ok {
 		result.RequeueAfter = sooner(result.RequeueAfter, at.Sub(now))
 		return result, nil
 	}
-	if equality.Semantic.DeepEqual(*p.tracked.Stored(before), p.n.Status) {
+	if equality.Semantic.DeepEqual(*stored, p.n.Status) {
 		return result, nil
 	}
 	err := r.store(ctx, p.n, p.tracked)
@@ -207,7 +207,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, p *pass) (ctrl.Result, err
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("writing the status: %w", err)
 	}
-	p.tracked.Waiting = time.Time{}
+	p.told()
 	conditions.Announce(r.Recorder, "Deliver", before, p.n)
 	return result, nil
 }
@@ -237,36 +237,4 @@ func sooner(a, b time.Duration) time.Duration {
 		return max(b, time.Millisecond)
 	}
 	return a
-}
-
-// tooBrief reports that all that could be told is a wait that will be over in a
-// moment, and until when that may be kept back. A message that is delivered
-// without trouble so costs one write.
-func (p *pass) tooBrief(now time.Time) (time.Time, bool) {
-	if p.mustWrite || p.block != nil && p.block.Kind != conditions.KindProgressing {
-		p.tracked.Waiting = time.Time{}
-		return time.Time{}, false
-	}
-	if p.block == nil && !p.onlyQuiet() {
-		return time.Time{}, false
-	}
-	if p.tracked.Waiting.IsZero() {
-		p.tracked.Waiting = now
-	}
-	until := p.tracked.Waiting.Add(quietFor)
-	return until, now.Before(until)
-}
-
-// onlyQuiet reports whether something is open, and waits for a moment alone.
-func (p *pass) onlyQuiet() bool {
-	open := false
-	for _, rcpt := range p.recipients {
-		switch {
-		case rcpt.Open() && !rcpt.Note.Quiet, rcpt.Halt != nil && rcpt.Phase != delivery.Delivered:
-			return false
-		case rcpt.Open():
-			open = true
-		}
-	}
-	return open
 }

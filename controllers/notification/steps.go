@@ -184,7 +184,7 @@ func (r *Reconciler) check(ctx context.Context, p *pass, w *way, rcpt *recipient
 	posted := rcpt.Posted
 	at := readback.Place{Workspace: w.workspace.Key, Conversation: posted.Conversation, Thread: posted.Thread}
 	now := r.Clock.Now()
-	a := r.Readback.One(ctx, now, w.conn.API, at, w.credential, posted.Timestamp, p.holder(rcpt, "/check"))
+	a := r.Readback.One(ctx, r.Clock.Now, w.conn.API, at, w.credential, posted.Timestamp, p.holder(rcpt, "/check"))
 	switch a.Kind {
 	case readback.Found:
 		p.apply(r, rcpt, judge(p, w, a.Message))

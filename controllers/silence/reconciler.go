@@ -193,6 +193,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	alert := &v1alpha1.SlackAlert{}
 	owner := metav1.GetControllerOf(n)
+	if owner == nil { // taken away since it was queued
+		return ctrl.Result{}, nil
+	}
 	if err := r.Client.Get(ctx, types.NamespacedName{Namespace: n.Namespace, Name: owner.Name}, alert); err != nil || alert.UID != owner.UID {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}

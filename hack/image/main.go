@@ -19,8 +19,8 @@ import (
 
 // options are what the flags say.
 type options struct {
-	root, out, name, revision string
-	architectures             []string
+	root, out, name, version, revision string
+	architectures                      []string
 }
 
 func main() {
@@ -28,6 +28,7 @@ func main() {
 	flag.StringVar(&o.root, "root", "../..", "directory of the operator's module")
 	flag.StringVar(&o.out, "out", "../../dist", "directory that the image is written to")
 	flag.StringVar(&o.name, "name", "", "name of the image in the archive; slack-notifier:VERSION when empty")
+	flag.StringVar(&o.version, "version", "", "version in the labels and the archive's name; that of internal/version/VERSION when empty")
 	flag.StringVar(&o.revision, "revision", "unknown", "commit that the image is built from")
 	arch := flag.String("arch", "amd64,arm64", "architectures, separated by commas, in Go's words")
 	rootfs := flag.String("rootfs", "", "write the files of the image for one architecture to this directory, and build no image")
@@ -55,11 +56,14 @@ func run(o options, rootfs string) error {
 	if err != nil {
 		return err
 	}
-	version, err := os.ReadFile(filepath.Join(o.root, "internal/version/VERSION"))
-	if err != nil {
-		return err
+	if o.version == "" {
+		version, err := os.ReadFile(filepath.Join(o.root, "internal/version/VERSION"))
+		if err != nil {
+			return err
+		}
+		o.version = strings.TrimSpace(string(version))
 	}
-	return build(o, strings.TrimSpace(string(version)), created)
+	return build(o, o.version, created)
 }
 
 // sourceDate reads SOURCE_DATE_EPOCH (reproducible-builds.org): seconds since

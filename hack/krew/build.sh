@@ -8,7 +8,7 @@ out=${2:?directory}
 shift 2
 platforms=("$@")
 if [ ${#platforms[@]} -eq 0 ]; then
-  platforms=(linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64)
+  platforms=(linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64)
 fi
 mkdir -p "$out"
 manifest=$out/slack.yaml

@@ -111,7 +111,10 @@ func TestSeverity(t *testing.T) {
 		"major": v1alpha1.SeverityError, "2": v1alpha1.SeverityError, "17": v1alpha1.SeverityError,
 		"warning": v1alpha1.SeverityWarning, "P3": v1alpha1.SeverityWarning, "ticket": v1alpha1.SeverityWarning, "minor": v1alpha1.SeverityWarning, "3": v1alpha1.SeverityWarning,
 		"info": v1alpha1.SeverityInfo, "none": v1alpha1.SeverityInfo, "P5": v1alpha1.SeverityInfo, "Not classified": v1alpha1.SeverityInfo, "notice": v1alpha1.SeverityInfo, "debug": v1alpha1.SeverityInfo,
-		"OK": v1alpha1.SeveritySuccess,
+		"OK":           v1alpha1.SeveritySuccess,
+		"1 - Critical": v1alpha1.SeverityCritical, "Critical (P1)": v1alpha1.SeverityCritical, "critical!": v1alpha1.SeverityCritical, "error,page": v1alpha1.SeverityCritical,
+		"2 - High": v1alpha1.SeverityError, "3 - Low": v1alpha1.SeverityInfo, "warning/info": v1alpha1.SeverityWarning, "[P3]": v1alpha1.SeverityWarning, "(3)": v1alpha1.SeverityWarning,
+		"non-critical": v1alpha1.SeverityError, "not urgent": v1alpha1.SeverityError, "!?": v1alpha1.SeverityError,
 	} {
 		t.Run(label, func(t *testing.T) {
 			if got := severity(label); got != want {

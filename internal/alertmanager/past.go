@@ -113,6 +113,12 @@ func (p Past) with(over ...Known) Past {
 	return Past{alerts[:min(len(alerts), maxPast)]}
 }
 
+// Len is how many alerts there are.
+func (p Past) Len() int { return len(p.alerts) }
+
+// newest are those n whose firing began last.
+func (p Past) newest(n int) Past { return Past{p.alerts[:min(n, len(p.alerts))]} }
+
 // without has an alert that fires again out of the past.
 func (p Past) without(fingerprint string) Past {
 	if i := p.find(fingerprint); i >= 0 {

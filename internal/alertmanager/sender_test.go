@@ -170,8 +170,19 @@ func TestSmall(t *testing.T) {
 			if other, _ := Merge(small, by("other", post(alertOf("x", 0, 9)))); other.Firing() < 1 {
 				t.Error("another's end ends it")
 			}
-			if over, _ := Merge(small, post(off...)); over.Firing() != 0 {
+			over, _ := Merge(small, post(off...))
+			if over.Firing() != 0 {
 				t.Errorf("%d fire after the end", over.Firing())
+			}
+			end := over.Small()
+			if size := sizeOf(t, end); size > 2000 {
+				t.Errorf("%d bytes after the end", size)
+			}
+			if late, _ := Merge(end, post(on[:min(n, 50)]...)); n <= 50 && late.Firing() != 0 {
+				t.Errorf("%d fire by a late post", late.Firing())
+			}
+			if again, _ := Merge(end, post(alertOf("fingerprint-0", 10, -1))); again.Firing() != 1 {
+				t.Errorf("%d fire anew", again.Firing())
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package alertmanager
 import (
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 )
@@ -61,20 +62,47 @@ func (a Alert) severity() v1alpha1.Severity {
 	return severity(first(a.Labels, severityLabels...))
 }
 
-// severity reads the words that people use for it; Error for others.
+// severity reads the words that people use for it; Error for others. Of several, all
+// of which are known, the worst counts; a number beside a word does not.
 func severity(label string) v1alpha1.Severity {
-	word := strings.Map(func(r rune) rune {
+	label = strings.ToLower(strings.TrimSpace(label))
+	if known := named(strings.Map(func(r rune) rune {
 		if strings.ContainsRune(" -_:.", r) {
 			return -1
 		}
 		return r
-	}, strings.ToLower(strings.TrimSpace(label)))
+	}, label)); known != "" {
+		return known
+	}
+	parts := strings.FieldsFunc(label, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	isNumber := func(part string) bool { return strings.Trim(part, "0123456789") == "" }
+	if said := slices.DeleteFunc(slices.Clone(parts), isNumber); len(said) > 0 {
+		parts = said
+	}
+	worst := v1alpha1.Severity("")
+	for _, part := range parts {
+		known := named(part)
+		if known == "" {
+			return v1alpha1.SeverityError
+		}
+		if rank(known) > rank(worst) {
+			worst = known
+		}
+	}
+	if worst == "" {
+		return v1alpha1.SeverityError
+	}
+	return worst
+}
+
+// named is the severity of a word; empty if it is not known.
+func named(word string) v1alpha1.Severity {
 	for severity, list := range words {
 		if slices.Contains(list, word) {
 			return severity
 		}
 	}
-	return v1alpha1.SeverityError
+	return ""
 }
 
 func rank(s v1alpha1.Severity) int {

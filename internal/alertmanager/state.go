@@ -156,19 +156,26 @@ func (s State) Next() State {
 // incident without a message of its own.
 const smallest = 1900
 
-// Small is what must be known of an incident to see its end, in less than 2 KiB
-// of JSON.
+// Small is what must be known of an incident to see its end, and that a post of what
+// is over is late, in less than 2 KiB of JSON.
 func (s State) Small() State {
 	out := State{GroupKey: clean(s.GroupKey, 200), Rest: s.Rest, Senders: slices.Clone(s.Senders), Within: s.Within, Unread: s.Unread}
+	over := slices.Clone(s.Ended)
 	for _, a := range s.Alerts {
 		if a.Status == Firing {
 			a.Alert = a.strip()
 			out.Alerts = append(out.Alerts, a)
+		} else {
+			over = append(over, a)
 		}
 	}
+	out.Past = s.Past.with(over...)
 	size := func() int {
 		data, _ := json.Marshal(out) // strings, numbers and times alone
 		return len(data)
+	}
+	for size() > smallest && out.Past.Len() > 0 { // a late post of these is news, and no all-clear
+		out.Past = out.Past.newest(out.Past.Len() * 3 / 4)
 	}
 	for size() > smallest && out.Rest.Len() > 0 {
 		out.leaveOut(out.Rest.Len())

@@ -74,10 +74,14 @@ func (p *press) people(ctx context.Context, list v1alpha1.AllowedPeople) *people
 		out.err = errors.New("the SlackChannel is an incoming webhook")
 		return out
 	}
-	s := &p.channel.Status
+	identity, err := p.identities.of(ctx, conn)
+	if err != nil {
+		out.err = err
+		return out
+	}
 	out.ws = directory.Workspace{
-		Key: conn.Workspace(slack.Identity{TeamID: s.Workspace.ID, BotUserID: s.BotUserID}), TeamName: s.Workspace.Name,
-		Credential: conn.Credential, API: conn.API, Namespace: p.n.Namespace,
+		Key: conn.Workspace(identity), TeamName: identity.TeamName,
+		Credential: conn.Token, API: conn.API, Namespace: p.n.Namespace,
 	}
 	return out
 }

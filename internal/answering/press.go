@@ -94,7 +94,7 @@ func (p *press) find(ctx context.Context) *result {
 		}
 	}
 	if p.n == nil {
-		p.tell(p.anyChannel(ctx, p.from), p.click, "The message that this button belongs to is not known here: nothing was recorded. Press again in a moment.")
+		p.tell(p.anyChannel(ctx, p.from, p.click.TeamID), p.click, "The message that this button belongs to is not known here: nothing was recorded. Press again in a moment.")
 		return &result{OutcomeUnrecorded, false}
 	}
 	return p.readAgain(ctx)
@@ -127,7 +127,7 @@ func (p *press) place(ctx context.Context) (r *result, done bool) {
 	if underway(p.n) {
 		return nil, false
 	}
-	p.tell(p.anyChannel(ctx, p.from), p.click, "This button belongs to an older message, or to another one: nothing was recorded. Use the newest message.")
+	p.tell(p.anyChannel(ctx, p.from, p.click.TeamID), p.click, "This button belongs to an older message, or to another one: nothing was recorded. Use the newest message.")
 	return &result{OutcomeMisplaced, true}, true
 }
 
@@ -182,14 +182,14 @@ func (p *press) readAgain(ctx context.Context) *result {
 	if r, done := p.place(ctx); done {
 		return r
 	}
-	p.tell(p.anyChannel(ctx, p.from), p.click, "This message is not recorded as delivered yet: nothing was recorded. Press again in a moment.")
+	p.tell(p.anyChannel(ctx, p.from, p.click.TeamID), p.click, "This message is not recorded as delivered yet: nothing was recorded. Press again in a moment.")
 	return &result{OutcomeUnrecorded, false}
 }
 
 func (p *press) gone() (string, bool) {
 	c := p.channel
 	if c == nil {
-		c = p.anyChannel(context.Background(), p.from)
+		c = p.anyChannel(context.Background(), p.from, p.click.TeamID)
 	}
 	p.tell(c, p.click, "What this button belongs to is not there any more: the SlackNotification was deleted. Nothing was recorded.")
 	return OutcomeGone, true

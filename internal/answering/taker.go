@@ -88,12 +88,17 @@ type Taker struct {
 	// Partial means: not all SlackNotifications of the cluster are in the cache, so
 	// that what is not there may be another operator's.
 	Partial bool
-	// Shared is called when a click of another cluster came by an app; may be nil.
-	Shared func(App)
+	// Messages reads messages back; nothing is looked up when it is nil.
+	Messages Messages
+	// Shared is called when a click came by an app on a button that names another
+	// cluster; proven when that cluster has posted it. It may be nil.
+	Shared func(from App, proven bool)
 
-	gate   gate
-	denied pacer
-	teller teller
+	gate       gate
+	denied     pacer
+	teller     teller
+	strays     strays
+	identities identities
 }
 
 var _ socket.Taker = (*Taker)(nil)
@@ -127,23 +132,11 @@ func (t *Taker) take(ctx context.Context, from App, payload []byte) (outcome str
 		return OutcomeFailed, false
 	}
 	if click.Button.Cluster != cluster {
-		if t.Shared != nil {
-			t.Shared(from)
-		}
-		t.tell(t.anyChannel(ctx, from), click, t.foreign())
+		t.astray(ctx, from, click, cluster)
 		return OutcomeForeign, false
 	}
 	p := &press{Taker: t, from: from, click: click, until: t.Clock.Now().Add(recordWait)}
 	outcome, taken = p.take(ctx)
 	t.Log.V(1).Info("Took click", "outcome", outcome, "action", click.Action, "user", click.UserID, "uid", click.Button.UID)
 	return outcome, taken
-}
-
-// foreign tells the person that the click went astray.
-func (t *Taker) foreign() string {
-	here := "another one"
-	if t.ClusterName != "" {
-		here = "cluster " + escape(t.ClusterName)
-	}
-	return "This button belongs to another cluster, and " + here + " got the click, because both use the same Slack app: nothing was recorded. Press again; for good, give each cluster a Slack app of its own."
 }

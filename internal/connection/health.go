@@ -16,7 +16,8 @@ type Verdict struct {
 	Credential string
 	// Err is nil when a message went through.
 	Err *slack.Error
-	At  time.Time
+	// At is when it was said first, and Last when it was said again.
+	At, Last time.Time
 }
 
 // Health carries what the posting of messages teaches about a SlackChannel to
@@ -119,7 +120,11 @@ func (h *Health) Report(channel types.NamespacedName, credential string, err *sl
 		if h.verdicts == nil {
 			h.verdicts = map[types.NamespacedName]Verdict{}
 		}
-		h.verdicts[channel] = Verdict{Credential: credential, Err: err, At: now}
+		old = Verdict{Credential: credential, Err: err, At: now}
+	}
+	if !same || err != nil {
+		old.Last = now
+		h.verdicts[channel] = old
 	}
 	h.mu.Unlock()
 	// A refusal is worth a look each time: the controller has found the

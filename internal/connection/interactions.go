@@ -62,6 +62,9 @@ type Socket struct {
 	Key string
 	// Domain says whose word comes over the connection.
 	Domain slack.Domain
+	// Frames is the memory for what comes over all connections of the namespace by a
+	// proxy or CA of its own; nil, which is without a bound, by the operator's own way.
+	Frames *egress.Budget
 
 	token   string
 	client  string
@@ -92,7 +95,12 @@ func (r *Resolver) Socket(ctx context.Context, c *v1alpha1.SlackChannel) (*Socke
 	if len(network) > 0 {
 		p.client += "/" + c.Namespace + "/" + r.fingerprint(network...)
 	}
-	return &Socket{Key: p.client + "/" + r.fingerprint("appToken", token), Domain: DomainOf(c), token: token, client: p.client, options: p.options, resolve: r}, nil
+	d := DomainOf(c)
+	var frames *egress.Budget
+	if d.Private() {
+		frames = r.frames.of(d)
+	}
+	return &Socket{Key: p.client + "/" + r.fingerprint("appToken", token), Domain: d, Frames: frames, token: token, client: p.client, options: p.options, resolve: r}, nil
 }
 
 // Open returns a client with the app-level token, and the HTTP client for the

@@ -2,12 +2,7 @@ package connection
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -42,6 +37,14 @@ type Connection struct {
 	// itself, means nothing to another process, and stays as it is when
 	// anything else about a Secret changes.
 	Credential string
+	// Token is a name for the bot token and the way to Slack, which all
+	// SlackChannels of the Domain that have the same share; empty for a webhook. It is no
+	// secret itself, and means nothing to another process.
+	Token string
+	// Client names how requests leave the cluster, with their time-out.
+	Client string
+	// Secrets names the present versions of the Secrets.
+	Secrets string
 	// Version names the present versions of the spec and of the Secrets. It
 	// changes with anything about them, so that what has failed is tried again
 	// when somebody has touched the Secret.
@@ -103,6 +106,8 @@ type Resolver struct {
 	salted  sync.Once
 	clients clients
 	answers answers
+	// frames are the memory for what comes by Socket Mode.
+	frames answers
 
 	mu          sync.Mutex
 	connections map[types.UID]cached
@@ -120,10 +125,11 @@ func (r *Resolver) Resolve(ctx context.Context, c *v1alpha1.SlackChannel) (*Conn
 	if problem := r.notAllowed(c); problem != nil {
 		return nil, problem
 	}
-	version, err := r.version(ctx, c)
+	secrets, err := r.secretVersions(ctx, c)
 	if err != nil {
 		return nil, err
 	}
+	version := fmt.Sprintf("%s/%d%s", c.UID, c.Generation, secrets)
 	r.mu.Lock()
 	have, ok := r.connections[c.UID]
 	r.mu.Unlock()
@@ -134,6 +140,7 @@ func (r *Resolver) Resolve(ctx context.Context, c *v1alpha1.SlackChannel) (*Conn
 	if err != nil {
 		return nil, err
 	}
+	p.secrets = secrets
 	return r.keep(c, version, p)
 }
 
@@ -145,7 +152,7 @@ func (r *Resolver) keep(c *v1alpha1.SlackChannel, version string, p *parts) (*Co
 	have, ok := r.connections[c.UID]
 	if ok && have.conn.Credential == p.credential && have.client == p.client {
 		conn := *have.conn
-		conn.Version, conn.Changed = version, p.changed
+		conn.Version, conn.Changed, conn.Secrets = version, p.changed, p.secrets
 		r.connections[c.UID] = cached{conn: &conn, client: have.client}
 		return &conn, nil
 	}
@@ -156,7 +163,8 @@ func (r *Resolver) keep(c *v1alpha1.SlackChannel, version string, p *parts) (*Co
 		return nil, &Problem{v1alpha1.ReasonInvalidConnection, fmt.Sprintf("spec.connection can't be used: %v; %s", err, seenAtOnce)}
 	}
 	conn := &Connection{
-		Credential: p.credential, Version: version, Changed: p.changed, Domain: DomainOf(c), unnamed: "token of " + string(c.UID),
+		Credential: p.credential, Token: p.name, Client: p.client, Secrets: p.secrets, Version: version, Changed: p.changed,
+		Domain: DomainOf(c), unnamed: "token " + p.name,
 	}
 	if c.Spec.Webhook != nil {
 		conn.Poster = webhook.New(webhook.Options{URL: p.url, Client: httpClient, Observe: r.observer(conn.Domain)})
@@ -202,13 +210,13 @@ func (r *Resolver) release(key string, d slack.Domain) {
 func (r *Resolver) dropUnused(d slack.Domain) {
 	if !r.clients.has(d) {
 		r.answers.forget(d)
+		r.frames.forget(d)
 	}
 }
 
-// version names the present versions of all that a connection is made of.
-func (r *Resolver) version(ctx context.Context, c *v1alpha1.SlackChannel) (string, error) {
+// secretVersions names the present versions of the Secrets that a connection is made of.
+func (r *Resolver) secretVersions(ctx context.Context, c *v1alpha1.SlackChannel) (string, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s/%d", c.UID, c.Generation)
 	for _, u := range uses(c) {
 		meta := &metav1.PartialObjectMetadata{}
 		meta.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
@@ -222,125 +230,4 @@ func (r *Resolver) version(ctx context.Context, c *v1alpha1.SlackChannel) (strin
 		fmt.Fprintf(&b, "/%s@%s", meta.UID, meta.ResourceVersion)
 	}
 	return b.String(), nil
-}
-
-// parts are what a connection is made of.
-type parts struct {
-	token string
-	url   webhook.URL
-	// options of the HTTP client, and a key for those.
-	options egress.Options
-	client  string
-	// credential and changed are those of Connection.
-	credential string
-	changed    time.Time
-}
-
-// parts reads what a connection is made of.
-func (r *Resolver) parts(ctx context.Context, c *v1alpha1.SlackChannel) (*parts, error) {
-	p := &parts{options: egress.Options{Timeout: egress.DefaultTimeout, Allow: r.Allow}}
-	known := true
-	note := func(s *corev1.Secret) {
-		changed := dataChanged(s)
-		known = known && !changed.IsZero()
-		if changed.After(p.changed) {
-			p.changed = changed
-		}
-	}
-	// The credential first, so that nothing is made for one that is not there.
-	var values []string
-	switch {
-	case c.Spec.Webhook != nil:
-		s, raw, err := r.read(ctx, c.Namespace, urlUse(c.Spec.Webhook.URLSecretRef))
-		if err != nil {
-			return nil, err
-		}
-		if p.url, err = webhook.ParseURL(raw, r.Allow); err != nil {
-			return nil, &Problem{v1alpha1.ReasonInvalidWebhookURL, fmt.Sprintf("the webhook URL in Secret %s/%s can't be used: %v; %s", c.Namespace, s.Name, err, seenAtOnce)}
-		}
-		note(s)
-		values = append(values, "webhook", raw)
-	case c.Spec.WebAPI != nil:
-		s, token, err := r.read(ctx, c.Namespace, tokenUse(c.Spec.WebAPI.TokenSecretRef))
-		if err != nil {
-			return nil, err
-		}
-		p.token = token
-		note(s)
-		values = append(values, "webAPI", token, fmt.Sprint(c.Generation))
-	default:
-		return nil, &Problem{v1alpha1.ReasonInvalidToken, "the SlackChannel has neither spec.webAPI nor spec.webhook: set one of them"}
-	}
-	network, err := r.network(ctx, c, p, note)
-	if err != nil {
-		return nil, err
-	}
-	p.client = p.options.Timeout.Round(time.Millisecond).String()
-	if len(network) > 0 {
-		// A client has its namespace's part of the memory for answers.
-		p.client += "/" + c.Namespace + "/" + r.fingerprint(network...)
-	}
-	p.credential = string(c.UID) + "/" + r.fingerprint(append(values, network...)...)
-	if !known {
-		p.changed = time.Time{}
-	}
-	return p, nil
-}
-
-// maxTimeout of a request. A server that does not answer keeps a worker for as
-// long; the schema refuses more, but older objects may have it.
-const maxTimeout = 30 * time.Second
-
-// network reads how requests leave the cluster, and returns the values that
-// this is made of; none for the usual way.
-func (r *Resolver) network(ctx context.Context, c *v1alpha1.SlackChannel, p *parts, note func(*corev1.Secret)) ([]string, error) {
-	spec := c.Spec.Connection
-	if spec == nil {
-		return nil, nil
-	}
-	var values []string
-	if spec.Timeout != nil {
-		p.options.Timeout = min(spec.Timeout.Duration, maxTimeout)
-	}
-	if ref := spec.CASecretRef; ref != nil {
-		s, _, err := r.read(ctx, c.Namespace, caUse(*ref))
-		if err != nil {
-			return nil, err
-		}
-		p.options.RootCAs = s.Data[caKey]
-		note(s)
-		values = append(values, "ca", string(s.Data[caKey]))
-	}
-	if ref := spec.ProxySecretRef; ref != nil {
-		s, address, err := r.read(ctx, c.Namespace, proxyUse(*ref))
-		if err != nil {
-			return nil, err
-		}
-		u, err := url.Parse(address)
-		if err != nil || u.Host == "" {
-			// The parser's own error would print the address, password and all.
-			return nil, &Problem{v1alpha1.ReasonInvalidConnection, fmt.Sprintf(
-				"key %q of Secret %s/%s, which spec.connection.proxySecretRef names, is no URL: write it as http://host:port; %s", proxyAddressKey, c.Namespace, ref.Name, seenAtOnce)}
-		}
-		if user := string(s.Data[proxyUserKey]); user != "" {
-			u.User = url.UserPassword(user, string(s.Data[proxyPassKey]))
-		}
-		p.options.Proxy = u
-		note(s)
-		values = append(values, "proxy", u.String())
-	}
-	return values, nil
-}
-
-// fingerprint of values, which another process can neither compute nor compare.
-func (r *Resolver) fingerprint(values ...string) string {
-	r.salted.Do(func() {
-		r.salt = make([]byte, sha256.Size)
-		_, _ = rand.Read(r.salt) // it never fails (crypto/rand)
-	})
-	sum := hmac.New(sha256.New, r.salt)
-	for _, v := range values {
-		_, _ = fmt.Fprintf(sum, "%d:%s", len(v), v) // a hash takes all
-	}
-	return hex.EncodeToString(sum.Sum(nil)[:16])
 }

@@ -107,10 +107,12 @@ func ask[T any](d *Directory, ws Workspace, c call[T]) (T, error) {
 		if err := d.refusedBefore(ws, c.what, c.scope, absent, general); err != nil {
 			return nil, err
 		}
-		if err := d.slot(ws, c.method, "directory/"+ws.Namespace+"/"+c.subject); err != nil {
+		end, err := d.slot(ws, c.method, "directory/"+ws.Namespace+"/"+c.subject)
+		if err != nil {
 			return nil, err
 		}
 		out, err := c.do()
+		end()
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if err == nil {
@@ -172,12 +174,12 @@ func (d *Directory) enter(ws Workspace, method string) (leave func(), err error)
 	return leave, nil
 }
 
-// slot asks for a slot to make a call now.
-func (d *Directory) slot(ws Workspace, method, holder string) error {
+// slot asks for a slot to make a call now, of whose end the Limiter is to be told.
+func (d *Directory) slot(ws Workspace, method, holder string) (end func(), err error) {
 	if at, ok := d.options.Limiter.Reserve(d.clock.Now(), ws.Key, method, pacing.Holder{Name: holder, Group: ws.Namespace}); !ok {
-		return &WaitError{Method: method, At: at}
+		return nil, &WaitError{Method: method, At: at}
 	}
-	return nil
+	return func() { d.options.Limiter.Done(d.clock.Now(), ws.Key, method, holder) }, nil
 }
 
 // refused obeys a 429, which is a wait and no failure.

@@ -36,9 +36,10 @@ func (a *asked) many(now time.Time, period time.Duration, id string) bool {
 
 // listed answers for the ID of a channel from the list of channels, where so many
 // are asked for that the list is read for it; owner is woken when that is done.
-// It has no answer while the list is read for the first time, for what the list
+// Those who come again and again are told to wait when the list may be there
+// soon. It has no answer while the list is read for the first time, for what the list
 // does not have, and for what Slack has contradicted.
-func (d *Directory) listed(ws Workspace, id, owner string) (slack.Conversation, bool) {
+func (d *Directory) listed(ws Workspace, id, owner string) (found slack.Conversation, ok bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	a := d.asked[ws.Key]
@@ -46,8 +47,8 @@ func (d *Directory) listed(ws Workspace, id, owner string) (slack.Conversation, 
 		a = &asked{}
 		d.asked[ws.Key] = a
 	}
-	if !a.many(d.clock.Now(), d.options.RefreshEvery, id) {
-		return slack.Conversation{}, false
+	if !a.many(d.clock.Now(), d.options.RefreshEvery, id) && ws.Checks.Listed < manyIDs {
+		return slack.Conversation{}, false, nil
 	}
 	l := d.conversationList(ws)
 	l.use(ws)
@@ -55,15 +56,19 @@ func (d *Directory) listed(ws Workspace, id, owner string) (slack.Conversation, 
 		if l.refusal(ws) == nil {
 			l.remind(owner, ws)
 			l.load(ws)
+			err = d.soon(ws, l)
 		}
-		return slack.Conversation{}, false
+		return slack.Conversation{}, false, err
+	}
+	if !d.byList(ws, l) {
+		return slack.Conversation{}, false, nil
 	}
 	if n, ok := l.newer[id]; ok {
-		return n.entry.slack(), true
+		return n.entry.slack(), true, nil
 	}
 	e, ok := l.whole.get(id)
-	if _, doubted := l.doubted[id]; !ok || doubted || l.age() >= 2*d.options.RefreshEvery {
-		return slack.Conversation{}, false
+	if _, doubted := l.doubted[id]; !ok || doubted || l.age() >= 2*l.every() {
+		return slack.Conversation{}, false, nil
 	}
-	return e.slack(), true
+	return e.slack(), true, nil
 }

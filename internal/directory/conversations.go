@@ -58,7 +58,7 @@ func (d *Directory) conversationList(ws Workspace) *list[channel] {
 	if l == nil {
 		l = newList(d, source[channel]{
 			team: ws.team(), kind: "conversations", noun: "channels", method: slack.MethodConversationsList,
-			scope: "channels:read", holder: "list", keys: channelKeys, fetch: fetchConversations,
+			scope: "channels:read", holder: "list", keys: channelKeys, fetch: fetchConversations, pageEach: pageEach, dropGone: true, longPages: true,
 			// What private channels the bot may see is read too, unless the app
 			// lacks the scope for these.
 			narrower:  func(e *slack.Error) bool { return e.Class == slack.ClassMissingScope && e.Needed != "channels:read" },
@@ -108,8 +108,11 @@ func (d *Directory) FindConversation(ctx context.Context, ws Workspace, ref, own
 	}
 	if r.id != "" {
 		var listed bool
-		if found, listed = d.listed(ws, r.id, owner); !listed {
+		if found, listed, err = d.listed(ws, r.id, owner); !listed && err == nil {
 			found, err = d.look(ctx, ws, r.id)
+		}
+		if isUnserved(err) {
+			found, err = d.findListed(ws, r.id, owner)
 		}
 		if isMissingScope(err) {
 			// To post takes no more than the ID.
@@ -117,10 +120,8 @@ func (d *Directory) FindConversation(ctx context.Context, ws Workspace, ref, own
 		}
 	} else {
 		found, err = d.findChannelName(ctx, ws, trim(ref), r.name, owner)
-		if r.short != "" && errors.As(err, new(*NotFoundError)) {
-			if byID, none := d.look(ctx, ws, r.short); none == nil {
-				found, err = byID, nil
-			}
+		if r.maybe != "" && errors.As(err, new(*ScopeError)) {
+			return d.FindConversation(ctx, ws, "<#"+r.maybe+">", owner) // the list won't tell, but Slack will
 		}
 	}
 	if err == nil && found.Archived {
@@ -170,17 +171,20 @@ func (d *Directory) isChannelName(ws Workspace, r reference) bool {
 	defer d.mu.Unlock()
 	l := d.convs[ws.Key]
 	if l == nil {
-		return r.marked
+		return r.marked || r.short
 	}
 	_, known := l.whole.get(r.maybe)
 	named, _ := l.channelNamed(r.name)
+	if named.text == "" {
+		named, _ = archivedIn(l, r.name)
+	}
 	switch {
 	case named.text != "":
 		return r.marked || !known
 	case r.marked:
 		return !known
 	}
-	return false
+	return r.short && !known && !l.ready()
 }
 
 // findChannelName finds a channel by name: in the list, and by a call where
@@ -194,6 +198,11 @@ func (d *Directory) findChannelName(ctx context.Context, ws Workspace, ref, want
 			return found.slack(), err
 		}
 		info, err := d.look(ctx, ws, found.id())
+		if isUnserved(err) { // nobody tells better
+			best := found.slack()
+			best.Name = want
+			return best, nil
+		}
 		if err != nil || strings.EqualFold(info.Name, want) {
 			return info, err
 		}
@@ -202,20 +211,24 @@ func (d *Directory) findChannelName(ctx context.Context, ws Workspace, ref, want
 }
 
 // channelByName looks a channel up in the list; doubted when Slack has
-// contradicted what the list says of it.
+// contradicted what the list says of it, or it is old and a call tells cheaper.
 func (d *Directory) channelByName(ws Workspace, ref, want, owner string) (found channel, doubted bool, err error) {
 	d.mu.Lock()
 	l := d.conversationList(ws)
 	l.use(ws)
 	found, live := l.channelNamed(want)
+	if found.text == "" {
+		found, doubted = archivedIn(l, want)
+	}
 	if !live {
 		if !l.ready() {
 			err = l.await(ws, owner, want, true)
-		} else if waits := l.miss(ws, want, owner); found.text == "" {
+		} else if waits := l.miss(ws, want, owner, true); found.text == "" {
 			err = waits
 		}
 	}
-	_, doubted = l.doubted[found.id()]
+	_, contradicted := l.doubted[found.id()]
+	doubted = doubted || contradicted || live && l.ready() && l.age() >= d.options.RefreshEvery && !d.byList(ws, l)
 	d.mu.Unlock()
 	if err == nil && found.text == "" {
 		err = d.channelNotFound(ws, ref, want)
@@ -258,10 +271,11 @@ func (l *list[E]) channelNamed(want string) (found E, live bool) {
 func (d *Directory) channelNotFound(ws Workspace, ref, want string) error {
 	d.mu.Lock()
 	l := d.conversationList(ws)
+	every := l.every()
 	d.mu.Unlock()
 	// A private channel is not told of to those who do not know its name.
 	tell := func(c channel) bool { return c.live() && !c.is(flagPrivate) }
-	return &NotFoundError{What: "channel", Ref: ref, In: place(ws), Every: d.options.RefreshEvery, Near: l.like(want, tell, byName)}
+	return &NotFoundError{What: "channel", Ref: ref, In: place(ws), Every: every, Near: l.like(want, tell, byName)}
 }
 
 // like returns up to two names that are like one that the last whole list does
@@ -298,7 +312,7 @@ func (d *Directory) info(ctx context.Context, ws Workspace, id string) (slack.Co
 			defer d.mu.Unlock()
 			// A little less than the time between two checks of a SlackChannel,
 			// so that each check asks.
-			have, ok := current(d, d.infos, conversationKey{ws.Key, id}, d.options.RefreshEvery*9/10)
+			have, ok := current(d, d.infos, conversationKey{ws.Key, id}, d.callEvery(ws.Checks)*9/10)
 			return have.Conversation, ok && have.version == version
 		},
 		keep: func(found slack.Conversation) { d.noteConversation(ws, found, version, false) },

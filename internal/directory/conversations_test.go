@@ -52,6 +52,31 @@ func TestFindConversation(t *testing.T) {
 	b.Expect(b.api.Calls(slack.MethodConversationsList)).To(gomega.Equal(2))
 }
 
+// Who answers may not know conversations.info; the list tells as well.
+func TestConversationsThatCannotBeAskedFor(t *testing.T) {
+	b := newBench(t, channels())
+	b.api.Always(slack.MethodConversationInfo, &slack.Error{Class: slack.ClassAmbiguous, Code: "http_404", Unserved: true})
+	find := func(ref string) (slack.Conversation, error) {
+		return settle(b, func() (slack.Conversation, error) { return b.channel(ref) })
+	}
+	for range 2 { // the second time Slack has contradicted the list
+		for _, ref := range []string{"C0000001", "general"} {
+			if c, err := find(ref); err != nil || c.Name != "general" {
+				t.Errorf("%s: %+v, %v", ref, c, err)
+			}
+		}
+		for _, ref := range []string{"C0000004", "#old"} {
+			if c, err := find(ref); !errors.As(err, new(*ArchivedError)) || c.ID != "C0000004" {
+				t.Errorf("%s: %+v, %v", ref, c, err)
+			}
+		}
+		b.dir.Invalidate(b.ws.Key, "C0000001")
+	}
+	if _, err := find("C9999999"); !errors.As(err, new(*NotFoundError)) {
+		t.Error(err)
+	}
+}
+
 func TestConversationIsAskedForOnce(t *testing.T) {
 	b := newBench(t, channels())
 	var wg sync.WaitGroup

@@ -19,6 +19,7 @@ import (
 type Limiter interface {
 	Reserve(now time.Time, workspace slack.Workspace, method string, h pacing.Holder) (at time.Time, ok bool)
 	Penalize(now time.Time, workspace slack.Workspace, method string, retryAfter time.Duration)
+	Done(now time.Time, workspace slack.Workspace, method, holder string)
 }
 
 // Workspace is where to look, and with which credentials.
@@ -35,6 +36,9 @@ type Workspace struct {
 	API        slack.API
 	// Namespace of whoever asks. Calls take the namespaces in turn.
 	Namespace string
+	// Checks are those of the bot that come again and again; zero for a look that
+	// is none of them.
+	Checks Checks
 }
 
 // Query says who is looked for: either of the two.

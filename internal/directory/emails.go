@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"slices"
 
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
@@ -11,10 +12,8 @@ import (
 func (d *Directory) findEmail(ctx context.Context, ws Workspace, email, owner string) (slack.User, error) {
 	want := parseEmail(email)
 	listed := d.listedEmail(ws, want)
-	for _, u := range listed {
-		if !u.deleted {
-			return judge(ws, email, u)
-		}
+	if at := slices.IndexFunc(listed, isActive); at >= 0 {
+		return judge(ws, email, listed[at])
 	}
 	key := emailKey{ws.team(), want}
 	u, err := ask(d, ws, call[slack.User]{
@@ -34,6 +33,15 @@ func (d *Directory) findEmail(ctx context.Context, ws Workspace, email, owner st
 	switch {
 	case err == nil:
 		return judge(ws, email, compact(u))
+	case isUnserved(err): // the list tells as well
+		if err := d.readUsers(ws, want, owner); err != nil {
+			return slack.User{}, err
+		}
+		// It may have come meanwhile.
+		listed = d.listedEmail(ws, want)
+		if at := slices.IndexFunc(listed, isActive); at >= 0 {
+			return judge(ws, email, listed[at])
+		}
 	case slack.ClassOf(err) != slack.ClassUserNotFound:
 		return slack.User{}, err
 	}
@@ -43,6 +51,8 @@ func (d *Directory) findEmail(ctx context.Context, ws Workspace, email, owner st
 	}
 	return slack.User{}, &NotFoundError{What: "e-mail address", Ref: email, In: place(ws), Every: d.options.RefreshEvery}
 }
+
+func isActive(u user) bool { return !u.deleted }
 
 // listedEmail finds an address in the list of users. One that is there is kept
 // up to date, but none is read for this.

@@ -170,7 +170,11 @@ type ArchivedError struct {
 }
 
 func (e *ArchivedError) Error() string {
-	return fmt.Sprintf("channel %q (%s) is archived in workspace %s: unarchive it, or name another channel", e.Conversation.Name, e.Conversation.ID, e.In)
+	name := e.Conversation.ID
+	if e.Conversation.Name != "" {
+		name = fmt.Sprintf("%q (%s)", e.Conversation.Name, name)
+	}
+	return fmt.Sprintf("channel %s is archived in workspace %s: unarchive it, or name another channel", name, e.In)
 }
 
 // called names a user by what was written, if that does not stand in the

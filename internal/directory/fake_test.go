@@ -13,6 +13,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
+	"github.com/slack-notifier/slack-notifier/internal/pacing/pacingtest"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
@@ -199,6 +200,8 @@ func (l *openLimiter) Reserve(now time.Time, _ slack.Workspace, method string, h
 	return now, true
 }
 
+func (*openLimiter) Done(time.Time, slack.Workspace, string, string) {}
+
 func (l *openLimiter) Penalize(_ time.Time, _ slack.Workspace, _ string, after time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -225,7 +228,7 @@ func newBench(t testing.TB, api *fakeAPI, change ...func(*Options)) *bench {
 		Gomega: gomega.NewWithT(t), t: t, api: api, limit: &openLimiter{}, woken: map[string]int{},
 		clock: clocktesting.NewFakeClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)),
 	}
-	o := Options{Limiter: b.limit, Clock: b.clock, Wake: func(owner string) {
+	o := Options{Limiter: pacingtest.Watch(t, b.limit), Clock: b.clock, Wake: func(owner string) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.woken[owner]++

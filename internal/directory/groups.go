@@ -146,11 +146,13 @@ func (d *Directory) readGroups(ctx context.Context, ws Workspace, seen time.Time
 
 func (d *Directory) askGroups(ctx context.Context, ws Workspace, owner string) error {
 	// All of a namespace who wait want the same list, so one slot does.
-	if err := d.slot(ws, slack.MethodUserGroupsList, "directory/"+ws.Namespace); err != nil {
+	end, err := d.slot(ws, slack.MethodUserGroupsList, "directory/"+ws.Namespace)
+	if err != nil {
 		return err
 	}
 	begin := d.clock.Now()
 	groups, err := ws.API.ListUserGroups(ctx)
+	end()
 	load := Load{Workspace: ws.team(), List: "usergroups", Entries: len(groups), Took: d.clock.Since(begin)}
 	if err == nil {
 		d.options.Observe(load)

@@ -20,6 +20,13 @@ type source[E entry] struct {
 	holder string
 	keys   []func(E) string
 	fetch  func(ctx context.Context, ws Workspace, p pageQuery) ([]E, string, error)
+	// pageEach is how long a page of the list has to last before a list is read
+	// again for its age alone; 0 when only the age counts.
+	pageEach time.Duration
+	// longPages are asked for of a list that turns out to be long.
+	longPages bool
+	// dropGone keeps of entries that are not live only what it takes to find them.
+	dropGone bool
 	// narrower reports whether a refusal can be met by reading less.
 	narrower func(*slack.Error) bool
 	// elsewhere finds an entry in another list of the workspace, so that equal
@@ -47,6 +54,11 @@ type list[E entry] struct {
 	from, loadedAt time.Time
 	// weight of the last whole list, in bytes.
 	weight int
+	// pages of the last whole list, and the cursor of the last of them.
+	pages int
+	last  string
+	// glanced is when the end of the list was last read by itself.
+	glanced time.Time
 	// reading is under way when it is not nil.
 	reading *reading[E]
 	// refused are the credentials that Slack has lately refused the list.
@@ -109,7 +121,7 @@ func newList[E entry](d *Directory, s source[E]) *list[E] {
 // use has an old list read again, if the credentials of who asks do for that.
 func (l *list[E]) use(ws Workspace) {
 	l.used = l.d.clock.Now()
-	if l.ready() && l.age() >= l.d.options.RefreshEvery {
+	if l.ready() && l.age() >= l.every() {
 		l.load(ws)
 	}
 }
@@ -143,6 +155,7 @@ func (l *list[E]) await(ws Workspace, owner, name string, anyPage bool) error {
 	}
 	w.ws, w.names[name] = ws, anyPage
 	l.load(ws)
+	l.lookAside()
 	return &LoadingError{What: "the " + l.noun + " of workspace " + place(ws), Cause: l.cause(ws), Again: l.ready()}
 }
 
@@ -156,13 +169,14 @@ func (l *list[E]) cause(ws Workspace) *slack.Error {
 
 // miss decides what to do for a name that a whole list does not have: nil when
 // it is not to be found for now, or a *LoadingError when the list is read once
-// more for it.
-func (l *list[E]) miss(ws Workspace, name, owner string) error {
+// more for it; anyPage when the first page with the name answers.
+func (l *list[E]) miss(ws Workspace, name, owner string, anyPage bool) error {
 	now, o := l.d.clock.Now(), l.d.options
 	first, again := l.missed[name]
 	if again && !l.from.Before(first) {
 		l.remind(owner, ws)
-		l.schedule(l.loadedAt.Add(o.RefreshEvery))
+		l.schedule(l.loadedAt.Add(l.every()))
+		l.glance(ws)
 		return nil
 	}
 	if !again {
@@ -177,7 +191,7 @@ func (l *list[E]) miss(ws Workspace, name, owner string) error {
 		l.remind(owner, ws)
 		l.schedule(now.Add(o.MissEvery))
 	case l.reading != nil || l.age() >= o.MissEvery:
-		return l.await(ws, owner, name, false)
+		return l.await(ws, owner, name, anyPage)
 	default:
 		l.remind(owner, ws)
 		l.schedule(l.loadedAt.Add(o.MissEvery))
@@ -239,10 +253,18 @@ func (l *list[E]) load(ws Workspace) {
 		ws = next
 	}
 	l.unschedule()
+	l.begin(ws).early = l.long() && l.age() < l.every()
+	if l.reading.early {
+		l.lookAside()
+	}
+	l.resume()
+}
+
+func (l *list[E]) begin(ws Workspace) *reading[E] {
 	l.reading = &reading[E]{
 		ws: ws, begun: l.d.clock.Now(), fresh: map[string]int32{}, causes: map[string]*slack.Error{}, cancel: func() {},
 	}
-	l.resume()
+	return l.reading
 }
 
 // successor returns credentials of one who waits that Slack has not refused,

@@ -28,7 +28,7 @@ func (d *Directory) DirectMessage(ctx context.Context, ws Workspace, userID, _ s
 		what: "direct messages", scope: "im:write", general: true,
 		do: func() (string, error) {
 			dm, err := ws.API.OpenDirectMessage(ctx, userID)
-			if err == nil && !directMessageForm.MatchString(dm) {
+			if err == nil && !answeredDirectMessage.MatchString(dm) {
 				err = &slack.Error{Class: slack.ClassUnknown, Method: slack.MethodConversationsOpen,
 					Reason: fmt.Sprintf("the answer names %q, which is no direct message", cut(dm))}
 			}
@@ -55,7 +55,7 @@ func (d *Directory) KnownDirectMessage(ws Workspace, userID string) (dm string, 
 // a user in. What is not the ID of a direct message (D…) is refused, and so is
 // anything for what is not the ID of a user.
 func (d *Directory) RememberDirectMessage(ws Workspace, userID, dm string) {
-	if !directMessageForm.MatchString(dm) || !userIDForm.MatchString(userID) {
+	if !answeredDirectMessage.MatchString(dm) || !answeredUser.MatchString(userID) {
 		return
 	}
 	d.mu.Lock()

@@ -2,12 +2,11 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/slack-notifier/slack-notifier/internal/backoff"
-	"github.com/slack-notifier/slack-notifier/internal/pacing"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
@@ -30,8 +29,25 @@ type reading[E entry] struct {
 	// narrow is set when the credentials lack a scope for a part of the list.
 	narrow bool
 
+	// brief reads no more than the end of the list. One that is early is read for
+	// a name, and not because the last list is old.
+	brief, early bool
+	// aside is the cursor of the end of the last list, which is read before
+	// anything else; empty when it has been.
+	aside  string
+	asides int
+	// query that is under way, and whether it is the one aside.
+	query  pageQuery
+	beside bool
+	// small: Slack did not manage a long page.
+	small bool
+	// answered is set when a page of an early one has answered somebody.
+	answered bool
+
 	entries []E
-	pages   int
+	// gone are those of the entries that are not live, as the snapshot keeps them.
+	gone  []gone
+	pages int
 	// weight of the entries, in bytes.
 	weight int
 	// fresh finds by name what has been read and the last whole list does not
@@ -49,22 +65,28 @@ func (r *reading[E]) goOnWith(ws Workspace) { r.ws, r.narrow = ws, false }
 
 // again begins with the first page.
 func (r *reading[E]) again() {
-	r.cursor, r.pages, r.entries, r.weight = "", 0, nil, 0
+	r.cursor, r.pages, r.asides, r.entries, r.gone, r.weight = "", 0, 0, nil, nil, 0
 	clear(r.fresh)
 }
 
 // read reads the list from the first page to the last.
 func (l *list[E]) read(r *reading[E]) {
 	defer r.cancel()
-	for l.slot(r) {
-		ws, query, ok := l.page(r)
+	for {
+		end, ok := l.slot(r)
 		if !ok {
 			return
 		}
+		ws, query, ok := l.page(r)
+		if !ok {
+			end()
+			return
+		}
 		page, next, err := l.fetch(r.ctx, ws, query)
+		end()
 		e := slack.AsError(err)
 		if e == nil {
-			if l.take(r, page, next) {
+			if l.take(r, page, next) || l.leisurely(r) && !l.pause(r.ctx, leisure) {
 				return
 			}
 			continue
@@ -84,23 +106,29 @@ func (l *list[E]) read(r *reading[E]) {
 func (l *list[E]) page(r *reading[E]) (Workspace, pageQuery, bool) {
 	l.d.mu.Lock()
 	defer l.d.mu.Unlock()
-	return r.ws, pageQuery{cursor: r.cursor, limit: l.d.options.PageSize, narrow: r.narrow}, l.reading == r
+	r.beside = r.aside != ""
+	r.query = pageQuery{cursor: r.cursor, limit: l.pageSize(r), narrow: r.narrow}
+	if r.beside {
+		r.query.cursor = r.aside
+	}
+	return r.ws, r.query, l.reading == r
 }
 
-// slot waits for a slot to read a page; false when the reading has ended.
-func (l *list[E]) slot(r *reading[E]) bool {
+// slot waits for a slot to read a page, of whose end the Limiter is to be told; not
+// ok when the reading has ended.
+func (l *list[E]) slot(r *reading[E]) (end func(), ok bool) {
 	for {
 		ws, _, ok := l.page(r)
 		if !ok {
-			return false
+			return nil, false
 		}
-		now := l.d.clock.Now()
-		at, ok := l.d.options.Limiter.Reserve(now, ws.Key, l.method, pacing.Holder{Name: l.holder + "/" + ws.Namespace, Group: ws.Namespace})
-		if ok {
-			return true
+		end, err := l.d.slot(ws, l.method, l.holder+"/"+ws.Namespace)
+		var wait *WaitError
+		if !errors.As(err, &wait) {
+			return end, true
 		}
-		if !l.pause(r.ctx, at.Sub(now)) {
-			return false
+		if !l.pause(r.ctx, wait.At.Sub(l.d.clock.Now())) {
+			return nil, false
 		}
 	}
 }
@@ -125,11 +153,18 @@ func (l *list[E]) take(r *reading[E], page []E, next string) bool {
 		return true
 	}
 	l.add(r, page)
-	endless := next != "" && (next == r.cursor || r.pages >= maxPages) || len(r.entries) > maxEntries
+	if r.beside {
+		next = r.pastAside(next)
+	}
+	endless := next != "" && !r.beside && (next == r.cursor || r.pages >= maxPages) || len(r.entries)+len(r.gone) > maxEntries
 	heavy := l.d.tooHeavy(l.team.Domain())
 	r.cursor, r.failures, r.restarts = next, 0, 0
 	clear(r.causes)
 	woken := l.answered(r)
+	done := l.enough(r)
+	if done {
+		woken = append(woken, l.conclude(r)...)
+	}
 	l.d.mu.Unlock()
 	l.wake(woken)
 	switch {
@@ -139,9 +174,11 @@ func (l *list[E]) take(r *reading[E], page []E, next string) bool {
 		return true
 	case endless:
 		l.giveUp(r, r.ws, &slack.Error{Class: slack.ClassUnknown, Method: l.method,
-			Reason: fmt.Sprintf("the list does not end: %d entries on %d pages were read", len(r.entries), r.pages)})
+			Reason: fmt.Sprintf("the list does not end: %d entries on %d pages were read", len(r.entries)+len(r.gone), r.pages)})
 		return true
-	case next == "":
+	case done:
+		return true
+	case next == "" && !r.beside:
 		l.seal(r)
 		return true
 	}
@@ -154,9 +191,16 @@ func (l *list[E]) take(r *reading[E], page []E, next string) bool {
 func (l *list[E]) add(r *reading[E], page []E) {
 	r.pages++
 	if r.entries == nil {
-		r.entries = make([]E, 0, l.whole.size()+len(page))
+		r.entries = make([]E, 0, l.whole.live()+len(page))
 	}
 	for _, e := range page {
+		if l.dropGone && !e.live() {
+			if g, ok := goneFrom(e.id(), e.name()); ok {
+				r.gone = append(r.gone, g)
+				r.weight += goneBytes
+				continue
+			}
+		}
 		known, same := l.whole.get(e.id())
 		same = same && known == e
 		shared := same
@@ -188,6 +232,7 @@ func (l *list[E]) answered(r *reading[E]) []string {
 			if anyPage && ok && r.entries[at].live() {
 				woken = append(woken, owner)
 				delete(l.waiting, owner)
+				r.answered = true
 				break
 			}
 		}
@@ -199,12 +244,14 @@ func (l *list[E]) answered(r *reading[E]) []string {
 func (l *list[E]) seal(r *reading[E]) {
 	// This sorts, which takes its time, and nobody else changes the entries.
 	whole := newSnapshot(r.entries, l.keys)
+	whole.keep(r.gone)
 	l.d.mu.Lock()
 	if l.reading != r {
 		l.d.mu.Unlock()
 		return
 	}
 	l.whole, l.weight, l.from, l.loadedAt, l.reading = whole, r.weight, r.begun, l.d.clock.Now(), nil
+	l.pages, l.last = r.pages-r.asides, r.query.cursor
 	for id, n := range l.newer {
 		if n.at.Before(r.begun) {
 			delete(l.newer, id)
@@ -231,114 +278,6 @@ func (l *list[E]) seal(r *reading[E]) {
 	l.d.mu.Unlock()
 	l.wake(owners)
 	l.d.options.Observe(loaded)
-}
-
-// fault decides how a reading goes on after a failure with the credentials of
-// ws: after a pause, with other credentials, or not at all.
-func (l *list[E]) fault(r *reading[E], ws Workspace, e *slack.Error) (pause time.Duration, ok bool) {
-	switch {
-	case e.Class == slack.ClassRateLimited:
-		l.d.options.Limiter.Penalize(l.d.clock.Now(), ws.Key, l.method, e.RetryAfter)
-		return 0, true
-	case e.Class == slack.ClassInvalidCursor:
-		return l.restart(r), true
-	case e.Class.Transient():
-		return l.stumble(r, ws, e), true
-	case l.narrower(e) && l.narrow(r, ws):
-		return 0, true
-	}
-	return 0, !l.giveUp(r, ws, e)
-}
-
-// narrow has the rest read without what the credentials lack a scope for; false
-// when that was so already.
-func (l *list[E]) narrow(r *reading[E], ws Workspace) bool {
-	l.d.mu.Lock()
-	defer l.d.mu.Unlock()
-	if r.ws.Credential != ws.Credential {
-		return true // they are not used any more
-	}
-	was := r.narrow
-	r.narrow = true
-	return !was
-}
-
-func (l *list[E]) restart(r *reading[E]) time.Duration {
-	l.d.mu.Lock()
-	defer l.d.mu.Unlock()
-	if l.reading == r {
-		r.again()
-	}
-	r.restarts++
-	if r.restarts == 1 {
-		return 0
-	}
-	return backoff.Full(r.restarts-1, time.Second, time.Minute)
-}
-
-// stumble notes a failure that passes, tells those who wait with these
-// credentials of the first one, and has the page tried next with those of
-// another who waits: it may be this one's proxy that is down.
-func (l *list[E]) stumble(r *reading[E], ws Workspace, e *slack.Error) time.Duration {
-	l.d.mu.Lock()
-	first := r.causes[ws.Credential] == nil
-	r.causes[ws.Credential] = e
-	r.failures++
-	pause := backoff.Full(r.failures, time.Second, time.Minute)
-	var owners []string
-	for owner, w := range l.waiting {
-		if first && w.ws.Credential == ws.Credential {
-			owners = append(owners, owner)
-		}
-	}
-	if l.reading == r && r.ws.Credential == ws.Credential {
-		if next, ok := l.successor(ws.Credential, r.causes); ok {
-			r.goOnWith(next)
-		}
-	}
-	l.d.mu.Unlock()
-	l.wake(owners)
-	return pause
-}
-
-// giveUp ends the use of credentials that were refused, and tells those who
-// wait with them. The reading goes on with those of another who waits, and
-// keeps its pages; giveUp reports true when there is none, and the reading has
-// ended.
-func (l *list[E]) giveUp(r *reading[E], ws Workspace, e *slack.Error) bool {
-	l.d.mu.Lock()
-	if l.reading != r {
-		l.d.mu.Unlock()
-		return true
-	}
-	l.refused.add(ws.Credential, e, l.d.clock.Now())
-	next, goesOn := l.successor(ws.Credential, r.causes)
-	switch {
-	case e.Class.Transient(): // a list without an end has none for others
-		goesOn = false
-		for _, w := range l.waiting {
-			l.refused.add(w.ws.Credential, e, l.d.clock.Now())
-		}
-	case r.ws.Credential != ws.Credential:
-		goesOn = true // with others already
-	case goesOn:
-		r.goOnWith(next)
-	}
-	var owners []string
-	for owner, w := range l.waiting {
-		if !goesOn || w.ws.Credential == ws.Credential {
-			owners = append(owners, owner)
-			delete(l.waiting, owner)
-		}
-	}
-	if !goesOn {
-		l.reading = nil
-	}
-	failed := Load{Workspace: l.team, List: l.kind, Took: l.d.clock.Since(r.begun), Err: e}
-	l.d.mu.Unlock()
-	l.wake(owners)
-	l.d.options.Observe(failed)
-	return !goesOn
 }
 
 func (l *list[E]) wake(owners []string) {

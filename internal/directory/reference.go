@@ -15,22 +15,24 @@ type reference struct {
 	// maybe is an ID that could be a name as well, in capitals: a name that is
 	// known goes before it.
 	maybe string
-	// short is an ID, if there is one that is so short: it could be a name in
-	// capitals just as well.
-	short string
+	// short is true for a maybe that is shorter than any ID that Slack gives
+	// today, so that nothing but the list tells whether it is a name.
+	short bool
 	// marked is true when it began with "@" or "#", as a name does.
 	marked bool
 }
 
 var (
-	// Slack says of an ID no more than that it is one; those that it makes today
-	// begin with 0 after the letter, and older ones are at least seven long.
-	userIDForm         = regexp.MustCompile(`^[UW](?:[A-Z0-9]{6,}|0[A-Z0-9]+)$`)
-	conversationIDForm = regexp.MustCompile(`^[CGD](?:[A-Z0-9]{6,}|0[A-Z0-9]+)$`)
-	directMessageForm  = regexp.MustCompile(`^D[A-Z0-9]{2,}$`)
-	groupIDForm        = regexp.MustCompile(`^S(?:[A-Z0-9]{6,}|0[A-Z0-9]+)$`)
+	userIDForm         = regexp.MustCompile(`^[UW][A-Z0-9]{6,}$`)
+	conversationIDForm = regexp.MustCompile(`^[CGD][A-Z0-9]{6,}$`)
+	groupIDForm        = regexp.MustCompile(`^S[A-Z0-9]{6,}$`)
 
-	// shortForms are IDs where nothing else can stand, however short they are.
+	// What an answer of Slack's names can be nothing but an ID, however short.
+	answeredDirectMessage = regexp.MustCompile(`^D[A-Z0-9]{2,}$`)
+	answeredUser          = regexp.MustCompile(`^[UW][A-Z0-9]{2,}$`)
+
+	// shortForms are IDs where nothing else can stand, however short they are, and
+	// elsewhere if no name is like them. Slack documents no length.
 	shortForms = map[*regexp.Regexp]*regexp.Regexp{
 		userIDForm:         regexp.MustCompile(`^[UW][A-Z0-9]*[0-9][A-Z0-9]*$`),
 		conversationIDForm: regexp.MustCompile(`^[CGD][A-Z0-9]*[0-9][A-Z0-9]*$`),
@@ -76,11 +78,9 @@ func parse(ref, mark string, form *regexp.Regexp) reference {
 		bare = trim(strings.TrimPrefix(strings.TrimPrefix(bare, mark), wide[mark]))
 	}
 	r := reference{name: strings.ToLower(bare), marked: bare != ref}
-	switch {
-	case form.MatchString(bare):
+	r.short = !form.MatchString(bare)
+	if !r.short || shortForms[form].MatchString(bare) {
 		r.maybe = bare
-	case shortForms[form].MatchString(bare):
-		r.short = bare
 	}
 	return r
 }

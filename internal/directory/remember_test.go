@@ -50,7 +50,7 @@ func TestRenewConversations(t *testing.T) {
 	b.Expect(err).NotTo(gomega.HaveOccurred())
 	b.clock.Step(time.Second)
 	since := b.clock.Now()
-	renew := func() (struct{}, error) { return struct{}{}, b.dir.RenewConversations(b.ws, since, "owner") }
+	renew := func() (struct{}, error) { return struct{}{}, b.dir.RenewConversations(b.ws, since, "", "owner") }
 	_, err = renew()
 	b.Expect(errors.As(err, new(*LoadingError))).To(gomega.BeTrue())
 	_, err = settle(b, renew)

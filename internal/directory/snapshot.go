@@ -28,6 +28,9 @@ type snapshot[E entry] struct {
 	// size of maps.
 	orders [][]int32
 	keys   []func(E) string
+	// gone are entries that are not live, of which no more is kept, by the hash of
+	// their names.
+	gone []gone
 }
 
 // byID is the first of the keys of every list.
@@ -119,7 +122,7 @@ func (s *snapshot[E]) size() int {
 	if s == nil {
 		return 0
 	}
-	return len(s.entries)
+	return len(s.entries) + len(s.gone)
 }
 
 // compareFold is strings.Compare of both in lower case, without making either.

@@ -105,11 +105,8 @@ func (d *Directory) findName(ws Workspace, ref, owner string) (slack.User, *list
 	defer d.mu.Unlock()
 	l := d.userList(ws)
 	l.use(ws)
-	if r.id == "" && r.maybe != "" && !l.isName(r) {
+	if r.id == "" && r.maybe != "" && !l.isName(r) && (!r.short || l.ready()) {
 		r.id = r.maybe
-	}
-	if _, known := l.whole.get(r.short); known && !r.marked {
-		r.id = r.short
 	}
 	if r.id != "" {
 		if found, ok := l.whole.get(r.id); ok {
@@ -119,6 +116,9 @@ func (d *Directory) findName(ws Workspace, ref, owner string) (slack.User, *list
 		return slack.User{ID: r.id}, l, nil
 	}
 	u, err := d.findHandle(l, ws, trim(ref), r.name, owner)
+	if r.maybe != "" && errors.As(err, new(*ScopeError)) {
+		return slack.User{ID: r.maybe}, l, nil // the list won't tell, but Slack will
+	}
 	return u, l, err
 }
 
@@ -145,7 +145,7 @@ func (d *Directory) findHandle(l *list[user], ws Workspace, ref, want, owner str
 		if ok {
 			return u, err
 		}
-		if waits := l.miss(ws, want, owner); waits != nil {
+		if waits := l.miss(ws, want, owner, false); waits != nil {
 			return slack.User{}, waits
 		}
 		var missing *NotFoundError

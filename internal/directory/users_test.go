@@ -308,6 +308,21 @@ func TestEmail(t *testing.T) {
 	}
 }
 
+// Who answers may not know users.lookupByEmail; the list tells as well.
+func TestEmailThatCannotBeAskedFor(t *testing.T) {
+	b := newBench(t, newFake([]slack.User{{ID: "U0000001", Name: "ada", Email: "ada@example.com"}}))
+	b.api.Always(slack.MethodLookupByEmail, &slack.Error{Class: slack.ClassInvalidCall, Code: "unknown_method", Unserved: true})
+	find := func(address string) (slack.User, error) {
+		return settle(b, func() (slack.User, error) { return b.email(address) })
+	}
+	if u, err := find("Ada@example.com"); err != nil || u.ID != "U0000001" {
+		t.Errorf("%+v, %v", u, err)
+	}
+	if _, err := find("nobody@example.com"); !errors.As(err, new(*NotFoundError)) {
+		t.Error(err)
+	}
+}
+
 func TestEmailWaitsForItsSlot(t *testing.T) {
 	limiter := pacing.NewLimiter(pacing.LimiterOptions{Methods: map[string][]pacing.Limit{
 		slack.MethodLookupByEmail: {{Events: 1, Per: time.Minute}},

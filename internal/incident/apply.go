@@ -37,6 +37,9 @@ type Desired struct {
 	// Data is stored with the incident, and Small instead of it when the
 	// group is one of those beyond maxIncidents.
 	Data, Small json.RawMessage
+	// Over is kept of a group beyond maxIncidents that is over, for what may come late
+	// of it; nothing is when it is empty.
+	Over json.RawMessage
 	// Count of what the source counts.
 	Count int64
 	// Note is added to the text of what tells of the end.
@@ -172,31 +175,18 @@ func (a *session) one(ctx context.Context, u Update, list *overflow) (bool, erro
 	if beyond = beyond && !current.Open; beyond {
 		current = Current{Open: true, Known: true, Data: group.Data}
 	}
+	end, ended := list.ended(u.Key.ID, last)
+	if ended = ended && !current.Open; ended {
+		current.Known, current.Data = true, end.Data
+	}
 	next := u.Next(current)
-	if beyond || !current.Open && next.Firing && a.snapshot.open >= a.limit() {
+	switch {
+	case beyond, !current.Open && next.Firing && a.snapshot.open >= a.limit():
 		return a.beyond(u.Key, next, list), nil
+	case ended && !next.Firing:
+		return list.end(u.Key.ID, next.Over, end.At), nil
 	}
 	return false, a.settle(ctx, u.Key, next)
-}
-
-// beyond has a group beyond maxIncidents be on the list or not, and reports whether
-// that changes it.
-func (a *session) beyond(key alerting.Key, next Desired, list *overflow) bool {
-	group, known := list.Open[key.ID]
-	switch {
-	case a.options.HoldOverflow:
-		a.out.Held[key.ID] = true
-		return false
-	case !next.Firing:
-		list.remove(key.ID)
-		if next.Note != "" {
-			list.Quiet++
-		}
-		return true
-	case known && equality.Semantic.DeepEqual(group.Data, next.Small):
-		return false
-	}
-	return list.put(key.ID, key.Text, next.Small)
 }
 
 // settle makes of a group with messages of its own what it is to be.

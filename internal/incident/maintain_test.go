@@ -1,8 +1,10 @@
 package incident
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alerting"
 )
 
 func TestOverflow(t *testing.T) {
@@ -133,4 +136,56 @@ func TestExpiry(t *testing.T) {
 	g.expect("+b one, a, reply Resolved: a")
 	g.tend()
 	g.expect("+b one")
+}
+
+// What is known of the groups of a flood that are over is bounded, and what ended
+// last is known.
+func TestEndsOfAFlood(t *testing.T) {
+	g := newRig(t)
+	g.Rule.Spec.MaxIncidents = 1
+	known := map[string]bool{}
+	group := func(name string, firing bool) Update {
+		return Update{Key: alerting.KeyOf(string(g.Rule.UID), []string{name}), Next: func(c Current) Desired {
+			known[name] = c.Known
+			data, _ := json.Marshal(strings.Repeat("x", 300))
+			return Desired{Firing: firing, Data: data, Small: data, Over: data, Render: func(string) v1alpha1.Content { return v1alpha1.Content{Title: name} }}
+		}}
+	}
+	g.apply(group("own", true), group("stays", true))
+	const flood, batch = 500, 50
+	for i := 0; i < flood; i += batch {
+		var on, off []Update
+		for j := range batch {
+			on, off = append(on, group(fmt.Sprint("g", i+j), true)), append(off, group(fmt.Sprint("g", i+j), false))
+		}
+		g.apply(on...)
+		g.apply(off...)
+		g.Pass(time.Second)
+		g.restart()
+	}
+	for _, n := range g.List() {
+		if size := len(n.Annotations[StateAnnotation]); size > maxOver+maxOverflow/10 {
+			t.Errorf("%s has %d bytes", n.Name, size)
+		}
+	}
+	last := fmt.Sprint("g", flood-batch)
+	g.apply(group("g0", false), group(last, false), group("never", false))
+	if known["g0"] || !known[last] || known["never"] {
+		t.Errorf("known: the first %v, the last %v, one that never was %v", known["g0"], known[last], known["never"])
+	}
+	// What fires needs the room more.
+	var on []Update
+	for i := range 1000 {
+		on = append(on, group(fmt.Sprint("later", i), true))
+	}
+	g.apply(on...)
+	for _, n := range g.List() {
+		if size := len(n.Annotations[StateAnnotation]); size > 256<<10-2000 {
+			t.Errorf("%s has %d bytes", n.Name, size)
+		}
+	}
+	g.apply(group(last, false))
+	if known[last] {
+		t.Error("what is over has kept the place of what fires")
+	}
 }

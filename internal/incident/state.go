@@ -129,8 +129,10 @@ func (b *snapshot) index() {
 			}
 		}
 	}
-	if last := b.last(overflowKey); last.isOpen() {
-		b.overflow = readOverflow(last.state.Data)
+	if last := b.last(overflowKey); last != nil {
+		if b.overflow = readOverflow(last.state.Data); !last.isOpen() {
+			b.overflow = b.overflow.past()
+		}
 	}
 }
 

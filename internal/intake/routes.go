@@ -69,6 +69,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) serve(r *http.Request, to route) *answer {
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") && to.endpoint != endpointOther {
+		return refuse(http.StatusUnsupportedMediaType, "the body is compressed (Content-Encoding), and is not read: have the sender send it as it is")
+	}
 	switch to.endpoint {
 	case endpointAlive:
 		return &answer{code: http.StatusOK, text: "I'm alive!!!"}

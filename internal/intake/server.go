@@ -14,7 +14,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,7 +22,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -32,6 +30,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/alertmanager"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 	"github.com/slack-notifier/slack-notifier/internal/posts"
+	"github.com/slack-notifier/slack-notifier/internal/servingcert"
 )
 
 // +kubebuilder:rbac:groups=slack.notify.dev,resources=slacknotifications,verbs=get;create
@@ -144,17 +143,12 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	serve := func() error { return server.Serve(gate) }
 	if s.CertDir != "" {
-		certs, err := certwatcher.New(filepath.Join(s.CertDir, "tls.crt"), filepath.Join(s.CertDir, "tls.key"))
+		with, err := servingcert.Watch(ctx, s.CertDir, logger)
 		if err != nil {
 			_ = listener.Close() // nobody has connected yet
 			return err
 		}
-		server.TLSConfig = &tls.Config{GetCertificate: certs.GetCertificate, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
-		go func() {
-			if err := certs.Start(ctx); err != nil {
-				logger.Error(err, "watching the certificate; a new one is taken after a restart only")
-			}
-		}()
+		server.TLSConfig = with
 		serve = func() error { return server.ServeTLS(gate, "", "") }
 	}
 	logger.Info("taking messages", "address", listener.Addr().String(), "tls", s.CertDir != "", "anonymous", s.Anonymous)

@@ -113,14 +113,17 @@ func Who(list v1alpha1.AllowedPeople) string {
 	if list.Everyone {
 		names = append(names, "people of this workspace")
 	}
-	rest := ""
 	if len(names) > maxWho {
-		names, rest = names[:maxWho], " and others"
+		names = append(names[:maxWho], "others")
 	}
-	if len(names) == 0 {
+	switch last := len(names) - 1; last {
+	case -1:
 		return "nobody"
+	case 0:
+		return names[0]
+	default:
+		return strings.Join(names[:last], ", ") + " and " + names[last]
 	}
-	return strings.Join(names, ", ") + rest
 }
 
 // escape makes mrkdwn of plain text

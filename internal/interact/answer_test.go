@@ -301,7 +301,7 @@ func TestWho(t *testing.T) {
 		"nobody":   {want: "nobody"},
 		"everyone": {v1alpha1.AllowedPeople{Everyone: true}, "people of this workspace"},
 		"all ways": {v1alpha1.AllowedPeople{Users: []v1alpha1.AllowedUser{{User: "U012"}, {Email: "a&b@example.com"}}, Groups: []string{"@release", "oncall"}},
-			"<@U012>, a&amp;b@example.com, members of @release, members of @oncall"},
+			"<@U012>, a&amp;b@example.com, members of @release and members of @oncall"},
 		"many": {many, strings.TrimSuffix(strings.Repeat("members of @g, ", 10), ", ") + " and others"},
 	}
 	for name, test := range tests {

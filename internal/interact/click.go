@@ -41,8 +41,9 @@ type Click struct {
 	TeamID, EnterpriseID string
 	// UserID, UserName and UserTeamID are who pressed, and that one's own workspace.
 	UserID, UserName, UserTeamID string
-	// ConversationID and Timestamp are the message.
-	ConversationID, Timestamp string
+	// ConversationID and Timestamp are the message, and ThreadTS is the thread that it
+	// is a reply in; empty when it is none.
+	ConversationID, Timestamp, ThreadTS string
 	// Button and Action say what was pressed, and Value what was chosen.
 	Button        Button
 	Action, Value string
@@ -120,6 +121,7 @@ type blockActions struct {
 	} `json:"user"`
 	Container struct {
 		MessageTS word `json:"message_ts"`
+		ThreadTS  word `json:"thread_ts"`
 		ChannelID word `json:"channel_id"`
 	} `json:"container"`
 	Actions     presses `json:"actions"`
@@ -175,7 +177,7 @@ func (in *blockActions) click(button Button, action string, one pressed) (Click,
 	c := Click{
 		AppID: only(appID, in.AppID), TeamID: only(teamID, in.Team.ID), EnterpriseID: only(teamID, in.Enterprise.ID),
 		UserID: only(userID, in.User.ID), UserTeamID: only(teamID, in.User.TeamID), UserName: nameOf(in.User.Username, in.User.Name),
-		ConversationID: only(conversationID, in.Container.ChannelID), Timestamp: only(timestamp, in.Container.MessageTS),
+		ConversationID: only(conversationID, in.Container.ChannelID), Timestamp: only(timestamp, in.Container.MessageTS), ThreadTS: only(timestamp, in.Container.ThreadTS),
 		Button: button, Action: action, Value: string(one.Value), ActionTS: only(timestamp, one.TS), ResponseURL: string(in.ResponseURL),
 	}
 	if one.Selected.Value != "" {

@@ -176,6 +176,15 @@ func (k *Kinds) begin(ctx context.Context, gvk schema.GroupVersionKind) chan str
 	return a.done
 }
 
+// Anew has the next Find ask the API server, whatever it answered before.
+func (k *Kinds) Anew(gvk schema.GroupVersionKind) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if a := k.answers[gvk]; a != nil && a.done == nil {
+		delete(k.answers, gvk)
+	}
+}
+
 // maxAnswers are kept.
 const maxAnswers = 1000
 
@@ -216,7 +225,7 @@ func (k *Kinds) answer(ctx context.Context, gvk schema.GroupVersionKind, a *kind
 
 func (k *Kinds) ask(ctx context.Context, gvk schema.GroupVersionKind) (Kind, error) {
 	if gvk.Group == "" && gvk.Kind == "Secret" {
-		return Kind{}, Terminal(v1alpha1.ReasonWatchForbidden, "Secrets are never watched, so that none of them gets into a message")
+		return Kind{}, Terminal(v1alpha1.ReasonWatchForbidden, "Secrets are never watched, so that none of them gets into a message: name another kind in spec.source.objects")
 	}
 	list, err := k.Discovery.ServerResourcesForGroupVersion(gvk.GroupVersion().String())
 	if apierrors.IsNotFound(err) {

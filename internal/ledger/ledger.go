@@ -51,6 +51,9 @@ type Entry struct {
 	Deliveries map[string]*delivery.Delivery
 	// Waiting is since when there has been nothing but waiting.
 	Waiting time.Time
+	// TurnBy is when, as it was first reckoned, nothing is left to wait for but the
+	// queue; zero when it waits for no queue.
+	TurnBy time.Time
 	// Mentioning is since when somebody whom it mentions is looked for.
 	Mentioning time.Time
 	// Request is the annotation requestedAt that was last acted on.

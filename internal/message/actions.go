@@ -25,6 +25,22 @@ type Interaction struct {
 	Expired bool
 }
 
+// InteractionOf is what stands below the content: the answers, and the buttons while
+// they can be pressed. A SlackChannel that does not exist, which has no name, changes
+// nothing of it. Button names no cluster and no render yet.
+func InteractionOf(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel) Interaction {
+	if c.Spec.Webhook != nil || len(n.Spec.Actions) == 0 && len(n.Status.Responses) == 0 {
+		return Interaction{}
+	}
+	out := Interaction{
+		Button: interact.Button{UID: n.UID}, Answers: n.Status.Responses, Expired: n.Status.Decision == v1alpha1.DecisionExpired,
+	}
+	if interact.Open(n) && (c.Name == "" || c.Spec.Interactions != nil) {
+		out.Actions = n.Spec.Actions
+	}
+	return out
+}
+
 // Empty reports whether there is nothing to show.
 func (i Interaction) Empty() bool {
 	return len(i.Actions) == 0 && len(i.Answers) == 0 && !i.Expired

@@ -22,6 +22,9 @@ const (
 	PayloadContent = "content"
 	// PayloadKey is the KeyHash of the idempotency key; missing when there is none.
 	PayloadKey = "key"
+	// PayloadCluster is the cluster whose buttons the message has, as
+	// interact.ClusterHash names it; missing when it has none.
+	PayloadCluster = "cluster"
 )
 
 // Identity is what a message carries to be recognised by.
@@ -35,6 +38,8 @@ type Identity struct {
 	// Namespace of the SlackNotification, and its idempotency key; the message
 	// carries none when the key is empty.
 	Namespace, IdempotencyKey string
+	// Cluster whose buttons the message has; empty when it has none.
+	Cluster string
 }
 
 // DefaultRecipient is the key of the SlackChannel's own channel.
@@ -67,6 +72,9 @@ func Metadata(id Identity) *slack.Metadata {
 	}
 	if id.IdempotencyKey != "" {
 		payload[PayloadKey] = KeyHash(id.Namespace, id.IdempotencyKey)
+	}
+	if id.Cluster != "" {
+		payload[PayloadCluster] = id.Cluster
 	}
 	return &slack.Metadata{EventType: EventType, Payload: payload}
 }

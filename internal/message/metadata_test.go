@@ -19,6 +19,10 @@ func TestMetadata(t *testing.T) {
 	if keyed.Payload[PayloadKey] != KeyHash("team-a", "deploy-42") || keyed.Payload[PayloadNotification] != "uid-1" || keyed.Payload[PayloadContent] != "abc" {
 		t.Errorf("%+v; want the key beside the rest", keyed)
 	}
+	id.Cluster = "0a1b2c3d"
+	if got := Metadata(id).Payload[PayloadCluster]; got != "0a1b2c3d" {
+		t.Errorf("the cluster is %q", got)
+	}
 	// Any app of the workspace may read it.
 	for name, value := range keyed.Payload {
 		if strings.Contains(value, "yueh") || strings.Contains(value, "deploy-42") || strings.Contains(value, "team-a") {

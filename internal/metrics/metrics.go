@@ -109,7 +109,9 @@ type Gauges struct {
 	Queues    func() pacing.Stats
 	// Waiting counts notifications that are not delivered yet.
 	Waiting func() int
-	Now     func() time.Time
+	// Posts and Methods tell which part of Slack's limits is taken now.
+	Posts, Methods func(now time.Time) pacing.Parts
+	Now            func() time.Time
 }
 
 var (
@@ -123,6 +125,9 @@ var (
 		"Deliveries that wait for their turn within Slack's limits.", nil, nil)
 	inFlightDesc = prometheus.NewDesc("slack_notifier_deliveries_in_flight",
 		"Messages that are being posted.", nil, nil)
+	partDesc = prometheus.NewDesc("slack_notifier_slack_limit_part",
+		"Part of Slack's limit for a method that this process takes, 1 for all of it: less when 429s tell that others call for the same app, or by --slack-limits-share. Of several workspaces or conversations the least.",
+		[]string{"method", "counted_by"}, nil)
 )
 
 type listLabels struct{ workspace, list string }
@@ -144,7 +149,7 @@ func byLabel(stats []directory.Stat) map[listLabels]directory.Stat {
 
 // Describe implements prometheus.Collector.
 func (g *Gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{entriesDesc, ageDesc, waitingDesc, queuedDesc, inFlightDesc} {
+	for _, d := range []*prometheus.Desc{entriesDesc, ageDesc, waitingDesc, queuedDesc, inFlightDesc, partDesc} {
 		ch <- d
 	}
 }
@@ -164,4 +169,12 @@ func (g *Gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge(queuedDesc, float64(queues.Queued))
 	gauge(inFlightDesc, float64(queues.InFlight))
 	gauge(waitingDesc, float64(g.Waiting()))
+	posts, methods := g.Posts(g.Now()), g.Methods(g.Now())
+	gauge(partDesc, posts.Workspace, slack.MethodPostMessage, "workspace")
+	gauge(partDesc, posts.Conversation, slack.MethodPostMessage, "conversation")
+	for _, method := range slack.Methods {
+		if part, ok := methods.Methods[method]; ok {
+			gauge(partDesc, part, method, "workspace")
+		}
+	}
 }

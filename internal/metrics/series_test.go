@@ -54,10 +54,15 @@ func TestFewSeriesOfAHostileServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	hook := webhook.New(webhook.Options{URL: url, Client: client, Observe: meter.Call})
+	lanes, limiter := pacing.NewLanes(time.Unix(0, 0), pacing.LaneOptions{}), pacing.NewLimiter(pacing.LimiterOptions{})
 	var stats []directory.Stat
 	for i := range 1000 {
 		_, _ = api.AuthTest(t.Context())
 		_, _ = hook.Post(t.Context(), "", slack.Message{Text: "x"})
+		claimed := slack.PrivateDomain(fmt.Sprint("ns", i)).Workspace(fmt.Sprint("T", i), "U1")
+		lanes.PenalizePost(time.Unix(900, 0), pacing.Lane{Workspace: claimed, Conversation: "C1"}, time.Second)
+		limiter.Penalize(time.Unix(900, 0), claimed, slack.MethodUpdate, time.Second)
+		limiter.Penalize(time.Unix(900, 0), claimed, fmt.Sprint("method.", i), time.Second)
 		stats = append(stats,
 			directory.Stat{Workspace: slack.PrivateDomain(fmt.Sprint("ns", i)).Workspace(fmt.Sprint("T", i), ""), List: "users", Entries: 1, LoadedAt: time.Unix(int64(i), 0)},
 			directory.Stat{Workspace: slack.SharedDomain().Workspace(fmt.Sprint("no ID ", i), ""), List: "users", Entries: 1})
@@ -65,7 +70,7 @@ func TestFewSeriesOfAHostileServer(t *testing.T) {
 	stats = append(stats, directory.Stat{Workspace: slack.SharedDomain().Workspace("T0123", ""), List: "users", Entries: 7, LoadedAt: time.Unix(5, 0)})
 	registry.MustRegister(&Gauges{
 		Directory: func() []directory.Stat { return stats }, Queues: func() pacing.Stats { return pacing.Stats{} },
-		Waiting: func() int { return 0 }, Now: func() time.Time { return time.Unix(1000, 0) },
+		Waiting: func() int { return 0 }, Posts: lanes.Parts, Methods: limiter.Parts, Now: func() time.Time { return time.Unix(1000, 0) },
 	})
 	families, err := registry.Gather()
 	if err != nil {

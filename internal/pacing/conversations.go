@@ -17,8 +17,6 @@ import (
 // others keep it from its turn.
 type Lanes struct {
 	options LaneOptions
-	// kept of the budget.
-	kept reserve
 
 	mu         sync.Mutex
 	started    time.Time
@@ -45,6 +43,10 @@ type lane struct {
 	ready time.Time
 	// busy is the ticket that is granted or in flight; nil when there is none.
 	busy *item
+	// last is when the last message ended, and gap how long after the one before.
+	last   time.Time
+	gap    time.Duration
+	learnt learnt
 	// A lane without busy that has tickets waits for ready, or stands in the
 	// workspace's queue, with a candidate for each of its flows.
 	waits      bool
@@ -97,7 +99,7 @@ func before(a, b *item) bool {
 func NewLanes(now time.Time, o LaneOptions) *Lanes {
 	o = o.withDefaults()
 	return &Lanes{
-		options: o, kept: reserved(o.Budget), started: now, swept: now,
+		options: o, started: now, swept: now,
 		items: map[string]*item{}, owners: map[string]map[string]*item{},
 		lanes: map[Lane]*lane{}, workspaces: map[slack.Workspace]*workspace{},
 		agenda: ordered[*workspace]{less: func(a, b *workspace) bool {
@@ -120,7 +122,7 @@ func (l *Lanes) Start(now time.Time) {
 	defer l.mu.Unlock()
 	l.started = now
 	for _, one := range l.lanes {
-		one.delay(now, l.after(now))
+		one.delay(now, l.after(one, now))
 	}
 	for _, w := range l.workspaces {
 		l.plan(w)
@@ -128,8 +130,13 @@ func (l *Lanes) Start(now time.Time) {
 	l.signal()
 }
 
+// interval between two messages of a lane.
+func (l *Lanes) interval(one *lane, now time.Time) time.Duration {
+	return time.Duration(float64(l.options.Interval)/one.learnt.part(now)) + l.options.Margin
+}
+
 // after is the earliest time of a message after one that was answered at t.
-func (l *Lanes) after(t time.Time) time.Time { return t.Add(l.options.Interval + l.options.Margin) }
+func (l *Lanes) after(one *lane, t time.Time) time.Time { return t.Add(l.interval(one, t)) }
 
 // Ask asks for t's turn in lane. Asking again while it waits changes nothing
 // but what t says anew (lane, priority, group), and tells the present
@@ -189,12 +196,11 @@ func (l *Lanes) lane(now time.Time, key Lane) *lane {
 	w := l.workspace(now, key.Workspace)
 	one := l.lanes[key]
 	if one == nil {
-		ready := l.after(l.started)
-		if ready.Before(now) {
-			ready = now
-		}
 		l.seq++
-		one = &lane{key: key, seq: l.seq, workspace: w, ready: ready, queue: newQueue(before)}
+		one = &lane{key: key, seq: l.seq, workspace: w, queue: newQueue(before)}
+		if one.ready = l.after(one, l.started); one.ready.Before(now) {
+			one.ready = now
+		}
 		l.lanes[key] = one
 	}
 	return one
@@ -215,10 +221,10 @@ func (l *Lanes) estimate(now time.Time, it *item) Turn {
 			at = t
 		}
 	}
-	turn := Turn{Down: l.down(one.workspace), At: at.Add(time.Duration(ahead) * (l.options.Interval + l.options.Margin)), Ahead: ahead}
+	turn := Turn{Down: l.down(one.workspace), At: at.Add(time.Duration(ahead) * l.interval(one, now)), Ahead: ahead}
 	if one.busy != nil {
 		turn.Ahead++
-		if busy := l.after(now); busy.After(at) {
+		if busy := l.after(one, now); busy.After(at) {
 			turn.At = turn.At.Add(busy.Sub(at))
 		}
 	}

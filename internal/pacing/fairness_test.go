@@ -199,7 +199,7 @@ func TestUnusedTurnsAreForgotten(t *testing.T) {
 // While Slack has asked to wait, nothing goes out, also not what had its turn
 // before; and then all go, in their order.
 func TestNothingGoesOutWhileSlackHasAskedToWait(t *testing.T) {
-	l := NewLanes(epoch, LaneOptions{})
+	l := NewLanes(epoch, LaneOptions{Share: 1})
 	now := epoch.Add(time.Minute)
 	lane := func(i int) Lane { return Lane{team("T1"), fmt.Sprint("D", i)} }
 	tickets := map[string]Grant{}

@@ -15,6 +15,9 @@ type LimiterOptions struct {
 	// Others are the limits of methods that Methods does not name; Tier2
 	// when nil, the strictest in use.
 	Others []Limit
+	// Share of all limits that this process takes, above 0 and at most 1; when
+	// 0 it is all of them, and less when a 429 tells that others call too.
+	Share float64
 	// Grace is how long a slot is kept free for the holder whose turn has
 	// come; 2 s when 0. A later one takes the next that is free, before all
 	// that wait.
@@ -33,6 +36,13 @@ func (o LimiterOptions) withDefaults() LimiterOptions {
 	}
 	if o.Others == nil {
 		o.Others = Tier2
+	}
+	if o.Share > 0 {
+		methods := make(map[string][]Limit, len(o.Methods))
+		for name, limits := range o.Methods {
+			methods[name] = Share(limits, o.Share)
+		}
+		o.Methods, o.Others = methods, Share(o.Others, o.Share)
 	}
 	if o.Grace == 0 {
 		o.Grace = 2 * time.Second
@@ -91,6 +101,7 @@ func (l *Limiter) method(now time.Time, workspace slack.Workspace, name string) 
 		l.methods[key] = m
 	}
 	m.need(now)
+	m.scale(now)
 	return m
 }
 
@@ -140,7 +151,9 @@ func (l *Limiter) Done(now time.Time, workspace slack.Workspace, method, holder 
 
 // Penalize obeys a 429 answer: there is no slot of method in workspace,
 // promised or new, before now+retryAfter. DefaultRetryAfter is taken when Slack
-// did not say how long.
+// did not say how long. Unless Share is fixed, less of the method's limits is
+// taken from then on; the answers to calls that were under way meanwhile say
+// nothing new.
 func (l *Limiter) Penalize(now time.Time, workspace slack.Workspace, method string, retryAfter time.Duration) {
 	if retryAfter <= 0 {
 		retryAfter = DefaultRetryAfter
@@ -148,6 +161,10 @@ func (l *Limiter) Penalize(now time.Time, workspace slack.Workspace, method stri
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	m := l.method(now, workspace, method)
+	if l.options.Share == 0 && !m.blocked.After(now) {
+		m.learnt.refuse(now, leastPart)
+		m.scale(now)
+	}
 	if until := now.Add(retryAfter); until.After(m.blocked) {
 		m.blocked = until
 		m.need(until)

@@ -4,7 +4,12 @@ import "time"
 
 // method is the state of one method in one workspace.
 type method struct {
-	limits  []Limit
+	// limits are Slack's, scaled those that are kept to since scaledTo was
+	// learnt.
+	limits, scaled []Limit
+	learnt         learnt
+	scaledTo       float64
+
 	used    window
 	blocked time.Time
 	seq     uint64
@@ -66,11 +71,21 @@ func (c *call) stamped() uint64 {
 func newMethod(limits []Limit) *method {
 	less := func(a, b *place) bool { return a.seq < b.seq }
 	m := &method{
-		limits: limits, places: map[string]*place{}, waiting: newQueue(less),
+		limits: limits, scaled: limits, scaledTo: 1, places: map[string]*place{}, waiting: newQueue(less),
 		missed: ordered[*place]{less: less}, calls: map[string]*call{},
 	}
 	m.waiting.kept = reserved(limits)
 	return m
+}
+
+// scale has the limits follow what was learnt.
+func (m *method) scale(now time.Time) {
+	part := m.learnt.part(now)
+	if !differs(m.scaledTo, part) {
+		return
+	}
+	m.scaledTo, m.scaled = part, scaled(m.limits, part)
+	m.waiting.keep(reserved(m.scaled))
 }
 
 func (m *method) need(t time.Time) {
@@ -114,6 +129,7 @@ func (m *method) reserve(now time.Time, h Holder, o LimiterOptions) (time.Time, 
 	delete(m.places, p.name)
 	m.now(p, waits) // what lapses later means another
 	m.used.end(now, m.limits)
+	m.learnt.called(now)
 	m.begin(now, p.name, o)
 	return now, true
 }
@@ -148,7 +164,7 @@ func (m *method) serve(now time.Time, o LimiterOptions) {
 
 // next takes out the place whose turn it is; nil when there is no slot for it.
 func (m *method) next(now time.Time) *place {
-	if m.blocked.After(now) || m.used.capacity(now, m.limits) <= 0 {
+	if m.blocked.After(now) || m.used.capacity(now, m.scaled) <= 0 {
 		return nil
 	}
 	if p, ok := m.missed.first(); ok {
@@ -192,15 +208,15 @@ func (m *method) expire(now time.Time, o LimiterOptions) {
 // it a turn before they are through.
 func (m *method) estimate(now time.Time, p *place) time.Time {
 	if p.presence == returned {
-		return m.slot(now, m.missed.rank(p), m.limits)
+		return m.slot(now, m.missed.rank(p), m.scaled)
 	}
 	q := &m.waiting
 	f := q.flows[p.key]
 	rank := f.elements.rank(p)
 	at := m.slot(now, m.missed.len()+q.ahead(f, rank), q.kept.others)
-	soonest := m.slot(now, m.missed.len(), m.limits)
+	soonest := m.slot(now, m.missed.len(), m.scaled)
 	if q.counts[f.group]+rank < q.kept.quota {
-		at = earlier(at, m.slot(now, m.missed.len()+q.light.rank(f)+rank, m.limits))
+		at = earlier(at, m.slot(now, m.missed.len()+q.light.rank(f)+rank, m.scaled))
 	}
 	if first, _ := q.strict.first(); first.priority > f.priority {
 		at = earlier(at, now.Add(levelAge))

@@ -75,6 +75,9 @@ type LaneOptions struct {
 	// DefaultBudget() when nil, none when empty. Slack says only "several
 	// hundred messages per minute" (docs.slack.dev/reference/methods/chat.postMessage).
 	Budget []Limit
+	// Share of the limits above that this process takes, above 0 and at most 1;
+	// when 0 it is all of them, and less when a 429 tells that others post too.
+	Share float64
 	// InFlight is how many posts of one workspace may be under way, so that a
 	// workspace that hangs can't take every worker; 32 when 0, no cap when
 	// negative.
@@ -106,6 +109,10 @@ func (o LaneOptions) withDefaults() LaneOptions {
 	}
 	if o.Budget == nil {
 		o.Budget = DefaultBudget()
+	}
+	if o.Share > 0 {
+		o.Interval = time.Duration(float64(o.Interval) / o.Share)
+		o.Budget = Share(o.Budget, o.Share)
 	}
 	if o.InFlight == 0 {
 		o.InFlight = 32

@@ -169,6 +169,17 @@ func (q *queue[T]) take(now time.Time, f *flow[T]) {
 	q.again(now, f)
 }
 
+// keep changes what is kept for light flows.
+func (q *queue[T]) keep(r reserve) {
+	q.kept = r
+	q.light.root = nil
+	for _, f := range q.flows {
+		if q.counts[f.group] < r.quota {
+			q.light.insert(f)
+		}
+	}
+}
+
 // nextLight is the flow whose turn it is on what is kept for light ones, or nil.
 func (q *queue[T]) nextLight(now time.Time) *flow[T] {
 	q.lighten(now)

@@ -12,13 +12,13 @@ const (
 
 // sweep forgets lanes whose past does not matter any more.
 func (l *Lanes) sweep(now time.Time) {
-	if now.Before(l.swept.Add(sweepEvery)) || now.Before(l.after(l.started)) {
+	if now.Before(l.swept.Add(sweepEvery)) || now.Before(l.started.Add(l.options.Interval+l.options.Margin)) {
 		return
 	}
 	l.swept = now
-	used := map[*workspace]struct{}{}
+	used, kept := map[*workspace]struct{}{}, remembered{}
 	for key, one := range l.lanes {
-		if one.busy == nil && one.queue.size == 0 && !one.ready.After(now) {
+		if one.busy == nil && one.queue.size == 0 && !one.ready.After(now) && !kept.keeps(now, one) {
 			delete(l.lanes, key)
 			continue
 		}

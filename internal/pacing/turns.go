@@ -52,7 +52,7 @@ func (l *Lanes) drop(now time.Time, it *item, sent bool) {
 		one.pull(now, it)
 		if sent {
 			one.workspace.used.add(now, l.options.Budget)
-			one.delay(now, l.after(now))
+			l.sent(now, one)
 		}
 	}
 	l.turn(it, queued) // what lapses later means another
@@ -121,10 +121,24 @@ func (l *Lanes) forget(now time.Time, owner string, drop func(*item) bool) {
 
 // Penalize obeys a 429 answer: nothing is posted in the lane before
 // now+retryAfter, what was granted before included, unless Begin was called for
-// it. A Lane without Conversation stands for the whole workspace, which is what
-// a 429 of chat.postMessage means. DefaultRetryAfter is taken when Slack did not
-// say how long.
+// it. A Lane without Conversation stands for the whole workspace.
+// DefaultRetryAfter is taken when Slack did not say how long. Unless
+// LaneOptions.Share is fixed, less of the lane's limit is taken from then on.
 func (l *Lanes) Penalize(now time.Time, key Lane, retryAfter time.Duration) {
+	l.penalize(now, key, retryAfter, key.Conversation == "")
+}
+
+// PenalizePost obeys a 429 of chat.postMessage to a conversation: it holds for the
+// method in the whole workspace (docs.slack.dev/apis/web-api/rate-limits).
+//
+// Slack does not say whether the conversation has had too much or the workspace.
+// It is put down to the conversation when this process has been posting to it as
+// fast as it may, or when it has met a 429 there lately; and else to the workspace.
+func (l *Lanes) PenalizePost(now time.Time, key Lane, retryAfter time.Duration) {
+	l.penalize(now, key, retryAfter, true)
+}
+
+func (l *Lanes) penalize(now time.Time, key Lane, retryAfter time.Duration, whole bool) {
 	if retryAfter <= 0 {
 		retryAfter = DefaultRetryAfter
 	}
@@ -132,15 +146,35 @@ func (l *Lanes) Penalize(now time.Time, key Lane, retryAfter time.Duration) {
 	defer l.mu.Unlock()
 	until := now.Add(retryAfter)
 	w := l.workspace(now, key.Workspace)
-	if key.Conversation == "" {
-		if until.After(w.blocked) {
-			w.blocked = until
-		}
-	} else {
+	if l.options.Share == 0 && !w.blocked.After(now) {
+		l.learn(now, key, w, whole)
+	}
+	if whole && until.After(w.blocked) {
+		w.blocked = until
+	}
+	if !whole {
 		l.lane(now, key).delay(now, until)
 	}
 	l.plan(w)
 	l.signal()
+}
+
+// learn takes less of what a 429 is put down to. Those that come while the
+// workspace is blocked already are answers to posts that were under way, and say
+// nothing new.
+func (l *Lanes) learn(now time.Time, key Lane, w *workspace, whole bool) {
+	if key.Conversation != "" {
+		one := l.lane(now, key)
+		busy := !one.last.IsZero() && one.gap <= 2*l.interval(one, now)
+		if !whole || busy || one.learnt.refusedLately(now) {
+			one.learnt.refuse(now, leastOfConversation)
+			one.delay(now, l.after(one, one.last))
+			return
+		}
+		one.learnt.note(now)
+	}
+	w.learnt.refuse(now, leastPart)
+	l.scale(now, w)
 }
 
 // Due grants what may be posted now and returns it, to wake the owners. An

@@ -12,6 +12,12 @@ type workspace struct {
 	seq     uint64
 	used    window
 	blocked time.Time
+	// budget is what is kept to of LaneOptions.Budget since scaledTo was learnt,
+	// and kept what is left of it for light groups.
+	budget   []Limit
+	kept     reserve
+	learnt   learnt
+	scaledTo float64
 	// busy counts the tickets that are granted, taken or being posted.
 	busy    int
 	breaker breaker
@@ -30,7 +36,7 @@ func (l *Lanes) workspace(now time.Time, key slack.Workspace) *workspace {
 	if w == nil {
 		l.seq++
 		w = &workspace{
-			key: key, seq: l.seq,
+			key: key, seq: l.seq, budget: l.options.Budget, kept: reserved(l.options.Budget), scaledTo: 1,
 			ready: newQueue(func(a, b *candidate) bool { return before(a.place, b.place) }),
 			later: ordered[*lane]{less: func(a, b *lane) bool {
 				if !a.ready.Equal(b.ready) {
@@ -39,13 +45,34 @@ func (l *Lanes) workspace(now time.Time, key slack.Workspace) *workspace {
 				return a.seq < b.seq
 			}},
 		}
-		w.ready.kept = l.kept
+		w.ready.kept = w.kept
 		l.workspaces[key] = w
 	}
 	if now.After(w.touched) {
 		w.touched = now
 	}
+	l.scale(now, w)
 	return w
+}
+
+// scale has the budget follow what was learnt.
+func (l *Lanes) scale(now time.Time, w *workspace) {
+	part := w.learnt.part(now)
+	if !differs(w.scaledTo, part) {
+		return
+	}
+	w.scaledTo, w.budget = part, scaled(l.options.Budget, part)
+	w.kept = reserved(w.budget)
+	w.ready.keep(w.kept)
+}
+
+// sent notes that a message was posted, and that its answer is there.
+func (l *Lanes) sent(now time.Time, one *lane) {
+	one.gap, one.last = now.Sub(one.last), now
+	one.learnt.called(now)
+	one.workspace.learnt.called(now)
+	l.scale(now, one.workspace)
+	one.delay(now, l.after(one, now))
 }
 
 // push queues a ticket in its lane.
@@ -152,10 +179,10 @@ func (w *workspace) promote(now time.Time) {
 // choose is the flow whose turn it is, or nil; kept tells that it is on what
 // is kept for the light ones.
 func (l *Lanes) choose(now time.Time, w *workspace) (f *flow[*candidate], kept bool) {
-	if l.available(w, now, l.kept.others) {
+	if l.available(w, now, w.kept.others) {
 		return w.ready.next(), false
 	}
-	if f = w.ready.nextLight(now); f != nil && l.available(w, now, l.options.Budget) {
+	if f = w.ready.nextLight(now); f != nil && l.available(w, now, w.budget) {
 		return f, true
 	}
 	return nil, false
@@ -204,7 +231,7 @@ func (l *Lanes) release(now time.Time, it *item, sent bool) {
 	w.busy--
 	if sent {
 		w.used.end(now, l.options.Budget)
-		one.delay(now, l.after(now))
+		l.sent(now, one)
 	} else {
 		w.used.cancel()
 	}
@@ -250,15 +277,15 @@ func (l *Lanes) available(w *workspace, now time.Time, limits []Limit) bool {
 // upcoming is when the workspace has something to do next, if it has.
 func (l *Lanes) upcoming(w *workspace) (next time.Time, ok bool) {
 	if w.ready.size > 0 {
-		limits := l.kept.others
+		limits := w.kept.others
 		if w.ready.light.len() > 0 {
-			limits = l.options.Budget
+			limits = w.budget
 		}
 		next, ok = l.free(w, time.Time{}, limits)
 	}
 	// A lane whose time comes may have a turn on what is kept.
 	if one, waits := w.later.first(); waits {
-		if at, free := l.free(w, one.ready, l.options.Budget); free && (!ok || at.Before(next)) {
+		if at, free := l.free(w, one.ready, w.budget); free && (!ok || at.Before(next)) {
 			next, ok = at, true
 		}
 	}

@@ -98,7 +98,7 @@ func decodeJSON(raw Raw) (any, error) {
 }
 
 func looksLikeJSON(data []byte) bool {
-	data = bytes.TrimLeft(data, " \t\r\n")
+	data = bytes.TrimLeft(boundedjson.Text(data), " \t\r\n")
 	return len(data) > 0 && strings.IndexByte(`{["`, data[0]) >= 0
 }
 

@@ -26,6 +26,8 @@ func TestVerify(t *testing.T) {
 		key, signature, body string
 		want                 bool
 	}{
+		// docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+		"GitHub's example":              {"It's a Secret to Everybody", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17", "Hello, World!", true},
 		"GitHub's and Flux's form":      {"key", "sha256=" + hexed, body, true},
 		"Sentry's form":                 {"key", hexed, body, true},
 		"upper case":                    {"key", "SHA256=" + strings.ToUpper(hexed), body, true},

@@ -43,6 +43,7 @@ func (p *parallelSlack) History(_ context.Context, q slack.HistoryQuery) ([]slac
 // openLimiter gives every slot; unlike fakeLimiter to many at once.
 type openLimiter struct{}
 
+func (openLimiter) Done(time.Time, slack.Workspace, string, string) {}
 func (openLimiter) Reserve(now time.Time, _ slack.Workspace, _ string, _ pacing.Holder) (time.Time, bool) {
 	return now, true
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/internal/message"
 	"github.com/slack-notifier/slack-notifier/internal/pacing"
+	"github.com/slack-notifier/slack-notifier/internal/pacing/pacingtest"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
@@ -137,6 +138,8 @@ func (l *fakeLimiter) Reserve(now time.Time, _ slack.Workspace, _ string, h paci
 	return now, true
 }
 
+func (*fakeLimiter) Done(time.Time, slack.Workspace, string, string) {}
+
 func (l *fakeLimiter) Penalize(_ time.Time, _ slack.Workspace, _ string, retryAfter time.Duration) {
 	l.penalties = append(l.penalties, retryAfter)
 }
@@ -154,7 +157,7 @@ type rig struct {
 func newRig(t testing.TB) *rig {
 	r := &rig{t: t, now: epoch, limiter: &fakeLimiter{}}
 	r.slack = &fakeSlack{rig: r, pageSize: 10}
-	r.reader = New(Options{Limiter: r.limiter, Wake: func(n types.NamespacedName) { r.woken = append(r.woken, n.Name) }})
+	r.reader = New(Options{Limiter: pacingtest.Watch(t, r.limiter), Wake: func(n types.NamespacedName) { r.woken = append(r.woken, n.Name) }})
 	return r
 }
 

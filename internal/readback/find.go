@@ -132,7 +132,8 @@ func (r *Reader) step(ctx context.Context, now func() time.Time, api slack.API, 
 	if ctx.Err() != nil {
 		return r.postpone(q, begin, begin), true
 	}
-	at, ok := r.limiter.Reserve(begin, q.Place.Workspace, q.Place.method(), q.Place.holder(q.Group, q.Priority))
+	h := q.Place.holder(q.Group, q.Priority)
+	at, ok := r.limiter.Reserve(begin, q.Place.Workspace, q.Place.method(), h)
 	if !ok {
 		return r.postpone(q, begin, at), true
 	}
@@ -145,7 +146,9 @@ func (r *Reader) step(ctx context.Context, now func() time.Time, api slack.API, 
 	}
 
 	list, next, err := api.History(ctx, query)
-	switch end := now(); {
+	end := now()
+	r.limiter.Done(end, q.Place.Workspace, q.Place.method(), h.Name)
+	switch {
 	case err != nil && ctx.Err() != nil:
 		return r.postpone(q, end, end), true
 	case err != nil:
@@ -243,24 +246,10 @@ func (s *state) pause(now time.Time, failures int, e *slack.Error) {
 // One asks for the one message of a place that has a ts: Found, Absent, Later
 // or Refused. It makes one call, and shares with readings what is known of
 // errors. The holder's name is the caller's to choose.
-func (r *Reader) One(ctx context.Context, now time.Time, api slack.API, p Place, credential, ts string, h pacing.Holder) Answer {
-	if a, ok := r.mayCall(now, p, credential); !ok {
+func (r *Reader) One(ctx context.Context, now func() time.Time, api slack.API, p Place, credential, ts string, h pacing.Holder) Answer {
+	list, a, ok := r.once(ctx, now, api, p, credential, slack.HistoryQuery{Exactly: ts}, h)
+	if !ok {
 		return a
-	}
-	if ctx.Err() != nil {
-		return Answer{Kind: Later, At: now}
-	}
-	if at, ok := r.limiter.Reserve(now, p.Workspace, p.method(), h); !ok {
-		return Answer{Kind: Later, At: at}
-	}
-	list, _, err := api.History(ctx, slack.HistoryQuery{Conversation: p.Conversation, ThreadTS: p.Thread, Exactly: ts})
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return Answer{Kind: Later, At: now}
-	case err != nil:
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return r.trouble(now, r.state(p, now), credential, slack.AsError(err))
 	}
 	for _, m := range list {
 		if m.Timestamp == ts {
@@ -268,6 +257,40 @@ func (r *Reader) One(ctx context.Context, now time.Time, api slack.API, p Place,
 		}
 	}
 	return Answer{Kind: Absent}
+}
+
+// May asks whether Slack lets a place be read, whatever is there. When it does not,
+// the answer is Refused or Later. Otherwise it is like One.
+func (r *Reader) May(ctx context.Context, now func() time.Time, api slack.API, p Place, credential string, h pacing.Holder) (Answer, bool) {
+	_, a, ok := r.once(ctx, now, api, p, credential, slack.HistoryQuery{Limit: 1}, h)
+	return a, ok
+}
+
+// once makes one call about a place; not ok when it could not be made, or failed.
+func (r *Reader) once(ctx context.Context, now func() time.Time, api slack.API, p Place, credential string, q slack.HistoryQuery, h pacing.Holder) ([]slack.StoredMessage, Answer, bool) {
+	begin := now()
+	if a, ok := r.mayCall(begin, p, credential); !ok {
+		return nil, a, false
+	}
+	if ctx.Err() != nil {
+		return nil, Answer{Kind: Later, At: begin}, false
+	}
+	if at, ok := r.limiter.Reserve(begin, p.Workspace, p.method(), h); !ok {
+		return nil, Answer{Kind: Later, At: at}, false
+	}
+	q.Conversation, q.ThreadTS = p.Conversation, p.Thread
+	list, _, err := api.History(ctx, q)
+	end := now()
+	r.limiter.Done(end, p.Workspace, p.method(), h.Name)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, Answer{Kind: Later, At: end}, false
+	case err != nil:
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return nil, r.trouble(end, r.state(p, end), credential, slack.AsError(err)), false
+	}
+	return list, Answer{}, true
 }
 
 // mayCall reports whether no refusal and no trouble speaks against a call.

@@ -175,6 +175,7 @@ type Answer struct {
 type Limiter interface {
 	Reserve(now time.Time, workspace slack.Workspace, method string, h pacing.Holder) (at time.Time, ok bool)
 	Penalize(now time.Time, workspace slack.Workspace, method string, retryAfter time.Duration)
+	Done(now time.Time, workspace slack.Workspace, method, holder string)
 }
 
 // Options of New.

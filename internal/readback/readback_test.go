@@ -294,7 +294,7 @@ func TestOne(t *testing.T) {
 	bare := r.slack.post(bot, nil)
 	place := r.sends("n").Place
 	one := func(ts string) Answer {
-		return r.reader.One(context.Background(), r.now, r.slack, place, "v1", ts, place.holder("team", 0))
+		return r.reader.One(context.Background(), r.clock, r.slack, place, "v1", ts, place.holder("team", 0))
 	}
 	a := one(ts)
 	if r.wants(a, Found, "the message"); a.Message.Metadata.Payload[PayloadNotification] != "n" || a.Stripped {

@@ -133,6 +133,17 @@ func (c *Client) call(ctx context.Context, name, method, path string, query url.
 	return err
 }
 
+// hint is where to look when the two do not trust each other.
+func hint(failure *egress.Failure) string {
+	switch text := failure.Error(); {
+	case strings.HasPrefix(text, "the server's certificate"):
+		return " (check actions.silence.alertmanager.caSecretRef)"
+	case strings.HasPrefix(text, "the server refuses the connection: tls:"):
+		return " (check tls.crt and tls.key of actions.silence.alertmanager.authSecretRef)"
+	}
+	return ""
+}
+
 func (c *Client) ask(ctx context.Context, method, path string, query url.Values, body any, limit int64, out any) error {
 	u := *c.base
 	u.Path = strings.TrimRight(u.Path, "/") + "/api/v2/" + path
@@ -160,7 +171,7 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 	}
 	answer, failure := egress.Do(c.http, req, limit)
 	if failure != nil {
-		return &Error{Words: "no answer from Alertmanager: " + failure.Error(), Sent: failure.Sent}
+		return &Error{Words: "no answer from Alertmanager: " + failure.Error() + hint(failure), Sent: failure.Sent}
 	}
 	defer answer.Release()
 	if answer.Status != http.StatusOK {

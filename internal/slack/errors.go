@@ -94,6 +94,9 @@ type Error struct {
 	// Remedy is what a person can do about this very code; empty where what
 	// Advice says of the class is all that is known.
 	Remedy string
+	// Unserved is true when who answers does not know the method, as a gateway or
+	// another server than Slack's may not; nothing was done.
+	Unserved bool
 }
 
 // Bounds of what an error takes over from an answer, since it gets into

@@ -48,9 +48,9 @@ var (
 	kindsAfter = []string{"close_after", "hang_after", "http_after", "garbage_after", "no_ts"}
 	// All goes well, and the answer tells something else: another conversation
 	// ("other_channel") or timestamp ("other_ts") as Names says, messages without
-	// their metadata ("no_metadata"), or lists in which every second element is
-	// none ("odd_elements").
-	kindsTwisted = []string{"other_channel", "other_ts", "no_metadata", "odd_elements"}
+	// their metadata ("no_metadata"), lists in which every second element is
+	// none ("odd_elements"), or no more than nobody can do without ("terse").
+	kindsTwisted = []string{"other_channel", "other_ts", "no_metadata", "odd_elements", "terse"}
 	// faultKinds are all, with "slow": the call arrives DelayMS later, and "hold":
 	// it arrives when the faults are cleared.
 	faultKinds = slices.Concat(kindsBefore, kindsAfter, kindsTwisted, []string{"slow", "hold"})

@@ -325,3 +325,15 @@ func TestSlowNetwork(t *testing.T) {
 		}
 	}
 }
+
+// A terse answer holds what nobody can do without.
+func TestTerse(t *testing.T) {
+	s := start(t)
+	s.control("faults", `{"method":"*","kind":"terse","times":-1}`)
+	if r := s.form("users.list"); strings.Contains(r.body, "real_name") || strings.Contains(r.body, "response_metadata") || !strings.Contains(r.body, `"name":"ada"`) {
+		t.Errorf("a terse list is %s", r.body)
+	}
+	if r := s.json("chat.postMessage", `{"channel":"`+general+`","text":"x"}`); r.text("channel") != general || r.text("ts") == "" || strings.Contains(r.body, "message") {
+		t.Errorf("a terse answer is %s", r.body)
+	}
+}

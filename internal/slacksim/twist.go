@@ -1,6 +1,10 @@
 package slacksim
 
-import "maps"
+import (
+	"maps"
+	"reflect"
+	"slices"
+)
 
 // twist changes an answer as the fault says. What was done stays done.
 func (f *Fault) twist(body answer) answer {
@@ -25,6 +29,8 @@ func (f *Fault) twist(body answer) answer {
 		}
 	case "other_ts":
 		out["ts"] = names("1600000000.000001")
+	case "terse":
+		return terse(out)
 	case "no_metadata":
 		if list, ok := out["messages"].([]answer); ok {
 			for _, m := range list { // made for this answer
@@ -42,6 +48,41 @@ func (f *Fault) twist(body answer) answer {
 		}
 	}
 	return out
+}
+
+// needed is what nobody can do without in an answer and in what it holds; all else
+// is left out of a terse one, and so is what is false or empty.
+var needed = []string{
+	"ok", "error", "id", "name", "ts", "channel", "channels", "members", "messages", "user", "user_id", "team_id", "usergroups", "handle", "users", "profile", "email",
+	"display_name", "deleted", "is_bot", "is_private", "is_archived", "is_member", "is_im", "metadata", "event_type", "event_payload", "thread_ts", "permalink", "has_more", "response_metadata", "next_cursor",
+}
+
+// terse leaves out of an answer what other servers than Slack's may not tell, for
+// those who believe that it is always there.
+func terse(body answer) answer {
+	out := answer{}
+	for key, value := range body {
+		switch v := value.(type) {
+		case answer:
+			value = terse(v)
+		case []answer:
+			short := make([]answer, len(v))
+			for i := range v {
+				short[i] = terse(v[i])
+			}
+			out[key] = short // an empty list is one
+			continue
+		}
+		if slices.Contains(needed, key) && !empty(value) {
+			out[key] = value
+		}
+	}
+	return out
+}
+
+func empty(value any) bool {
+	v := reflect.ValueOf(value)
+	return !v.IsValid() || v.IsZero() || v.Kind() == reflect.Map && v.Len() == 0
 }
 
 // oddElements are none of what any list holds.

@@ -89,11 +89,12 @@ type held struct {
 	settle, look *time.Timer
 	// hellos that were judged; suspected is when others' connections were first
 	// counted, and shared when that was confirmed. foreign is until when a press of
-	// another cluster is told.
-	hellos    int
-	suspected time.Time
-	shared    bool
-	foreign   time.Time
+	// another cluster is told, and hinted when they were last counted because a press
+	// seemed to be one.
+	hellos          int
+	suspected       time.Time
+	shared          bool
+	foreign, hinted time.Time
 }
 
 func (k *Keeper) times() Times {
@@ -202,7 +203,7 @@ func (k *Keeper) open(ctx context.Context, made *connection.Socket) (*held, erro
 	ctx, stop := context.WithCancel(ctx)
 	h := &held{key: made.Key, stop: stop, names: map[types.NamespacedName]types.UID{}}
 	h.client = socket.New(socket.Options{
-		Opener: api, Client: httpClient, Meter: k.Meter, Times: k.SocketTimes, Changed: func() { k.changed(h) },
+		Opener: api, Client: httpClient, Meter: k.Meter, Times: k.SocketTimes, Frames: made.Frames, Changed: func() { k.changed(h) },
 		Take: func(ctx context.Context, appID string, payload []byte) bool {
 			return k.Taker.Take(ctx, k.app(ctx, h, appID), payload)
 		},

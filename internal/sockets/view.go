@@ -128,9 +128,11 @@ func (k *Keeper) judge(h *held, s socket.State) {
 	k.changed(h)
 }
 
-// Foreign notes that a press came which belongs to another cluster's message: both
-// have connections to one app, which Slack sends each press to any of.
-func (k *Keeper) Foreign(app socket.App) {
+// Foreign notes that a press came on a button that names another cluster. Proven, both
+// have connections to one app, which Slack sends each press to any of; else it is a
+// reason to have Slack count the connections, not more often than they are looked at
+// anyway.
+func (k *Keeper) Foreign(app socket.App, proven bool) {
 	for _, c := range app.Channels {
 		k.mu.Lock()
 		m := k.members[c.NamespacedName]
@@ -139,6 +141,14 @@ func (k *Keeper) Foreign(app socket.App) {
 			continue
 		}
 		h := m.held
+		if !proven {
+			if now := time.Now(); now.Sub(h.hinted) >= k.times().Look {
+				h.hinted = now
+				h.client.Renew()
+			}
+			k.mu.Unlock()
+			return
+		}
 		h.foreign = time.Now().Add(k.times().Foreign)
 		time.AfterFunc(k.times().Foreign+time.Second, func() { k.changed(h) })
 		k.mu.Unlock()

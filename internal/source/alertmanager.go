@@ -43,8 +43,9 @@ func (r *Receiver) fold(ctx context.Context, alert *v1alpha1.SlackAlert, rule *a
 			if !news {
 				return incident.Desired{}
 			}
-			data, _ := json.Marshal(merged) // strings, numbers and times alone
-			return incident.Desired{Data: data}
+			data, _ := json.Marshal(merged)          // strings, numbers and times alone
+			small, _ := json.Marshal(merged.Small()) // the same
+			return incident.Desired{Data: data, Over: small}
 		}
 		before = before.Next()
 	}
@@ -60,6 +61,9 @@ func (r *Receiver) desired(ctx context.Context, alert *v1alpha1.SlackAlert, rule
 	}
 	if out.Small = out.Data; news {
 		out.Small, _ = json.Marshal(state.Small())
+	}
+	if !out.Firing {
+		out.Over = out.Small
 	}
 	out.Render = func(string) v1alpha1.Content {
 		if state.Unread != nil {

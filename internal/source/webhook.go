@@ -146,7 +146,7 @@ func (p *posted) fold(ctx context.Context, current incident.Current) incident.De
 		state = before // not worth a write
 	}
 	data, _ := json.Marshal(state) // numbers, texts and times alone
-	out := incident.Desired{Firing: p.became.Open, Data: data, Small: data, Count: state.Count}
+	out := incident.Desired{Firing: p.became.Open, Data: data, Small: data, Over: data, Count: state.Count}
 	if !out.Firing {
 		return out // it keeps what it said last
 	}
@@ -226,6 +226,7 @@ func (r *Receiver) endSilent(ctx context.Context, alert *v1alpha1.SlackAlert) (H
 			end := incident.Desired{Firing: current.Open && now.Before(due(current)), Data: current.Data, Small: current.Data, Count: state.Count}
 			if !end.Firing {
 				end.Data, _ = json.Marshal(state.Over()) // numbers, texts and times alone
+				end.Over = end.Data
 				end.Note = forWantOfNews(after)
 			}
 			return end

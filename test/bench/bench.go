@@ -105,7 +105,12 @@ func (b *bench) operator(ns string, flags ...string) (*harness.Operator, error) 
 	if err != nil {
 		return nil, err
 	}
-	return o, b.until(func() (bool, error) {
+	return o, b.allReady(ns)
+}
+
+// allReady waits for the SlackChannels of a namespace.
+func (b *bench) allReady(ns string) error {
+	return b.until(func() (bool, error) {
 		list := &v1alpha1.SlackChannelList{}
 		if err := b.env.Client.List(b.ctx, list, client.InNamespace(ns)); err != nil {
 			return false, err

@@ -50,7 +50,7 @@ func run() error {
 		do   func() error
 	}{
 		{"idle", b.idle}, {"throughput", b.throughput}, {"latency", b.latency}, {"limits", b.limits}, {"start", b.start}, {"growth", b.growth},
-		{"alerts", b.alerts}, {"watched", b.watched}, {"buttons", b.buttons}, {"sockets", b.sockets}, {"compare", b.compare},
+		{"channels", b.checks}, {"alerts", b.alerts}, {"watched", b.watched}, {"buttons", b.buttons}, {"sockets", b.sockets}, {"shards", b.sharding}, {"compare", b.compare},
 	} {
 		if only != "" && !strings.Contains(only, part.name) {
 			continue

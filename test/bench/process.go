@@ -154,3 +154,28 @@ func writeProfile(file string) {
 		fmt.Fprintln(os.Stderr, "profile:", err)
 	}
 }
+
+// heapOf is what an operator's heap holds after a garbage collection, in MiB; the
+// profile of it is written to a file, if one is named.
+func heapOf(address, file string) (float64, error) {
+	url := "http://" + address + "/debug/pprof/heap?gc=1"
+	if file != "" {
+		data, err := harness.Fetch(url)
+		if err != nil {
+			return 0, err
+		}
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			return 0, err
+		}
+	}
+	data, err := harness.Fetch(url + "&debug=1")
+	if err != nil {
+		return 0, err
+	}
+	_, line, found := strings.Cut(string(data), "# HeapAlloc = ")
+	if !found {
+		return 0, fmt.Errorf("the heap's profile does not say how large it is")
+	}
+	bytes, err := strconv.ParseFloat(line[:strings.IndexByte(line, '\n')], 64)
+	return bytes / (1 << 20), err
+}

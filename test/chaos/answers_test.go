@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,42 +98,45 @@ func TestClicksInAStorm(t *testing.T) {
 		}
 	}, nil)
 
-	done := make(chan struct{})
-	var kills atomic.Int64
-	var storm sync.WaitGroup
+	// Each kill brings some more presses, so that they are spread over all of them.
+	presses, kills := pick(60, 500), pick(4, 50)
+	tokens := make(chan struct{}, presses)
+	var storm, people sync.WaitGroup
 	storm.Go(func() { // one replica after the other is killed, and sockets are troubled
-		for i := 0; kills.Load() < int64(pick(4, 50)); i++ {
+		defer close(tokens)
+		for i := range kills {
+			for range presses*(i+1)/kills - presses*i/kills {
+				tokens <- struct{}{}
+			}
 			select {
-			case <-done:
+			case <-t.Context().Done():
 				return
 			case <-time.After(time.Duration(500+rand.IntN(2000)) * time.Millisecond):
 			}
 			s.sim("sockets", slacksim.SocketAction{App: app, Action: []string{"refresh_requested", "warning", "cut"}[rand.IntN(3)]})
 			replicas[i%2].Kill()
-			kills.Add(1)
 			replicas[i%2] = replica()
 		}
 	})
 	got := &clicks{acked: map[string]slacksim.Press{}}
-	var people sync.WaitGroup
-	var left atomic.Int64
-	left.Store(int64(pick(60, 500)))
 	for i := range crowd {
 		people.Go(func() {
-			for left.Add(-1) >= 0 {
-				n := asked[rand.IntN(len(asked))]
-				got.press(slacksim.Pressing{
-					Who: person(team, i), Channel: n.Status.Deliveries[0].ConversationID, TS: n.Status.Deliveries[0].Timestamp,
-					Action: "sn:" + []string{"approve", "reject"}[rand.IntN(2)], Wait: true, Stale: false,
-				})
+			for range tokens {
+				pressed := false
+				for !pressed && t.Context().Err() == nil { // where the button has gone, another one is looked for
+					n := asked[rand.IntN(len(asked))]
+					pressed = got.press(slacksim.Pressing{
+						Who: person(team, i), Channel: n.Status.Deliveries[0].ConversationID, TS: n.Status.Deliveries[0].Timestamp,
+						Action: "sn:" + []string{"approve", "reject"}[rand.IntN(2)], Wait: true,
+					})
+				}
 			}
 		})
 	}
 	people.Wait()
-	close(done)
 	storm.Wait()
 	slow.Hold(nil, nil)
-	s.kills = int(kills.Load())
+	s.kills = kills
 
 	missing, twice, stored := 0, 0, 0
 	for _, n := range asked {
@@ -177,18 +179,19 @@ func ts(at metav1.MicroTime) string {
 	return fmt.Sprintf("%d.%06d", at.Unix(), at.Nanosecond()/1000)
 }
 
-func (c *clicks) press(in slacksim.Pressing) {
+// press presses a button; false when there is none.
+func (c *clicks) press(in slacksim.Pressing) bool {
 	data, _ := json.Marshal(in)
 	resp, err := http.Post(env.Slack+"/_sim/press", "application/json", bytes.NewReader(data))
 	if err != nil {
-		return
+		return false
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(resp.Body)
 	var p slacksim.Press
 	if resp.StatusCode != http.StatusOK || json.Unmarshal(body, &p) != nil {
-		time.Sleep(50 * time.Millisecond) // the button has gone: the person looks for another one
-		return
+		time.Sleep(50 * time.Millisecond) // a person takes longer
+		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -196,6 +199,7 @@ func (c *clicks) press(in slacksim.Pressing) {
 	if p.Fate == slacksim.FateAcked {
 		c.acked[p.User+"/"+p.ActionTS] = p
 	}
+	return true
 }
 
 // missing counts the acknowledged clicks on a message that are not stored though

@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/test/harness"
 )
 
 // config/default is rolled out by a kubelet, under the Pod security standard that
@@ -41,7 +40,6 @@ func TestCluster(t *testing.T) {
 	t.Run("drain", testDrain)
 	t.Run("killed amid posts", testKilled)
 	t.Run("a stopped process is restarted by its probe", testStopped)
-	t.Run("rolling restart amid posts", testRollingRestart)
 	t.Run("out of memory amid posts", testOutOfMemory)
 	t.Run("uninstalled", testUninstalled)
 }
@@ -68,13 +66,6 @@ func testDrain(t *testing.T) {
 	delivered(t, "shop", "drained")
 }
 
-// While messages are posted, every Pod is replaced: none is lost, none comes twice.
-func testRollingRestart(t *testing.T) {
-	send := traffic(t, "rolling", 60)
-	kubectl(t, "rollout", "restart", "-n", operatorNamespace, "deployment/"+deployment)
-	send(t)
-}
-
 // traffic makes a namespace and messages. What it returns applies them, and then
 // waits until each of them is in Slack, once.
 func traffic(t *testing.T, namespace string, n int) func(*testing.T) {
@@ -89,19 +80,7 @@ func traffic(t *testing.T, namespace string, n int) func(*testing.T) {
 		t.Helper()
 		apply(t, all.String())
 		kubectl(t, "rollout", "status", "-n", operatorNamespace, "deployment/"+deployment, "--timeout=3m")
-		await(t, "all messages are delivered", func(ctx context.Context) (bool, error) {
-			var list v1alpha1.SlackNotificationList
-			if err := node.client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
-				return false, err
-			}
-			left := 0
-			for _, sln := range list.Items {
-				if sln.Status.Phase != v1alpha1.PhaseDelivered {
-					left++
-				}
-			}
-			return left == 0, fmt.Errorf("%d of %d are not", left, len(list.Items))
-		})
+		await(t, "all messages are delivered", func(ctx context.Context) (bool, error) { return allDelivered(ctx, namespace) })
 		got := inSlack(t, namespace)
 		for i := range n {
 			if name := fmt.Sprintf("m%03d", i); got[name] != 1 {
@@ -111,15 +90,12 @@ func traffic(t *testing.T, namespace string, n int) func(*testing.T) {
 	}
 }
 
-// What was applied can be deleted, and nothing of it stays.
+// What was applied can be deleted as the documentation says, with a thousand
+// objects about, and nothing of it stays.
 func testUninstalled(t *testing.T) {
-	kubectl(t, "delete", "sln", "--all", "-A", "--timeout=1m")
-	kubectl(t, "delete", "slc", "--all", "-A", "--timeout=1m")
-	kubectl(t, "delete", "--ignore-not-found", "--timeout=2m", "-k", kustomization(t))
-	left := kubectl(t, "get", "crd,clusterrole,clusterrolebinding,namespace", "-o", "name")
-	for line := range strings.Lines(left) {
-		if strings.Contains(line, "slack") {
-			t.Errorf("%s is left", strings.TrimSpace(line))
-		}
-	}
+	s := stranger{tools: t.TempDir()}
+	fence := harness.Fences(documented(t, "docs/operating.md"), "Uninstalling", "sh")[0]
+	s.types(t, time.Minute, cloneDir, strings.ReplaceAll(fence, "-f install.yaml", "-k "+kustomization(t)))
+	kubectl(t, "delete", "namespace", "--ignore-not-found", "--timeout=1m", "shop", "killed", "memory")
+	nothingLeft(t)
 }

@@ -5,18 +5,64 @@ package cluster
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"runtime"
+	"strings"
+
+	"github.com/slack-notifier/slack-notifier/internal/version"
 )
 
 // Names of the images that containerd is given.
-const (
-	image      = "docker.io/library/slack-notifier:cluster-test"
-	pauseImage = "registry.k8s.io/pause:3.10"
+var (
+	image     = "slack-notifier:" + version.Get().Version
+	nextImage = strings.Replace(image, ":v", ":v9", 1)
 )
+
+const pauseImage = "registry.k8s.io/pause:3.10"
+
+// images loads the release's image as the README says, calls it by the next
+// release's version too, and loads those of the other versions and of Pods.
+func (m *machine) images(ctx context.Context) error {
+	readme, err := os.ReadFile(filepath.Join(m.dir, cloneDir, "README.md"))
+	if err != nil {
+		return err
+	}
+	load := regexp.MustCompile("`(ctr [^`]*images import [^`]+)`").FindSubmatch(readme)
+	if load == nil {
+		return errors.New("the README does not say how a node gets the image: ctr images import")
+	}
+	pause := m.path("pause.tar")
+	if err := archive(pause, pauseImage, filepath.Join(m.bin, "pause"), "65532:65532"); err != nil {
+		return err
+	}
+	before, err := filepath.Glob(filepath.Join(m.dir, beforeDir, "dist/*.tar"))
+	if err != nil || len(before) != 1 {
+		return fmt.Errorf("images of before: %v, want one: %w", before, err)
+	}
+	const full = "docker.io/library/"
+	for _, command := range []string{
+		string(load[1]),
+		"ctr -n k8s.io images tag " + full + image + " " + full + nextImage,
+		"ctr -n k8s.io images import " + before[0],
+		"ctr -n k8s.io images import " + pause,
+	} {
+		cmd := exec.CommandContext(ctx, "sh", "-ec", command)
+		cmd.Dir = filepath.Join(m.dir, cloneDir)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w: %s", command, err, out)
+		}
+	}
+	return os.Remove(pause)
+}
 
 // archive writes an image of one program into a tar that containerd imports.
 func archive(out, name, program, user string) error {

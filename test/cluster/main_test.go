@@ -55,7 +55,7 @@ func enter() (int, error) {
 	if os.Geteuid() != 0 {
 		return 0, errors.New("a node needs root: run make test-cluster as root")
 	}
-	for _, file := range []string{"bin/node/kubelet", "bin/node/pause", "bin/node/root/usr/bin/containerd", "bin/k8s/kube-apiserver"} {
+	for _, file := range []string{"bin/node/kubelet", "bin/node/pause", "bin/node/root/usr/bin/containerd", "bin/k8s/kube-apiserver", "bin/helm3", "bin/helm4"} {
 		if _, err := os.Stat(filepath.Join(root, file)); err != nil {
 			return 0, fmt.Errorf("there is no %s: make test-cluster makes it", file)
 		}
@@ -65,10 +65,8 @@ func enter() (int, error) {
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
-	build := exec.Command("go", "build", "-trimpath", "-o", dir+"/", "./cmd/slack-notifier", "./cmd/slacksim")
-	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("building the operator: %w\n%s", err, out)
+	if err := prepare(dir); err != nil {
+		return 0, err
 	}
 	args := []string{"--mount", "--pid", "--fork", "--cgroup", "--uts", "--ipc", "--net", "--kill-child", os.Args[0]}
 	for _, arg := range os.Args[1:] {

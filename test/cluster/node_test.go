@@ -52,7 +52,7 @@ func (m *machine) start(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, step := range []func(context.Context) error{m.environ, m.pki, m.controlPlane, m.containerd, m.kubelet, m.slack} {
+	for _, step := range []func(context.Context) error{m.environ, m.pki, m.controlPlane, m.containerd, m.kubelet, m.slack, m.redirect} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -81,8 +81,9 @@ func (m *machine) environ(context.Context) error {
 	sbin := filepath.Join(m.bin, "root/usr/sbin")
 	for name, value := range map[string]string{
 		"LD_LIBRARY_PATH": libs[0], "XTABLES_LIBDIR": filepath.Join(libs[0], "xtables"),
-		"PATH":       m.path("tools") + ":" + sbin + ":" + filepath.Join(m.bin, "root/usr/bin") + ":" + m.k8s + ":" + os.Getenv("PATH"),
-		"KUBECONFIG": m.path("admin.kubeconfig"),
+		"PATH":               m.path("tools") + ":" + sbin + ":" + filepath.Join(m.bin, "root/usr/bin") + ":" + m.k8s + ":" + os.Getenv("PATH"),
+		"KUBECONFIG":         m.path("admin.kubeconfig"),
+		"CONTAINERD_ADDRESS": m.path("containerd.sock"),
 	} {
 		if err := os.Setenv(name, value); err != nil {
 			return err

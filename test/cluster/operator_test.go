@@ -3,26 +3,17 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
-	"github.com/slack-notifier/slack-notifier/internal/devcluster"
 	"github.com/slack-notifier/slack-notifier/internal/slacksim"
 )
 
@@ -63,65 +54,22 @@ func await(t *testing.T, what string, ok func(context.Context) (bool, error)) {
 // comments say how to add it.
 func kustomization(t *testing.T) string {
 	t.Helper()
-	data, err := os.ReadFile(root + "/config/default/kustomization.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
-	config, err := filepath.Abs(root + "/config")
+	rel, err := filepath.Rel(dir, filepath.Join(node.dir, cloneDir, "config"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	rel, err := filepath.Rel(dir, config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := strings.ReplaceAll(string(data), "- ../", "- "+rel+"/") + "\ncomponents:\n- " + rel + "/intake/plain-http\n"
+	text := strings.ReplaceAll(documented(t, "config/default/kustomization.yaml"), "- ../", "- "+rel+"/") + "\ncomponents:\n- " + rel + "/intake/plain-http\n"
 	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return dir
 }
 
-// manifests are config/default and the intake with the image that the node has and the address of
-// the simulated Slack; nothing else differs from what users apply.
-func manifests(t *testing.T, flags ...string) string {
+// install applies config/default with the intake and waits until it is rolled out.
+func install(t *testing.T) {
 	t.Helper()
-	objects, err := devcluster.Decode([]byte(kubectl(t, "kustomize", kustomization(t))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	for _, o := range objects {
-		if o.GetKind() == "Deployment" {
-			d := &appsv1.Deployment{}
-			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, d); err != nil {
-				t.Fatal(err)
-			}
-			c := &d.Spec.Template.Spec.Containers[0]
-			c.Image = image
-			c.Args = append(append(c.Args, "--slack-api-url=http://"+slackAt+"/api/", "--allowed-hosts="+slackAt), flags...)
-			content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(d)
-			if err != nil {
-				t.Fatal(err)
-			}
-			o = &unstructured.Unstructured{Object: content}
-			unstructured.RemoveNestedField(o.Object, "status")
-		}
-		data, err := yaml.Marshal(o.Object)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out.WriteString("---\n")
-		out.Write(data)
-	}
-	return out.String()
-}
-
-// install applies the operator and waits until it is rolled out, as a user does.
-func install(t *testing.T, flags ...string) {
-	t.Helper()
-	apply(t, manifests(t, flags...))
+	kubectl(t, "apply", "--server-side", "-k", kustomization(t))
 	kubectl(t, "rollout", "status", "-n", operatorNamespace, "deployment/"+deployment, "--timeout=3m")
 }
 
@@ -159,31 +107,6 @@ func delivered(t *testing.T, namespace string, names ...string) {
 		args = append(args, "sln/"+name)
 	}
 	kubectl(t, args...)
-}
-
-// inSlack counts the messages of a namespace by their text.
-func inSlack(t *testing.T, namespace string) map[string]int {
-	t.Helper()
-	resp, err := http.Get("http://" + slackAt + "/_sim/messages?channel=C0ALERTS0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []slacksim.Message
-	if err := json.Unmarshal(data, &list); err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]int{}
-	for _, m := range list {
-		if name, ok := strings.CutPrefix(m.Text, "text of "+namespace+"/"); ok {
-			out[name]++
-		}
-	}
-	return out
 }
 
 // leader is the Pod that leads.

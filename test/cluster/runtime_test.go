@@ -4,8 +4,6 @@ package cluster
 
 import (
 	"context"
-	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,24 +72,13 @@ func (m *machine) containerd(ctx context.Context) error {
 	if _, err := m.spawn(filepath.Join(m.bin, "root/usr/bin/containerd"), "-c", m.path("containerd.toml")); err != nil {
 		return err
 	}
-	ctr := func(ctx context.Context, args ...string) *exec.Cmd {
-		return exec.CommandContext(ctx, "ctr", append([]string{"-a", m.path("containerd.sock"), "-n", "k8s.io"}, args...)...)
-	}
-	err := m.await(ctx, "containerd answers", func(ctx context.Context) (bool, error) { return ctr(ctx, "version").Run() == nil, nil })
+	err := m.await(ctx, "containerd answers", func(ctx context.Context) (bool, error) {
+		return exec.CommandContext(ctx, "ctr", "version").Run() == nil, nil
+	})
 	if err != nil {
 		return err
 	}
-	for name, program := range map[string]string{image: filepath.Join(m.dir, "slack-notifier"), pauseImage: filepath.Join(m.bin, "pause")} {
-		file := m.path("image.tar")
-		if err := archive(file, name, program, "65532:65532"); err != nil {
-			return err
-		}
-		if out, err := ctr(ctx, "images", "import", file).CombinedOutput(); err != nil {
-			return fmt.Errorf("importing %s: %w: %s", name, err, out)
-		}
-		_ = os.Remove(file)
-	}
-	return nil
+	return m.images(ctx)
 }
 
 func (m *machine) kubelet(context.Context) error {
@@ -101,18 +88,4 @@ func (m *machine) kubelet(context.Context) error {
 	_, err := m.spawn(filepath.Join(m.bin, "kubelet"), "--config="+m.path("kubelet.yaml"), "--kubeconfig="+m.path("node.kubeconfig"),
 		"--hostname-override=n1", "--node-ip="+nodeIP, "--root-dir="+m.path("kubelet"), "--v=2")
 	return err
-}
-
-// slack starts the simulated Slack, which Pods reach at slackAt.
-func (m *machine) slack(ctx context.Context) error {
-	if _, err := m.spawn(filepath.Join(m.dir, "slacksim"), "--listen="+slackAt, "--no-limits"); err != nil {
-		return err
-	}
-	return m.await(ctx, "the simulated Slack answers", func(context.Context) (bool, error) {
-		resp, err := http.Get("http://" + slackAt + "/_sim/state")
-		if err != nil {
-			return false, err
-		}
-		return true, resp.Body.Close()
-	})
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -49,13 +50,36 @@ func clusterIP(t *testing.T, service string) string {
 	return s.Spec.ClusterIP
 }
 
-// The metrics are had through the Service, by those whom RBAC lets read them.
+// scraperToken is what Prometheus shows: what the Secret has that the ServiceMonitor
+// names. The control plane fills it.
+func scraperToken(t *testing.T) string {
+	t.Helper()
+	credentials := strings.Fields(kubectl(t, "get", "servicemonitor", "-n", operatorNamespace, "-o",
+		"jsonpath={.items[*].spec.endpoints[*].authorization.credentials.name} {.items[*].spec.endpoints[*].authorization.credentials.key}"))
+	if len(credentials) != 2 {
+		t.Fatalf("the ServiceMonitor names the credentials %v, want name and key of a Secret", credentials)
+	}
+	secret := &corev1.Secret{}
+	await(t, "the Secret has a token", func(ctx context.Context) (bool, error) {
+		err := node.client.Get(ctx, client.ObjectKey{Namespace: operatorNamespace, Name: credentials[0]}, secret)
+		return err == nil && len(secret.Data[credentials[1]]) > 0, err
+	})
+	return string(secret.Data[credentials[1]])
+}
+
+// The metrics are had through the Service, by those whom RBAC lets read them, as
+// the ServiceMonitor says.
 func testMetrics(t *testing.T) {
 	url := "https://" + clusterIP(t, deployment+"-metrics-service") + ":8443/metrics"
-	kubectl(t, "create", "serviceaccount", "prometheus", "-n", "shop")
-	kubectl(t, "create", "clusterrolebinding", "prometheus", "--clusterrole=slack-notifier-metrics-reader", "--serviceaccount=shop:prometheus")
-	t.Cleanup(func() { kubectlLater("delete", "clusterrolebinding", "prometheus") })
-	token := strings.TrimSpace(kubectl(t, "create", "token", "prometheus", "-n", "shop"))
+	kubectl(t, "apply", "--server-side", "-f", filepath.Join(node.dir, monitoringDir))
+	kubectl(t, "wait", "--for=condition=Established", "--timeout=1m", "crd/servicemonitors.monitoring.coreos.com", "crd/prometheusrules.monitoring.coreos.com")
+	monitoring := filepath.Join(node.dir, cloneDir, "config/prometheus")
+	kubectl(t, "apply", "--server-side", "-k", monitoring)
+	t.Cleanup(func() {
+		kubectlLater("delete", "-k", monitoring)
+		kubectlLater("delete", "-f", filepath.Join(node.dir, monitoringDir))
+	})
+	token := scraperToken(t)
 	await(t, "the metrics are served", func(context.Context) (bool, error) {
 		code, body := request(t, http.MethodGet, url, token, "")
 		if code != http.StatusOK || !strings.Contains(body, `slack_notifier_deliveries_total{adapter="webapi",outcome="failed"} 0`) {

@@ -26,7 +26,7 @@ func process(t *testing.T, pod string) int {
 		dir := filepath.Dir(file)
 		command, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
 		environ, _ := os.ReadFile(file)
-		if !strings.HasPrefix(string(command), "/app\x00") {
+		if !strings.HasPrefix(string(command), "/slack-notifier\x00") {
 			continue
 		}
 		if strings.Contains("\x00"+string(environ), "\x00HOSTNAME="+pod+"\x00") {
@@ -57,7 +57,7 @@ func restarts(t *testing.T, pod string) int32 {
 // A leader that is killed while it posts, as for want of memory, is started again by
 // the kubelet, and nothing is lost or comes twice.
 func testKilled(t *testing.T) {
-	send := traffic(t, "killed", 30)
+	send := traffic(t, "killed", 15)
 	pod := leader(t)
 	done := make(chan struct{})
 	go func() {

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/onsi/gomega"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -11,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/test/harness"
 )
 
 // forbid takes back what allow gave.
@@ -45,8 +47,19 @@ func (w *world) reason(rule *v1alpha1.SlackAlert) func() string {
 	}
 }
 
+// mayWatch asks the API server what the operator may do with the kind.
+func (k thing) mayWatch() bool {
+	k.w.t.Helper()
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User: harness.OperatorUser, Groups: []string{"system:serviceaccounts"},
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "watch", Group: k.kind.Group, Version: k.kind.Version, Resource: k.plural()},
+	}}
+	k.w.Expect(env.client.Create(k.w.ctx, review)).To(gomega.Succeed())
+	return review.Status.Allowed
+}
+
 // watcher is a rule that watches a kind of its own, of which two objects are bad.
-func (w *world) watcher() (thing, *v1alpha1.SlackAlert) {
+func (w *world) watcher(change ...func(*v1alpha1.SlackAlert)) (thing, *v1alpha1.SlackAlert) {
 	w.t.Helper()
 	w.ready(w.webAPI("c", "#alerts"))
 	k := w.kind()
@@ -54,7 +67,7 @@ func (w *world) watcher() (thing, *v1alpha1.SlackAlert) {
 	k.allow()
 	spec := objectsOf(k.apiVersion(), k.kind.Kind, "object.state == 'bad'")
 	spec.Message = &v1alpha1.AlertMessage{Title: "{{ .object.metadata.name }}"}
-	rule := w.rule("watcher", spec)
+	rule := w.rule("watcher", spec, change...)
 	w.becomes(rule, watchingLook())
 	k.put("gets-well", "bad")
 	k.put("stays", "bad")
@@ -62,30 +75,73 @@ func (w *world) watcher() (thing, *v1alpha1.SlackAlert) {
 	return k, rule
 }
 
-// The operator may not watch a kind for a while: nothing of it counts as over by
-// that, and what has happened meanwhile is seen when it may again.
+// The operator may not watch a kind for a while: that is told, nothing of it counts as
+// over by that, and what has happened meanwhile is seen when it may again.
 func TestRightsThatAreTakenResolveNothing(t *testing.T) {
-	w := newWorld(t)
-	k, rule := w.watcher()
-	open := func() []string { return w.open(rule) }
-	before := w.incidents(rule)
+	suspended := func(w *world, rule *v1alpha1.SlackAlert, _ *harness.SlowAPI) {
+		w.update(rule, func() { rule.Spec.Suspend = true })
+		w.Eventually(w.reason(rule)).Should(gomega.Equal(v1alpha1.ReasonSuspended))
+		w.update(rule, func() { rule.Spec.Suspend = false })
+	}
+	asked := func(w *world, rule *v1alpha1.SlackAlert, _ *harness.SlowAPI) {
+		w.request(rule, "now")
+		w.Eventually(w.ruleHandled(rule)).Should(gomega.Equal("now"))
+		w.Expect(rule.Status.Conditions).To(gomega.ContainElement(gomega.HaveField("Reason", v1alpha1.ReasonWatchForbidden)), "the answer comes with it")
+	}
+	for _, row := range []struct {
+		name string
+		// A watch goes on until something ends it: the API server does within 10 minutes.
+		end func(*world, *v1alpha1.SlackAlert, *harness.SlowAPI)
+		own bool
+	}{
+		{name: "the rule is suspended for a moment", end: suspended},
+		{name: "somebody asks", end: asked},
+		{name: "the watch ends", own: true, end: func(_ *world, _ *v1alpha1.SlackAlert, api *harness.SlowAPI) { api.Cut() }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			var api *harness.SlowAPI
+			var give []func(*v1alpha1.SlackAlert)
+			if row.own {
+				api = w.through()
+				give = append(give, func(a *v1alpha1.SlackAlert) { _, label := w.apart(); label(a) })
+			}
+			k, rule := w.watcher(give...)
+			open := func() []string { return w.open(rule) }
+			before := w.incidents(rule)
 
-	k.forbid()
-	// A watch goes on until the API server ends it; to suspend the rule ends it now.
-	w.update(rule, func() { rule.Spec.Suspend = true })
-	w.Eventually(w.reason(rule)).Should(gomega.Equal(v1alpha1.ReasonSuspended))
-	w.update(rule, func() { rule.Spec.Suspend = false })
-	w.becomes(rule, stalled("", v1alpha1.ReasonWatchForbidden))
-	k.put("gets-well", "good")
-	k.put("gets-bad", "bad")
-	w.Consistently(open, "2s").Should(gomega.Equal([]string{"gets-well", "stays"}))
-	w.Expect(w.see(rule)).To(gomega.Equal(stalled("", v1alpha1.ReasonWatchForbidden)))
-	w.Expect(rule.Status.Firing).To(gomega.Equal(int32(2)))
+			k.forbid()
+			w.Eventually(k.mayWatch).Should(gomega.BeFalse())
+			row.end(w, rule, api)
+			w.becomes(rule, stalled("", v1alpha1.ReasonWatchForbidden))
+			k.put("gets-well", "good")
+			k.put("gets-bad", "bad")
+			w.Consistently(open, "2s").Should(gomega.Equal([]string{"gets-well", "stays"}))
+			w.Expect(w.see(rule)).To(gomega.Equal(stalled("", v1alpha1.ReasonWatchForbidden)))
+			w.Expect(rule.Status.Firing).To(gomega.Equal(int32(2)))
 
-	k.allow()
-	w.becomes(rule, watchingLook())
-	w.Eventually(open).Should(gomega.Equal([]string{"gets-bad", "stays"}))
-	w.Expect(w.incidents(rule)).To(gomega.HaveLen(len(before)+1), "what stays bad goes on, and is not told anew")
+			k.allow()
+			w.becomes(rule, watchingLook())
+			w.Eventually(open).Should(gomega.Equal([]string{"gets-bad", "stays"}))
+			w.Expect(w.incidents(rule)).To(gomega.HaveLen(len(before)+1), "what stays bad goes on, and is not told anew")
+		})
+	}
+}
+
+// through starts an operator for the rules that are set apart, whose connections to
+// the API server can be cut.
+func (w *world) through() *harness.SlowAPI {
+	w.t.Helper()
+	config, err := env.Cluster.UserConfig(harness.OperatorUser, "system:serviceaccounts", "system:serviceaccounts:"+harness.OperatorNamespace)
+	w.Expect(err).NotTo(gomega.HaveOccurred())
+	api, err := harness.NewSlowAPI(config, w.t.TempDir())
+	w.Expect(err).NotTo(gomega.HaveOccurred())
+	w.t.Cleanup(api.Close)
+	selector, _ := w.apart()
+	o, err := env.StartOperator(w.ctx, "through-"+w.ns, selector, "--kubeconfig="+api.Kubeconfig)
+	w.Expect(err).NotTo(gomega.HaveOccurred())
+	w.t.Cleanup(o.Stop)
+	return api
 }
 
 // A kind goes with its objects, which are over by that, and comes back. While it is

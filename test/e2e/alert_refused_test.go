@@ -14,18 +14,25 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 )
 
+// quota of SlackNotifications in the namespace.
+func (w *world) quota(most string) *corev1.ResourceQuota {
+	w.t.Helper()
+	const counted = corev1.ResourceName("count/slacknotifications.slack.notify.dev")
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "messages"}, Spec: corev1.ResourceQuotaSpec{
+		Hard: corev1.ResourceList{counted: resource.MustParse(most)}}}
+	w.create(quota)
+	// No kube-controller-manager counts here.
+	quota.Status = corev1.ResourceQuotaStatus{Hard: quota.Spec.Hard, Used: corev1.ResourceList{counted: resource.MustParse("0")}}
+	w.Expect(env.client.Status().Update(w.ctx, quota)).To(gomega.Succeed())
+	return quota
+}
+
 // A quota of the namespace is told with the API server's words, stops no other
 // incident, and what waited for it is told when it allows that.
 func TestAlertBeyondAQuota(t *testing.T) {
 	w := newWorld(t)
 	w.ready(w.webAPI("c", "#alerts"))
-	const counted = corev1.ResourceName("count/slacknotifications.slack.notify.dev")
-	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "messages"}, Spec: corev1.ResourceQuotaSpec{
-		Hard: corev1.ResourceList{counted: resource.MustParse("1")}}}
-	w.create(quota)
-	// No kube-controller-manager counts here.
-	quota.Status = corev1.ResourceQuotaStatus{Hard: quota.Spec.Hard, Used: corev1.ResourceList{counted: resource.MustParse("0")}}
-	w.Expect(env.client.Status().Update(w.ctx, quota)).To(gomega.Succeed())
+	quota := w.quota("1")
 	rule := w.rule("rollouts", objectsOf("apps/v1", "Deployment", unavailable))
 	w.becomes(rule, watchingLook())
 	one, two := w.deployment("one", nil), w.deployment("two", nil)

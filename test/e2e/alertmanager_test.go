@@ -1,15 +1,12 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -26,13 +23,14 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/intake"
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
 	"github.com/slack-notifier/slack-notifier/internal/posts"
+	"github.com/slack-notifier/slack-notifier/test/harness/amtest"
 )
 
 // monitor is a real Alertmanager.
 type monitor struct {
 	*world
-	url, peer string
-	cmd       *exec.Cmd
+	*amtest.Alertmanager
+	peer string
 }
 
 // alertmanagerConfig posts to an address with a token from a file.
@@ -57,79 +55,31 @@ receivers:
 // the peers, if there are any.
 func (w *world) monitor(url, token string, peers ...*monitor) *monitor {
 	w.t.Helper()
-	program, err := filepath.Abs("../../bin/alertmanager")
-	w.Expect(err).NotTo(gomega.HaveOccurred())
-	if _, err := os.Stat(program); err != nil {
-		w.t.Fatal("there is no bin/alertmanager; make test builds it")
-	}
-	dir := w.t.TempDir()
-	w.Expect(os.WriteFile(filepath.Join(dir, "token"), []byte(token), 0o600)).To(gomega.Succeed())
-	config := fmt.Sprintf(alertmanagerConfig, url, filepath.Join(dir, "token"))
-	w.Expect(os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(config), 0o600)).To(gomega.Succeed())
-	web, err := devcluster.FreePort()
-	w.Expect(err).NotTo(gomega.HaveOccurred())
 	gossip, err := devcluster.FreePort()
 	w.Expect(err).NotTo(gomega.HaveOccurred())
-	m := &monitor{world: w, url: fmt.Sprintf("http://127.0.0.1:%d", web), peer: fmt.Sprintf("127.0.0.1:%d", gossip)}
-	args := []string{
-		"--config.file=" + filepath.Join(dir, "config.yaml"), "--storage.path=" + dir,
-		"--web.listen-address=" + strings.TrimPrefix(m.url, "http://"), "--web.external-url=" + m.url,
+	m := &monitor{world: w, peer: fmt.Sprintf("127.0.0.1:%d", gossip)}
+	file := filepath.Join(w.t.TempDir(), "token")
+	w.Expect(os.WriteFile(file, []byte(token), 0o600)).To(gomega.Succeed())
+	flags := []string{
 		"--cluster.listen-address=" + m.peer, "--cluster.advertise-address=" + m.peer, "--cluster.peer-timeout=1s", "--cluster.gossip-interval=100ms",
 		"--cluster.settle-timeout=1s",
 	}
 	for _, p := range peers {
-		args = append(args, "--cluster.peer="+p.peer)
+		flags = append(flags, "--cluster.peer="+p.peer)
 	}
-	m.cmd = exec.Command(program, args...)
-	log, err := os.Create(filepath.Join(dir, "log"))
-	w.Expect(err).NotTo(gomega.HaveOccurred())
-	m.cmd.Stdout, m.cmd.Stderr = log, log
-	w.Expect(devcluster.Spawn(m.cmd)).To(gomega.Succeed())
-	w.t.Cleanup(func() {
-		m.kill()
-		if w.t.Failed() {
-			data, _ := os.ReadFile(log.Name())
-			w.t.Logf("Alertmanager's log:\n%s", data[max(0, len(data)-5000):])
-		}
-	})
-	w.Eventually(func() error {
-		resp, err := http.Get(m.url + "/-/ready")
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return errors.New(resp.Status)
-		}
-		return nil
-	}).Should(gomega.Succeed())
+	m.Alertmanager = amtest.Start(w.t, amtest.Options{Config: fmt.Sprintf(alertmanagerConfig, url, file), Flags: flags})
 	return m
-}
-
-func (m *monitor) kill() {
-	_ = m.cmd.Process.Kill()
-	_ = m.cmd.Wait()
 }
 
 // alert tells the Alertmanager, as a Prometheus does, that a pod fires; it is
 // over when end is not zero.
 func (m *monitor) alert(name, pod string, start, end time.Time) {
 	m.t.Helper()
-	a := map[string]any{
-		"labels":       map[string]string{"alertname": name, "pod": pod, "severity": "critical", "namespace": m.ns},
-		"annotations":  map[string]string{"summary": "Pod " + pod + " is down", "runbook_url": "https://runbooks.example.com/down"},
-		"startsAt":     start,
-		"generatorURL": "http://prometheus.example.com/graph?g0.expr=up",
-	}
-	if !end.IsZero() {
-		a["endsAt"] = end
-	}
-	body, err := json.Marshal([]any{a})
-	m.Expect(err).NotTo(gomega.HaveOccurred())
-	resp, err := http.Post(m.url+"/api/v2/alerts", "application/json", bytes.NewReader(body))
-	m.Expect(err).NotTo(gomega.HaveOccurred())
-	defer resp.Body.Close()
-	m.Expect(resp.StatusCode).To(gomega.Equal(http.StatusOK))
+	m.Tell(m.t, amtest.Alert{
+		Labels:      map[string]string{"alertname": name, "pod": pod, "severity": "critical", "namespace": m.ns},
+		Annotations: map[string]string{"summary": "Pod " + pod + " is down", "runbook_url": "https://runbooks.example.com/down"},
+		StartsAt:    start, EndsAt: end, GeneratorURL: "http://prometheus.example.com/graph?g0.expr=up",
+	})
 }
 
 // notebook is an AlertReceiver that merges what it is given in memory.
@@ -266,7 +216,7 @@ func TestAlertmanagerToSlack(t *testing.T) {
 	w.Eventually(said).Should(gomega.Equal([]string{dark + "[FIRING] Down"}))
 
 	i.operator.Kill()
-	one.kill()
+	one.Kill()
 	tell("web-1", start, time.Time{}, two)
 	time.Sleep(2 * time.Second) // two group intervals in which nobody listens
 	i.start()

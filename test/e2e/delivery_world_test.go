@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/cli-utils/pkg/kstatus/status"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -127,17 +129,11 @@ func (w *world) vanish(n client.Object) {
 	w.Eventually(w.gone(n)).Should(gomega.BeTrue())
 }
 
-// request annotates an object: look now.
+// request annotates an object as kubectl does: look now.
 func (w *world) request(o client.Object, value string) {
 	w.t.Helper()
-	w.update(o, func() {
-		annotations := o.GetAnnotations()
-		if annotations == nil {
-			annotations = map[string]string{}
-		}
-		annotations[v1alpha1.AnnotationRequestedAt] = value
-		o.SetAnnotations(annotations)
-	})
+	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationRequestedAt, value)
+	w.Expect(w.writer().Patch(w.ctx, o, client.RawPatch(types.MergePatchType, []byte(patch)))).To(gomega.Succeed())
 }
 
 // direct is the conversation of the bot with the first recipient.

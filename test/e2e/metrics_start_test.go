@@ -147,7 +147,7 @@ func documentedValues(t *testing.T, f *dto.MetricFamily, meaning string) {
 			}
 		}
 	}
-	for _, label := range []string{"adapter", "answer"} {
+	for _, label := range []string{"adapter", "answer", "counted_by"} {
 		known = append(append(known, valuesOf(f, label)...), label)
 	}
 	for _, value := range named {

@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -14,33 +13,9 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/slacksim"
+	"github.com/slack-notifier/slack-notifier/test/harness/amtest"
 )
-
-// amSilence is a silence as an Alertmanager tells of it.
-type amSilence struct {
-	ID       string    `json:"id"`
-	EndsAt   time.Time `json:"endsAt"`
-	Comment  string    `json:"comment"`
-	Created  string    `json:"createdBy"`
-	Matchers []struct{ Name, Value string }
-	Status   struct{ State string }
-}
-
-// silences that hold in an Alertmanager.
-func (m *monitor) silences() []amSilence {
-	m.t.Helper()
-	resp, err := http.Get(m.url + "/api/v2/silences")
-	m.Expect(err).NotTo(gomega.HaveOccurred())
-	defer resp.Body.Close()
-	var all, out []amSilence
-	m.Expect(json.NewDecoder(resp.Body).Decode(&all)).To(gomega.Succeed())
-	for _, s := range all {
-		if s.Status.State == "active" {
-			out = append(out, s)
-		}
-	}
-	return out
-}
 
 // opened are the incidents of the world's rules, each with its state.
 func (w *world) opened() []v1alpha1.SlackNotification {
@@ -103,8 +78,17 @@ type silenceWorld struct {
 func newSilenceWorld(t *testing.T) *silenceWorld {
 	w := newWorld(t)
 	w.webAPI("c", "#alerts")
+	s := w.silences("look=1s,length=9s,rest=5s,settle=1s,uptime=1s,patience=5s")
+	s.fire()
+	w.Eventually(func() int { return len(w.opened()) }).Should(gomega.Equal(1))
+	return s
+}
+
+// silences adds the rule and the Alertmanagers to a world that has the SlackChannel
+// "c".
+func (w *world) silences(times string) *silenceWorld {
 	s := &silenceWorld{since: time.Now().Add(-time.Minute)}
-	s.intakeWorld = w.intake("--alertmanager-hosts=127.0.0.1", "--silence-times=look=1s,length=9s,rest=5s,settle=1s,uptime=1s,patience=5s")
+	s.intakeWorld = w.intake("--alertmanager-hosts=127.0.0.1", "--silence-times="+times)
 	token := w.tokenOf(w.poster("alertmanager"))
 	url := s.url + "/v1/namespaces/" + w.ns + "/alerts/am"
 	s.one = w.monitor(url, token)
@@ -113,12 +97,10 @@ func newSilenceWorld(t *testing.T) *silenceWorld {
 		Acknowledge: &v1alpha1.AcknowledgeAction{},
 		Silence: &v1alpha1.SilenceAction{
 			Allowed: v1alpha1.AllowedPeople{Everyone: true}, Durations: []v1alpha1.ActionDuration{"1h"}, UntilResolved: true,
-			Alertmanager: v1alpha1.AlertmanagerAPI{URL: s.one.url},
+			Alertmanager: v1alpha1.AlertmanagerAPI{URL: s.one.URL},
 		},
 	}}, func(a *v1alpha1.SlackAlert) { a.Labels = map[string]string{"shard": "own"} })
 	w.becomes(s.rule, current("", v1alpha1.ReasonListening))
-	s.fire()
-	w.Eventually(func() int { return len(w.opened()) }).Should(gomega.Equal(1))
 	return s
 }
 
@@ -136,7 +118,9 @@ func (s *silenceWorld) end() {
 }
 
 // held is how many silences hold in each of the Alertmanagers.
-func (s *silenceWorld) held() string { return fmt.Sprint(len(s.one.silences()), len(s.two.silences())) }
+func (s *silenceWorld) held() string {
+	return fmt.Sprint(len(s.one.Silences(s.t)), len(s.two.Silences(s.t)))
+}
 
 // Silenced from the message: seen in both Alertmanagers, renewed while the alert fires;
 // the message turns green when it ends unseen, and the silence is ended.
@@ -146,16 +130,16 @@ func TestSilenceUntilResolved(t *testing.T) {
 	w.answer(incident.ActionSilence, incident.UntilResolved)
 	w.Eventually(w.result).Should(gomega.Equal("Active"))
 	w.Eventually(w.held).Should(gomega.Equal("1 1"))
-	first := w.one.silences()[0]
+	first := w.one.Silences(t)[0]
 	w.Expect(fmt.Sprint(first.Matchers)).To(gomega.And(gomega.ContainSubstring("alertname Down"), gomega.ContainSubstring("namespace "+w.ns)))
-	w.Expect(first.Created).To(gomega.Equal("ada (Slack U0ADA)"))
+	w.Expect(first.CreatedBy).To(gomega.Equal("ada (Slack U0ADA)"))
 	w.Expect(first.Comment).To(gomega.ContainSubstring("[slack-notifier " + string(w.opened()[0].UID) + "/click0]"))
 	w.Eventually(w.actions).Should(gomega.Equal("acknowledge unsilence"))
 	w.Eventually(func() int32 { w.message(w.rule); return w.rule.Status.Silenced }).Should(gomega.BeEquivalentTo(1))
 	// It is renewed while the alert fires, and there is never another one.
 	w.Eventually(func() bool {
 		w.fire()
-		list := w.one.silences()
+		list := w.one.Silences(t)
 		return len(list) == 1 && list[0].EndsAt.After(first.EndsAt.Add(3*time.Second))
 	}).Should(gomega.BeTrue())
 	w.end()
@@ -181,11 +165,7 @@ func TestSilenceEnds(t *testing.T) {
 	w.answer(incident.ActionSilence, "1h")
 	w.Eventually(w.held).Should(gomega.Equal("1 1"))
 	w.Eventually(w.result).Should(gomega.Equal("Active"))
-	req, err := http.NewRequestWithContext(w.ctx, http.MethodDelete, w.two.url+"/api/v2/silence/"+w.two.silences()[0].ID, nil)
-	w.Expect(err).NotTo(gomega.HaveOccurred())
-	resp, err := http.DefaultClient.Do(req)
-	w.Expect(err).NotTo(gomega.HaveOccurred())
-	resp.Body.Close()
+	w.two.Expire(t, w.two.Silences(t)[0].ID)
 	w.Eventually(w.result).Should(gomega.Equal("Ended somebody has ended it in Alertmanager"))
 	w.Eventually(w.actions).Should(gomega.Equal("acknowledge silence"))
 	w.Eventually(func() []string {
@@ -207,7 +187,7 @@ func TestSilenceSurvivesKills(t *testing.T) {
 	w.operator.Kill() // before the answer is counted
 	w.answer(incident.ActionSilence, "1h")
 	w.start()
-	w.Eventually(func() int { return len(w.one.silences()) }).Should(gomega.Equal(1))
+	w.Eventually(func() int { return len(w.one.Silences(t)) }).Should(gomega.Equal(1))
 	w.operator.Kill() // when Alertmanager has it, whether or not that was noted
 	w.forgetResult()
 	w.start()
@@ -235,6 +215,108 @@ func (s *silenceWorld) forgetResult() {
 		}
 		return env.client.Status().Update(s.ctx, &n)
 	}).Should(gomega.Succeed())
+}
+
+// Pressed on the message, with the operator killed between each two steps: what is
+// done is done once, and the world is as if nobody had been killed.
+func TestSilencePressedBetweenKills(t *testing.T) {
+	w := newWorld(t)
+	w.app()
+	w.socketed("c", w.appToken(), func(c *v1alpha1.SlackChannel) { own(c) })
+	s := w.silences("look=1s,length=60s,rest=56s,settle=1s,uptime=1s,patience=1m")
+	var first amtest.Silence
+	severity := func(w *silenceWorld) func() v1alpha1.Severity {
+		return func() v1alpha1.Severity { return w.opened()[0].Spec.Severity }
+	}
+	colours := func(w *silenceWorld) func() string {
+		return func() string {
+			var out []string
+			for _, m := range w.messages(w.id("C", "ALERTS")) {
+				var attachments []struct{ Color string }
+				_ = json.Unmarshal(m.Attachments, &attachments)
+				if m.ThreadTS == "" {
+					out = append(out, fmt.Sprint(attachments))
+				}
+			}
+			return strings.Join(out, " ")
+		}
+	}
+	for i, step := range []struct {
+		name string
+		do   func(w *silenceWorld)
+	}{
+		{"it fires", func(w *silenceWorld) {
+			w.fire()
+			w.Eventually(func() int { return len(w.opened()) }).Should(gomega.Equal(1))
+			w.Eventually(colours(w)).Should(gomega.Equal("[{#8B0000}]"))
+		}},
+		{"silenced by a press on the message", func(w *silenceWorld) {
+			n := &w.opened()[0]
+			w.shown(n)
+			w.shows(n, `"sn:silence"`)
+			w.Eventually(func() int { return w.socketsOf(w.appID()) }).Should(gomega.Equal(1))
+			w.Eventually(func() int { w.fate(n); return len(w.opened()[0].Status.Responses) }).Should(gomega.Equal(1))
+			w.Expect(w.opened()[0].Status.Responses[0].Value).To(gomega.Equal(incident.UntilResolved))
+		}},
+		{"seen in both Alertmanagers", func(w *silenceWorld) {
+			w.Eventually(w.result).Should(gomega.Equal("Active"))
+			w.Eventually(w.held).Should(gomega.Equal("1 1"))
+			first = w.one.Silences(w.t)[0]
+			w.Expect(first.CreatedBy).To(gomega.Equal("ada (Slack " + w.id("U", "ADA") + ")"))
+			w.shows(&w.opened()[0], "✓ silenced until it is over by <@"+w.id("U", "ADA")+">")
+		}},
+		{"extended while it fires", func(w *silenceWorld) {
+			w.Eventually(func() bool {
+				w.fire()
+				list := w.two.Silences(w.t)
+				return len(list) == 1 && list[0].EndsAt.After(first.EndsAt.Add(2*time.Second))
+			}).Should(gomega.BeTrue())
+			w.Expect(w.held()).To(gomega.Equal("1 1"))
+			w.Expect(severity(w)()).To(gomega.Equal(v1alpha1.SeverityCritical))
+		}},
+		{"green when the alert ends during the silence", func(w *silenceWorld) {
+			w.Expect(w.held()).To(gomega.Equal("1 1"), "so that no post tells of the end")
+			w.end()
+			w.Eventually(severity(w)).Should(gomega.Equal(v1alpha1.SeveritySuccess))
+			w.Eventually(colours(w)).Should(gomega.Equal("[{#2EB67D}]"))
+		}},
+		{"the silence ends", func(w *silenceWorld) {
+			w.Eventually(w.held).Should(gomega.Equal("0 0"))
+			w.Eventually(w.result).Should(gomega.Equal("Ended"))
+		}},
+		{"and that is all", func(w *silenceWorld) {
+			w.Consistently(w.held, "2s").Should(gomega.Equal("0 0"))
+			w.Expect(w.opened()).To(gomega.HaveLen(1))
+			w.Expect(w.opened()[0].Status.Responses).To(gomega.HaveLen(1))
+			w.Expect(colours(w)()).To(gomega.Equal("[{#2EB67D}]"))
+			w.shows(&w.opened()[0], "", buttons)
+			w.Eventually(func() int32 { w.message(w.rule); return w.rule.Status.Firing + w.rule.Status.Silenced }).Should(gomega.BeZero())
+		}},
+	} {
+		if i > 0 {
+			s.operator.Kill()
+			s.start()
+		}
+		if !t.Run(step.name, func(t *testing.T) {
+			inner, within := *s, *s.intakeWorld
+			within.world = s.within(t)
+			inner.intakeWorld = &within
+			step.do(&inner)
+		}) {
+			return // the next step goes on from here
+		}
+	}
+}
+
+// fate presses the menu of an incident once, and returns what came of it; pressed
+// again it changes nothing.
+func (s *silenceWorld) fate(n *v1alpha1.SlackNotification) string {
+	d := n.Status.Deliveries[0]
+	p, err := tryPress(slacksim.Pressing{Who: s.id("U", "ADA"), Channel: d.ConversationID, TS: d.Timestamp, Action: "sn:" + incident.ActionSilence, Option: incident.UntilResolved, Wait: true})
+	if err != nil {
+		return err.Error() // the menu has gone
+	}
+	return p.Fate
 }
 
 // What can't be silenced is said in the thread, and the button comes back.

@@ -10,6 +10,7 @@ import (
 	"github.com/onsi/gomega"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/controllers/notification"
 )
 
 // bombs are attacks by the length, the depth and the slowness of answers.
@@ -112,12 +113,25 @@ func goesOnForEver(s *siege) func() string {
 	return func() string { return fmt.Sprintf("%s (%d entries)", s.told(list), n.Load()) }
 }
 
+// atOnce is how many calls a tenant's servers may be seen to hold of so many
+// workers: a quarter, and as many that the operator has given up already, which a
+// server sees a moment later.
+func atOnce(workers int) int { return workers / 2 }
+
 // drips has more messages than there are workers wait for answers that do not end,
 // each by a webhook of its own, since those of one conversation take turns, and
-// checks and look-ups beside.
+// checks and look-ups beside. That the others' messages arrive proves little, as
+// calls end by their timeout: what is held against the operator is how many of its
+// workers are held at once.
 func drips(s *siege) func() string {
-	posts := s.impostor(answers{"auth.test": say(identity("T0EVIL000", "U0EVIL000")), "*": drip})
-	checks := s.impostor(answers{"*": drip})
+	everywhere := &crowd{}
+	slow := func(w http.ResponseWriter, r *http.Request) {
+		everywhere.enter()
+		defer everywhere.leave()
+		drip(w, r)
+	}
+	posts := s.impostor(answers{"auth.test": say(identity("T0EVIL000", "U0EVIL000")), "*": slow})
+	checks := s.impostor(answers{"*": slow})
 	var check *v1alpha1.SlackChannel
 	for n := range 12 {
 		bot := s.private(fmt.Sprint("bot-", n), "", posts)
@@ -131,5 +145,8 @@ func drips(s *siege) func() string {
 	}
 	s.reached(posts, 4)
 	s.reached(checks, 16)
-	return func() string { return s.told(check) }
+	return func() string {
+		s.Expect(everywhere.peak()).To(gomega.BeNumerically("<=", atOnce(notification.DefaultConcurrency)), "calls of one namespace under way at once")
+		return fmt.Sprintf("%s (%d calls at once)", s.told(check), everywhere.peak())
+	}
 }

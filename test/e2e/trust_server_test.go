@@ -25,43 +25,57 @@ import (
 // slackHost is the host that every token may be sent to.
 const slackHost = "slack.com"
 
-// authority has made a certificate for Slack's host name.
+// authority issues certificates.
 type authority struct {
 	// ca is what trusts it, in PEM form.
-	ca   string
+	ca string
+	// leaf is for Slack's host name.
 	leaf tls.Certificate
+
+	root *x509.Certificate
+	key  *ecdsa.PrivateKey
 }
 
 func newAuthority(t *testing.T) authority {
 	t.Helper()
-	issue := func(template, parent *x509.Certificate, by *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)
-		if parent == nil {
-			parent, by = template, key
-		}
-		der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, by)
-		if err != nil {
-			t.Fatal(err)
-		}
-		cert, err := x509.ParseCertificate(der)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return cert, key
-	}
-	root, by := issue(&x509.Certificate{
+	var a authority
+	self := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "An authority of a test"},
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}, nil, nil)
-	leaf, key := issue(&x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: []string{slackHost}}, root, by)
-	return authority{
-		ca:   string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw})),
-		leaf: tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key},
 	}
+	a.root, a.key = certified(t, self, nil, nil)
+	a.ca = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.root.Raw}))
+	a.leaf = a.issue(t, 2, slackHost)
+	return a
+}
+
+// issue makes a server's certificate.
+func (a authority) issue(t *testing.T, serial int64, host string) tls.Certificate {
+	t.Helper()
+	leaf, key := certified(t, &x509.Certificate{SerialNumber: big.NewInt(serial), DNSNames: []string{host}}, a.root, a.key)
+	return tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key}
+}
+
+// certified makes a certificate and its key, by itself without a parent.
+func certified(t *testing.T, template, parent *x509.Certificate, by *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)
+	if parent == nil {
+		parent, by = template, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert, key
 }
 
 // serve ends with the test, whatever is under way.
@@ -123,6 +137,32 @@ type impostor struct {
 
 	mu    sync.Mutex
 	calls map[string]int
+}
+
+// crowd counts who is inside at once.
+type crowd struct {
+	mu           sync.Mutex
+	inside, most int
+}
+
+func (c *crowd) enter() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inside++
+	c.most = max(c.most, c.inside)
+}
+
+func (c *crowd) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inside--
+}
+
+// peak is how many have been inside at once.
+func (c *crowd) peak() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.most
 }
 
 // answers by method, "webhook" for one; "*" is for what is not named.

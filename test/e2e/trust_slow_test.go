@@ -15,11 +15,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/controllers/notification"
 )
 
 // hanging is a proxy of a tenant's own that answers in Slack's place: it says yes to
-// every token, and never answers anything else.
-func hanging(t *testing.T, team string, answersAuth bool) string {
+// every token, where it is to, and never answers anything else. It counts the calls
+// that it holds.
+func hanging(t *testing.T, team string, answersAuth bool, held *crowd) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -42,6 +44,8 @@ func hanging(t *testing.T, team string, answersAuth bool) string {
 					}
 					_, _ = io.Copy(io.Discard, req.Body)
 					if !answersAuth || !strings.HasSuffix(req.URL.Path, "/auth.test") {
+						held.enter()
+						defer held.leave()
 						_, _ = io.Copy(io.Discard, in) // until the operator gives it up
 						return
 					}
@@ -65,9 +69,9 @@ func TestTrustSilentServersHoldUpNobody(t *testing.T) {
 			}
 		})
 	}
-	for kind, answersAuth := range map[string]bool{"silent": false, "hanging": true} {
-		w.create(secretOf(w.ns, kind, map[string]string{"address": hanging(t, w.team, answersAuth)}))
-	}
+	checks, posts := &crowd{}, &crowd{}
+	w.create(secretOf(w.ns, "silent", map[string]string{"address": hanging(t, w.team, false, checks)}))
+	w.create(secretOf(w.ns, "hanging", map[string]string{"address": hanging(t, w.team, true, posts)}))
 	for i := range 12 { // without a channel, so that they are ready, and messages go out by them
 		w.ready(tenant("hanging", "", i))
 	}
@@ -90,4 +94,8 @@ func TestTrustSilentServersHoldUpNobody(t *testing.T) {
 	}
 	t.Logf("5 messages to one person were delivered one after the other after %v", time.Since(begin).Round(time.Millisecond))
 	w.Expect(w.see(silent).Reason).NotTo(gomega.Equal(v1alpha1.ReasonVerified))
+	// The seconds prove nothing, as calls end by their timeout.
+	t.Logf("%d checks and %d posts and look-ups were held at once", checks.peak(), posts.peak())
+	w.Expect(checks.peak()).To(gomega.And(gomega.BeNumerically(">", 0), gomega.BeNumerically("<=", atOnce(16))), "checks of one namespace under way at once, of 16 workers")
+	w.Expect(posts.peak()).To(gomega.BeNumerically("<=", atOnce(notification.DefaultConcurrency)), "calls of one namespace under way at once")
 }

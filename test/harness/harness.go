@@ -92,21 +92,47 @@ func StartBare(ctx context.Context, root string, slackFlags ...string) (_ *Env, 
 	if err := env.build("slack-notifier", "slacksim"); err != nil {
 		return nil, err
 	}
-	if env.Cluster, err = devcluster.Start(ctx, devcluster.Config{}); err != nil {
+	if err := env.startCluster(ctx); err != nil {
 		return nil, err
+	}
+	return env, env.startSlack(slackFlags)
+}
+
+func (env *Env) startCluster(ctx context.Context) (err error) {
+	if env.Cluster, err = devcluster.Start(ctx, devcluster.Config{}); err != nil {
+		return err
 	}
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	config := env.Cluster.AdminConfig()
 	config.QPS, config.Burst = -1, -1
-	if env.Client, err = client.NewWithWatch(config, client.Options{Scheme: scheme}); err != nil {
+	env.Client, err = client.NewWithWatch(config, client.Options{Scheme: scheme})
+	return err
+}
+
+// Sibling starts a control plane of its own, as another cluster has it, beside the
+// same simulated Slack and with the same programs. The caller closes it.
+func (env *Env) Sibling(ctx context.Context) (_ *Env, err error) {
+	other := &Env{Slack: env.Slack, root: env.root}
+	defer func() {
+		if err != nil {
+			other.Close()
+		}
+	}()
+	if other.Dir, err = os.MkdirTemp("", "slack-notifier-test-"); err != nil {
 		return nil, err
 	}
-	return env, env.startSlack(slackFlags)
+	if err := os.Symlink(env.operatorPath(), other.operatorPath()); err != nil {
+		return nil, err
+	}
+	if err := other.startCluster(ctx); err != nil {
+		return nil, err
+	}
+	return other, other.install(ctx, other.root)
 }
 
 // Close ends what was started.
@@ -159,6 +185,9 @@ func (env *Env) buildPlain(into string, flags []string, names ...string) error {
 	}
 	cmd := exec.Command("go", args...) //nolint:gosec // our own commands
 	cmd.Dir = env.root
+	if !raceEnabled {
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
+	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("building %v: %w\n%s", names, err, out)

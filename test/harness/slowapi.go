@@ -93,6 +93,9 @@ func (s *SlowAPI) Hold(before, after func(ctx context.Context, patch string)) {
 	s.before, s.after = before, after
 }
 
+// Cut ends all connections, and so all watches.
+func (s *SlowAPI) Cut() { s.server.CloseClientConnections() }
+
 // Close ends it.
 func (s *SlowAPI) Close() {
 	s.server.CloseClientConnections()

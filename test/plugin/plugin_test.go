@@ -104,12 +104,19 @@ type world struct {
 	ns            string
 	team, channel string
 	token         string
+	// alerts is the SlackChannel.
+	alerts *v1alpha1.SlackChannel
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newNamedWorld(t, strings.ToLower(strings.TrimPrefix(t.Name(), "Test")))
+}
+
+// newNamedWorld is newWorld with a name of its own, of letters and digits.
+func newNamedWorld(t *testing.T, name string) *world {
+	t.Helper()
 	t.Parallel()
-	name := strings.ToLower(strings.TrimPrefix(t.Name(), "Test"))
 	upper := strings.ToUpper(name)
 	w := &world{WithT: gomega.NewWithT(t), t: t, ns: "p-" + name, team: "T" + upper, channel: "C" + upper + "1", token: "xoxb-" + name + "-" + harness.Planted}
 	w.SetDefaultEventuallyTimeout(patience)
@@ -122,6 +129,7 @@ func newWorld(t *testing.T) *world {
 	c := &v1alpha1.SlackChannel{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "alerts"}}
 	c.Spec.WebAPI = &v1alpha1.WebAPI{TokenSecretRef: v1alpha1.SecretKeyReference{Name: "slack-bot"}, Channel: "#alerts"}
 	w.create(c)
+	w.alerts = c
 	return w
 }
 
@@ -132,9 +140,15 @@ func (w *world) create(o client.Object) {
 
 func (w *world) sim(path string, body any) {
 	w.t.Helper()
+	w.simIn(w.team, path, body)
+}
+
+// simIn is sim in another workspace.
+func (w *world) simIn(team, path string, body any) {
+	w.t.Helper()
 	data, err := json.Marshal(body)
 	w.Expect(err).NotTo(gomega.HaveOccurred())
-	resp, err := http.Post(env.Slack+"/_sim/"+path+"?team="+w.team, "application/json", bytes.NewReader(data))
+	resp, err := http.Post(env.Slack+"/_sim/"+path+"?team="+team, "application/json", bytes.NewReader(data))
 	w.Expect(err).NotTo(gomega.HaveOccurred())
 	defer func() { _ = resp.Body.Close() }()
 	w.Expect(resp.StatusCode).To(gomega.Equal(http.StatusOK))
@@ -252,9 +266,20 @@ func TestPreview(t *testing.T) {
 		"blocks": {Text: "t", Blocks: []v1alpha1.Block{{Type: "divider", Raw: []byte(`{"type":"divider"}`)}, {Type: "section", Raw: []byte(`{"type":"section","text":{"type":"mrkdwn","text":"*b* <!here>"}}`)}}},
 		"long":   {Text: strings.Repeat("a long text ", 2000), Severity: v1alpha1.SeverityWarning},
 	}
+	w.secret("signing", "signingSecret", "plantedsecret")
+	w.rechannel(func(c *v1alpha1.SlackChannel) {
+		c.Spec.Interactions = &v1alpha1.Interactions{SigningSecretRef: &v1alpha1.SecretKeyReference{Name: "signing"}}
+	})
 	for name, content := range samples {
 		n := &v1alpha1.SlackNotification{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: name}}
 		n.Spec.ChannelRef.Name, n.Spec.Content = "alerts", content
+		if name == "full" || name == "plain" {
+			n.Spec.Actions = []v1alpha1.Action{
+				{Name: "yes", Text: "Yes & <no>", Style: v1alpha1.ActionPrimary, Confirm: "Sure?"},
+				{Name: "later", Text: "Later", Options: []v1alpha1.ActionOption{{Text: "1 hour", Value: "1h"}}},
+			}
+			n.Spec.Answers = &v1alpha1.Answers{Allowed: v1alpha1.AllowedPeople{Everyone: true}}
+		}
 		w.create(n)
 	}
 	w.Eventually(w.messages).Should(gomega.HaveLen(len(samples)))

@@ -171,6 +171,10 @@ func TestChartEqualsKustomize(t *testing.T) {
 			{"intake without TLS", []edit{component("intake/plain-http")}, []string{"default"}, "intake.enabled=true,intake.tls.enabled=false"},
 			{"aggregated roles", []edit{component("rbac/aggregate")}, []string{"default"}, "rbac.aggregateToDefaultRoles=true"},
 			{"egress", []edit{component("network-policy/egress")}, []string{"default"}, "networkPolicy.egress=true"},
+			{"metrics with a certificate", []edit{component("manager/metrics-tls")}, []string{"default", "prometheus"},
+				"metrics.tls.enabled=true,metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true"},
+			{"metrics without a certificate", []edit{{"prometheus/kustomization.yaml", "# components:\n# - unverified", "components:\n- unverified"}}, []string{"default", "prometheus"},
+				"metrics.serviceMonitor.insecureSkipVerify=true,metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true"},
 			{"policies", nil, []string{"default", "policies"}, "policies.enabled=true"},
 			{"namespaced", nil, []string{"namespaced"}, "rbac.namespaced=true,operator.watchNamespaces={team-a},operator.alerts=false"},
 			{"namespaced with all", []edit{
@@ -203,7 +207,7 @@ func TestChartReachesEveryFlag(t *testing.T) {
 	helm := helms(t)["Helm 3"]
 	set := map[string]bool{ // and why it is no value
 		"leader-elect": true, "metrics-bind-address": true, "health-probe-bind-address": true, // the chart's own
-		"intake-bind-address": true, "intake-tls-cert-dir": true, // intake.enabled, intake.tls
+		"intake-bind-address": true, "intake-tls-cert-dir": true, "metrics-tls-cert-dir": true, // intake.enabled, intake.tls, metrics.tls
 		"kubeconfig": true, "version": true, "help": true, // nothing in a Pod
 	}
 	help, _ := exec.CommandContext(t.Context(), operator(t), "--help").CombinedOutput()
@@ -280,6 +284,8 @@ func TestChartRefuses(t *testing.T) {
 			{"a right to write what is watched", "rbac.watchRules[0].apiGroups={apps},rbac.watchRules[0].resources={deployments},rbac.watchRules[0].verbs={delete}", "verbs"},
 			{"Roles of no namespace", "rbac.namespaced=true", "operator.watchNamespaces"},
 			{"TLS without a certificate", "intake.enabled=true,intake.tls.certManager.enabled=false", "intake.tls.secretName"},
+			{"metrics without a certificate", "metrics.tls.enabled=true,metrics.tls.certManager.enabled=false", "metrics.tls.secretName"},
+			{"a ServiceMonitor that verifies nothing", "metrics.serviceMonitor.enabled=true", "metrics.tls.enabled"},
 			{"no ServiceAccount", "serviceAccount.create=false", "serviceAccount.name"},
 		} {
 			t.Run(name+" "+row.name, func(t *testing.T) {

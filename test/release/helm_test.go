@@ -12,6 +12,7 @@ import (
 	"github.com/onsi/gomega"
 
 	"github.com/slack-notifier/slack-notifier/internal/devcluster"
+	"github.com/slack-notifier/slack-notifier/test/harness"
 )
 
 // next is the chart of a later version, whose SlackNotification has a field more.
@@ -19,24 +20,13 @@ func (l *lab) next() string {
 	l.t.Helper()
 	dir := filepath.Join(l.t.TempDir(), "slack-notifier")
 	l.Expect(os.CopyFS(dir, os.DirFS(filepath.Join(root, chart)))).To(gomega.Succeed())
-	for file, change := range map[string][2]string{
-		"Chart.yaml": {"\nversion: ", "\nversion: 9"},
-		"files/crds/slack.notify.dev_slacknotifications.yaml": {
-			"              channelRef:\n", "              laterField:\n                description: new in this version\n                type: string\n              channelRef:\n",
-		},
-	} {
-		path := filepath.Join(dir, file)
-		data, err := os.ReadFile(path)
-		l.Expect(err).NotTo(gomega.HaveOccurred())
-		l.Expect(string(data)).To(gomega.ContainSubstring(change[0]), file)
-		l.Expect(os.WriteFile(path, []byte(strings.Replace(string(data), change[0], change[1], 1)), 0o600)).To(gomega.Succeed())
-	}
+	l.Expect(harness.NextChart(dir)).To(gomega.Succeed())
 	return dir
 }
 
 func (l *lab) hasLaterField() bool {
 	l.t.Helper()
-	return strings.Contains(l.kubectl("get", "crd", "slacknotifications.slack.notify.dev", "-o", "json"), "laterField")
+	return strings.Contains(l.kubectl("get", "crd", "slacknotifications.slack.notify.dev", "-o", "json"), harness.LaterField)
 }
 
 // uninstall runs helm uninstall, and is kubelet and Job controller for the Job that
@@ -105,7 +95,7 @@ func TestHelm(t *testing.T) {
 			l.Expect(l.hasLaterField()).To(gomega.BeTrue(), "an upgrade brings the fields of its version")
 			// The API server publishes the new schema a moment later.
 			l.Eventually(func() (string, error) {
-				return l.try(t.Context(), "", l.kubectlPath(), "explain", "sln.spec.laterField")
+				return l.try(t.Context(), "", l.kubectlPath(), "explain", "sln.spec."+harness.LaterField)
 			}).Should(gomega.ContainSubstring("new in this version"))
 			release("rollback", "1")
 			l.Expect(l.hasLaterField()).To(gomega.BeFalse())

@@ -3,22 +3,18 @@ package release
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/onsi/gomega"
+
+	"github.com/slack-notifier/slack-notifier/test/harness"
 )
 
 // fences of a language in the README's section on installing.
 func fences(t *testing.T, language string) []string {
 	t.Helper()
-	_, section, _ := strings.Cut(read(t, "README.md"), "\n## Install it\n")
-	section, _, _ = strings.Cut(section, "\n## ")
-	var out []string
-	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(section, -1) {
-		out = append(out, m[1])
-	}
+	out := harness.Fences(read(t, "README.md"), "Install it", language)
 	if len(out) == 0 {
 		t.Fatalf("the README's section on installing has no %s", language)
 	}

@@ -7,33 +7,11 @@ import (
 	"time"
 
 	"github.com/onsi/gomega"
+
+	"github.com/slack-notifier/slack-notifier/test/harness"
 )
 
 const namespaceA = "apiVersion: v1\nkind: Namespace\nmetadata: {name: team-a}\n"
-
-// held are objects that the operator holds until it has done something in Slack,
-// one of which somebody else holds too.
-const held = `
-apiVersion: slack.notify.dev/v1alpha1
-kind: SlackChannel
-metadata: {name: alerts, namespace: team-a}
-spec: {webAPI: {tokenSecretRef: {name: slack-bot}, channel: "#alerts"}}
----
-apiVersion: slack.notify.dev/v1alpha1
-kind: SlackChannel
-metadata: {name: owned, namespace: team-a}
-spec: {webAPI: {tokenSecretRef: {name: slack-bot}, channel: "#owned"}, manage: {deletionPolicy: Archive}}
----
-apiVersion: slack.notify.dev/v1alpha1
-kind: SlackNotification
-metadata: {name: held, namespace: team-a}
-spec: {channelRef: {name: alerts}, text: held, deletionPolicy: Delete}
----
-apiVersion: slack.notify.dev/v1alpha1
-kind: SlackNotification
-metadata: {name: free, namespace: team-a}
-spec: {channelRef: {name: alerts}, text: free}
-`
 
 // finalizers of all objects.
 func (l *lab) finalizers() []string {
@@ -47,7 +25,7 @@ func (l *lab) deliver() (end func()) {
 	l.workspace()
 	o, err := l.env.StartOperator(l.t.Context(), "operator")
 	l.Expect(err).NotTo(gomega.HaveOccurred())
-	l.apply(held)
+	l.apply(harness.Held)
 	l.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "-n", "team-a", "slc/alerts", "slc/owned", "sln/held", "sln/free")
 	l.Expect(l.finalizers()).To(gomega.ConsistOf("slack.notify.dev/delete-message", "slack.notify.dev/archive-channel"), "only what asks for it is held")
 	return o.Stop
@@ -144,7 +122,7 @@ func TestCleanupWaitsForTheLeader(t *testing.T) {
 	l.workspace()
 	o, err := l.env.StartOperator(t.Context(), "operator", "--leader-elect", "--leader-election-namespace=slack-notifier-system")
 	l.Expect(err).NotTo(gomega.HaveOccurred())
-	l.apply(held)
+	l.apply(harness.Held)
 	l.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "-n", "team-a", "sln/held")
 	done := make(chan struct{})
 	go func() {

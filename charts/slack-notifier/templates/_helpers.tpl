@@ -58,6 +58,14 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- default (printf "%s-intake-tls" (include "slack-notifier.fullname" .)) .Values.intake.tls.secretName -}}
 {{- end -}}
 
+{{- define "slack-notifier.metricsSecret" -}}
+{{- default (printf "%s-metrics-tls" (include "slack-notifier.fullname" .)) .Values.metrics.tls.secretName -}}
+{{- end -}}
+
+{{- define "slack-notifier.metricsHost" -}}
+{{- include "slack-notifier.fullname" . }}-controller-manager-metrics-service.{{ .Release.Namespace }}.svc
+{{- end -}}
+
 {{- /* One flag for each value of operator. A number of a values file is a float64. */ -}}
 {{- define "slack-notifier.flags" -}}
 {{- range $key, $value := .Values.operator }}
@@ -66,7 +74,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - {{ printf "--%s=%s" (kebabcase $key) (join "," $value) | quote }}
 {{- end }}
 {{- else if kindIs "float64" $value }}
-- {{ printf "--%s=%v" (kebabcase $key) (int64 $value) | quote }}
+- {{ printf "--%s=%v" (kebabcase $key) (ternary (int64 $value) $value (eq (floor $value) $value)) | quote }}
 {{- else if and (not (kindIs "invalid" $value)) (ne (toString $value) "") }}
 - {{ printf "--%s=%v" (kebabcase $key) $value | quote }}
 {{- end }}

@@ -57,6 +57,24 @@ func (b *Budget) acquire(ctx context.Context, n int64) error {
 	return nil
 }
 
+// Try takes n bytes at once, or none. A nil Budget has room for everything.
+func (b *Budget) Try(n int64) bool {
+	if b == nil {
+		return true
+	}
+	if !b.free.TryAcquire(n) {
+		return false
+	}
+	if !b.whole.Try(n) {
+		b.free.Release(n)
+		return false
+	}
+	return true
+}
+
+// Release gives back what Try has taken.
+func (b *Budget) Release(n int64) { b.release(n) }
+
 func (b *Budget) release(n int64) {
 	if b != nil {
 		b.free.Release(n)

@@ -159,6 +159,10 @@ func tlsCause(err error) string {
 	if alert, ok := errors.AsType[tls.AlertError](err); ok {
 		return "TLS: " + alert.Error()
 	}
+	// What the other end says, as in "tls: certificate required" (crypto/tls).
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" && strings.HasPrefix(op.Err.Error(), "tls: ") {
+		return "the server refuses the connection: " + op.Err.Error()
+	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
 		return "the server does not speak TLS"
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/internal/backoff"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
+	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 )
 
 // Opener asks Slack for the URL of a connection; every error is an *slack.Error.
@@ -61,6 +62,9 @@ type Options struct {
 	Changed func()
 	// Times are DefaultTimes when zero.
 	Times Times
+	// Frames is the memory for long frames and for payloads, which connections may
+	// share; nil is without a bound but the connection's own.
+	Frames *egress.Budget
 }
 
 // TakeTime is how long a payload may take from when it was read to when it is

@@ -20,6 +20,10 @@ const (
 	// maxFrame is the longest frame that is looked at. A payload holds a whole
 	// message: 50 blocks of 3,000 characters, and as much again in attachments.
 	maxFrame = 1 << 20
+	// smallFrame is read without asking for memory; one of Slack's has a few KiB.
+	smallFrame = 64 << 10
+	// longTime is how long the rest of a longer one may take.
+	longTime = 30 * time.Second
 	// maxTaking payloads, and maxTakingBytes of them, are taken at once over one
 	// connection.
 	maxTaking      = 256
@@ -134,15 +138,27 @@ func troubleOf(reason string) Trouble {
 // read reads one frame; false for one that is not looked at. A frame that is too
 // long is read to its end, so that it does not take the connection along.
 func (k *conn) read(ctx context.Context) ([]byte, bool, error) {
+	ctx, cut := context.WithCancel(ctx)
+	defer cut()
 	kind, r, err := k.ws.Reader(ctx)
 	if err != nil {
 		return nil, false, err
 	}
-	data, err := io.ReadAll(io.LimitReader(r, maxFrame+1))
+	data, err := io.ReadAll(io.LimitReader(r, smallFrame))
+	long := err == nil && len(data) == smallFrame
+	if long {
+		defer time.AfterFunc(longTime, cut).Stop()
+		if long = k.c.o.Frames.Try(maxFrame); long {
+			defer k.c.o.Frames.Release(maxFrame)
+			var rest []byte
+			rest, err = io.ReadAll(io.LimitReader(r, maxFrame+1-smallFrame))
+			data = append(data, rest...)
+		}
+	}
 	if err != nil {
 		return nil, false, err
 	}
-	if len(data) > maxFrame {
+	if len(data) > maxFrame || len(data) == smallFrame && !long {
 		if _, err := io.Copy(io.Discard, r); err != nil {
 			return nil, false, err
 		}
@@ -317,7 +333,7 @@ func (k *conn) handle(f frame, read time.Time) {
 func (k *conn) admit(size int) bool {
 	k.c.mu.Lock()
 	defer k.c.mu.Unlock()
-	if k.taking >= maxTaking || k.c.bytes+size > maxTakingBytes {
+	if k.taking >= maxTaking || k.c.bytes+size > maxTakingBytes || !k.c.o.Frames.Try(int64(size)) {
 		return false
 	}
 	k.taking++
@@ -339,6 +355,7 @@ func (k *conn) take(f frame, read time.Time) {
 		outcome = OutcomeAckFailed
 	}
 	k.c.o.Meter.Frame(outcome, time.Since(read))
+	k.c.o.Frames.Release(int64(len(f.payload)))
 	k.c.mu.Lock()
 	k.taking--
 	k.c.bytes -= len(f.payload)

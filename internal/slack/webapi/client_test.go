@@ -139,6 +139,7 @@ func TestEveryMethodClassifies(t *testing.T) {
 		{"503 of a proxy", status(503, `<html>`), slack.ClassAmbiguous, "http_503", ""},
 		{"503 with Slack's code", status(503, `{"ok":false,"error":"service_unavailable"}`), slack.ClassUnavailable, "service_unavailable", ""},
 		{"404", status(404, `not found`), slack.ClassAmbiguous, "http_404", ""},
+		{"unknown_method", body(`{"ok":false,"error":"unknown_method"}`), slack.ClassInvalidCall, "unknown_method", ""},
 		{"P3: 307", status(307, ``, "Location", "https://evil.example.com/"), slack.ClassAmbiguous, "http_307", "not followed"},
 		{"internal_error", body(`{"ok":false,"error":"internal_error"}`), slack.ClassAmbiguous, "internal_error", ""},
 		{"fatal_error", body(`{"ok":false,"error":"fatal_error"}`), slack.ClassAmbiguous, "fatal_error", ""},
@@ -159,6 +160,9 @@ func TestEveryMethodClassifies(t *testing.T) {
 			}
 			if e.Class != c.class || e.Code != c.code || e.Method != method {
 				t.Errorf("%s, %s: %v %q of %s", c.name, method, e.Class, e.Code, e.Method)
+			}
+			if e.Unserved != (c.code == "http_404" || c.code == "unknown_method") {
+				t.Errorf("%s, %s: unserved is %v", c.name, method, e.Unserved)
 			}
 			if !strings.Contains(e.Error(), c.says) || strings.Contains(e.Error(), "plantedsecret") {
 				t.Errorf("%s, %s says %q", c.name, method, e)

@@ -133,6 +133,9 @@ func transportError(method string, f *egress.Failure) *slack.Error {
 	return e
 }
 
+// unserved are the statuses that say that there is no such method.
+var unserved = map[int]bool{http.StatusNotFound: true, http.StatusMethodNotAllowed: true, http.StatusNotImplemented: true}
+
 // statusError classifies an answer by its HTTP status; nil for a whole 200.
 func statusError(method string, a *egress.Answer) *slack.Error {
 	switch {
@@ -146,7 +149,7 @@ func statusError(method string, a *egress.Answer) *slack.Error {
 			return e
 		}
 		// Slack's documents say nothing of these, so nothing is known.
-		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Code: fmt.Sprintf("http_%d", a.Status)}
+		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Code: fmt.Sprintf("http_%d", a.Status), Unserved: unserved[a.Status]}
 	case a.Incomplete != nil:
 		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Reason: "the answer broke off: " + a.Incomplete.Error()}
 	}
@@ -182,7 +185,7 @@ func errorOf(method string, head answerHead) *slack.Error {
 	if !plainCode.MatchString(code) {
 		code = "unreadable_code"
 	}
-	e := &slack.Error{Class: codes[code], Method: method, Code: code, Reason: explanations[code], Remedy: remedies[code]}
+	e := &slack.Error{Class: codes[code], Method: method, Code: code, Reason: explanations[code], Remedy: remedies[code], Unserved: code == "unknown_method"}
 	var needed string
 	if json.Unmarshal(head.Needed, &needed) == nil && plainScopes.MatchString(needed) {
 		e.Needed = needed

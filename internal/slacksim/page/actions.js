@@ -8,8 +8,8 @@ const myself = () => people().find(u => u.id === me) || people()[0] || {id: ""};
 // ask opens the dialog of an element; true when the person says yes.
 function ask(raw) {
   const c = JSON.parse(raw), box = $("#ask");
-  box.innerHTML = `<form method="dialog"><h3>${emoji(esc(c.title.text))}</h3>${textObject(c.text)}<div class="answers">` +
-    `<button class="btn" value="no">${esc(c.deny.text)}</button><button class="btn ${c.style === "danger" ? "danger" : "primary"}" value="yes">${esc(c.confirm.text)}</button></div></form>`;
+  box.innerHTML = `<form method="dialog"><h3>${plainText(c.title)}</h3>${textObject(c.text)}<div class="answers">` +
+    `<button class="btn" value="no">${plainText(c.deny)}</button><button class="btn ${c.style === "danger" ? "danger" : "primary"}" value="yes">${plainText(c.confirm)}</button></div></form>`;
   box.returnValue = "no";
   box.showModal();
   return new Promise(done => box.addEventListener("close", () => done(box.returnValue === "yes"), {once: true}));

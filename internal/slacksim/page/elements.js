@@ -24,7 +24,7 @@ const dialogOf = e => e.confirm ? `data-confirm="${esc(JSON.stringify(e.confirm)
 const data = (e, block) => place ? `data-channel="${esc(place.channel)}" data-ts="${esc(place.ts)}" data-action="${esc(e.action_id)}" data-block="${esc(block)}" ${dialogOf(e)}` : "";
 
 function button(e, block) {
-  const text = emoji(esc(e.text && e.text.text));
+  const text = plainText(e.text || {});
   if (e.type === "static_select") return menu(e, block);
   if (e.type !== "button") return `<span class="btn">${esc(e.type)}</span>`;
   if (e.url) return `<a class="btn ${esc(e.style || "")}" href="${esc(safe(e.url))}" target="_blank" rel="noreferrer" ${data(e, block)}>${text}</a>${fate(e, block)}`;
@@ -33,7 +33,7 @@ function button(e, block) {
 
 function menu(e, block) {
   const list = (e.options || []).concat(...(e.option_groups || []).map(g => g.options));
-  const first = esc(e.placeholder ? e.placeholder.text : "Choose an option");
+  const first = e.placeholder ? plainText(e.placeholder) : "Choose an option";
   return `<select class="btn" ${data(e, block)}><option value="">${first}</option>` +
-    list.map(o => `<option value="${esc(o.value)}">${esc(o.text.text)}</option>`).join("") + `</select>${fate(e, block)}`;
+    list.map(o => `<option value="${esc(o.value)}">${plainText(o.text)}</option>`).join("") + `</select>${fate(e, block)}`;
 }

@@ -33,6 +33,21 @@ const groupName = (id, label) => {
   return g ? g.handle : (label || id).replace(/^@/, "");
 };
 
+// date writes <!date^TIME^FORMAT^LINK|…> in the time of who looks at it; the fallback
+// stands for what is not known here.
+const LONG = {year: "numeric", month: "long", day: "numeric"}, SHORT = {...LONG, month: "short"}, CLOCK = {hour: "numeric", minute: "2-digit"};
+const DATES = {
+  "{time}": d => d.toLocaleTimeString("en", CLOCK), "{time_secs}": d => d.toLocaleTimeString("en", {...CLOCK, second: "2-digit"}),
+  "{date}": d => d.toLocaleDateString("en", LONG), "{date_short}": d => d.toLocaleDateString("en", SHORT),
+  "{date_long}": d => d.toLocaleDateString("en", {...LONG, weekday: "long"}), "{date_num}": d => d.toLocaleDateString("en-CA"),
+};
+function date(body, label) {
+  const [, seconds, format, url] = body.split("^"), at = new Date(1000 * seconds);
+  const text = (format || "").replace(/\{[a-z_]+\}/g, t => DATES[t.replace("_pretty", "")] ? DATES[t.replace("_pretty", "")](at) : t);
+  const html = esc(text && !/[{}]/.test(text) && !isNaN(at) ? text : label);
+  return url ? link(url, html) : html;
+}
+
 // token is what stands between < and >: a link, a mention or a date.
 function token(raw) {
   const t = unesc(raw), bar = t.indexOf("|");
@@ -41,7 +56,7 @@ function token(raw) {
   if (body.startsWith("#")) return mention("#" + channelName(body.slice(1), label));
   if (/^!(here|channel|everyone)/.test(body)) return mention("@" + body.slice(1), "all");
   if (body.startsWith("!subteam^")) return mention("@" + groupName(body.split("^")[1], label));
-  if (body.startsWith("!date^")) return esc(label || new Date(1000 * body.split("^")[1]).toLocaleString());
+  if (body.startsWith("!date^")) return date(body, label);
   return link(body, esc(label || body.replace(/^mailto:/, "")));
 }
 

@@ -19,6 +19,7 @@ import (
 
 func (a *app) alertCommand() *cobra.Command {
 	c := &cobra.Command{Use: "alert", Short: "Try a SlackAlert before it is at work"}
+	onlyCommands(c)
 	c.AddCommand(a.alertTestCommand(), a.alertWatchCommand())
 	return c
 }
@@ -50,6 +51,7 @@ not compile, or a field that it needs is missing.`,
 		},
 	}
 	s.bind(c)
+	brokenFlags(c)
 	c.Flags().BoolVar(&all, "all", false, "Try it on all objects of its kind in the namespace.")
 	return c
 }
@@ -204,6 +206,7 @@ written to the cluster, and nothing is sent. It runs until Ctrl-C, or for --for.
 		RunE: func(c *cobra.Command, args []string) error { return broken(a.alertWatch(c.Context(), w, args)) },
 	}
 	w.sources.bind(c)
+	brokenFlags(c)
 	f := c.Flags()
 	f.DurationVar(&w.duration, "for", 0, "How long to watch; until Ctrl-C when 0.")
 	f.StringVar(&w.clusterName, "cluster-name", "", "The operator's --cluster-name.")

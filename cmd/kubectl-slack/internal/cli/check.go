@@ -222,9 +222,23 @@ func (a *app) checkOperator(ctx context.Context, cluster client.Client, add adde
 	}
 }
 
+// listed lists objects, or tells that one may not.
+func listed(ctx context.Context, cluster client.Client, list client.ObjectList, kind string, where *client.ListOptions, add adder) (bool, error) {
+	err := cluster.List(ctx, list, where)
+	if !apierrors.IsForbidden(err) {
+		return err == nil, err
+	}
+	in := "of all namespaces"
+	if where.Namespace != "" {
+		in = "of namespace " + where.Namespace
+	}
+	add(explain.Unknown, "you may not list the %s %s: ask for the ClusterRole slack-notifier-viewer-role", kind, in)
+	return false, nil
+}
+
 func checkChannels(ctx context.Context, cluster client.Client, where *client.ListOptions, add adder) error {
 	list := &v1alpha1.SlackChannelList{}
-	if err := cluster.List(ctx, list, where); err != nil {
+	if seen, err := listed(ctx, cluster, list, "SlackChannels", where, add); !seen {
 		return err
 	}
 	if len(list.Items) == 0 {
@@ -253,7 +267,7 @@ func checkChannels(ctx context.Context, cluster client.Client, where *client.Lis
 
 func checkAlerts(ctx context.Context, cluster client.Client, where *client.ListOptions, add adder) error {
 	list := &v1alpha1.SlackAlertList{}
-	if err := cluster.List(ctx, list, where); err != nil {
+	if seen, err := listed(ctx, cluster, list, "SlackAlerts", where, add); !seen {
 		return err
 	}
 	good := 0
@@ -270,7 +284,7 @@ func checkAlerts(ctx context.Context, cluster client.Client, where *client.ListO
 		}
 	}
 	if good > 0 {
-		add(explain.Good, "%d SlackAlerts are at work", good)
+		add(explain.Good, "SlackAlerts at work: %d", good)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ Exit code 1 when there is a problem.`,
 		Example: `
   kubectl slack explain sln/deployed-42
   kubectl slack explain slc/alerts -n platform`,
-		Args:              cobra.RangeArgs(1, 2),
+		Args:              argCount(1, 2, "name one object, as in sln/web-42"),
 		ValidArgsFunction: a.completeKinds("slacknotification", "slackchannel", "slackalert"),
 		RunE:              func(c *cobra.Command, args []string) error { return a.explain(c.Context(), args) },
 	}

@@ -15,7 +15,7 @@ const usage = `{{if .HasExample}}Examples:
 {{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
 
 {{end}}Usage:
-  {{if .Runnable}}{{.UseLine}}{{else}}{{.CommandPath}} [command]{{end}}
+  {{if and .Runnable (not .HasAvailableSubCommands)}}{{.UseLine}}{{else}}{{.CommandPath}} [command]{{end}}
 
 {{if .HasAvailableSubCommands}}Use "{{.CommandPath}} [command] --help" for more information about a given command.
 {{end}}Use "{{.Root.CommandPath}} options" for a list of global command-line options (applies to all commands).

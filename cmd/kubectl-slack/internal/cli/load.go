@@ -8,13 +8,16 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/cmd/kubectl-slack/internal/schema"
+	"github.com/slack-notifier/slack-notifier/internal/interact"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
 )
 
@@ -162,6 +165,20 @@ func (a *app) channel(ctx context.Context, s *objects, ref v1alpha1.ChannelRefer
 	}
 	s.channels[key] = c
 	return c, nil
+}
+
+// clusterHash names the cluster as its buttons do; empty where one may not ask.
+func (a *app) clusterHash(ctx context.Context) string {
+	cluster, err := a.client()
+	if err != nil {
+		return ""
+	}
+	ns := &metav1.PartialObjectMetadata{}
+	ns.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	if cluster.Get(ctx, client.ObjectKey{Name: metav1.NamespaceSystem}, ns) != nil {
+		return "" // told in a note
+	}
+	return interact.ClusterHash(ns.UID)
 }
 
 // readPayloads reads the bodies of posts.

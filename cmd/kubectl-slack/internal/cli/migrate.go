@@ -21,6 +21,7 @@ Alertmanager, Flux's Providers and Alerts, Argo CD's notification ConfigMap.
 What is made is written to the standard output, with a comment at what has no equal.
 Nothing is applied, and no secret of the configuration is written.`,
 	}
+	onlyCommands(c)
 	var file string
 	am := &cobra.Command{
 		Use:   "alertmanager -f alertmanager.yml",

@@ -29,6 +29,8 @@ type showing struct {
 	old, then   []string
 	mentions    map[string]string
 	storm       int
+	// cluster names the cluster in buttons, as far as it may be asked.
+	cluster string
 }
 
 func (s *showing) bind(c *cobra.Command) {
@@ -60,7 +62,7 @@ func (s *showing) check() error {
 }
 
 func (s *showing) options() preview.Options {
-	return preview.Options{Via: preview.Via(s.via), ClusterName: s.clusterName, Mentions: s.mentions}
+	return preview.Options{Via: preview.Via(s.via), ClusterName: s.clusterName, Cluster: s.cluster, Mentions: s.mentions}
 }
 
 func (a *app) previewCommand() *cobra.Command {
@@ -96,6 +98,7 @@ shown.`,
 		RunE: func(c *cobra.Command, args []string) error { return broken(a.preview(c.Context(), s, args)) },
 	}
 	s.bind(c)
+	brokenFlags(c)
 	c.ValidArgsFunction = a.completeKinds("slacknotification", "slackalert")
 	return c
 }
@@ -141,6 +144,9 @@ func (a *app) messages(ctx context.Context, s *showing, all *objects, ask bool) 
 		channel, err := a.channel(ctx, all, n.Spec.ChannelRef, n.Namespace, ask)
 		if err != nil {
 			return nil, err
+		}
+		if ask && len(n.Spec.Actions) > 0 && s.cluster == "" {
+			s.cluster = a.clusterHash(ctx)
 		}
 		m := preview.Of(n, channel, s.options())
 		m.Refusals = append(all.refusals("SlackNotification", n.Namespace, n.Name), m.Refusals...)
@@ -210,7 +216,7 @@ func (a *app) story(ctx context.Context, s *showing, all *objects, rule *v1alpha
 		out = append(out, m)
 	}
 	if !result.Fires {
-		a.hint("SlackAlert %s does not fire for what was given. %s", rule.Name, result.Why)
+		a.hint("%s", strings.TrimSpace(fmt.Sprintf("SlackAlert %s does not fire for what was given. %s", rule.Name, result.Why)))
 	}
 	for _, remark := range result.Remarks {
 		a.hint("%s: %s", rule.Name, remark)

@@ -66,7 +66,7 @@ scope was added, or the app was installed anew.
 Exit code 1 when one is not Ready.`,
 		Example: `
   kubectl slack verify slc/alerts`,
-		Args:              cobra.MinimumNArgs(1),
+		Args:              argCount(1, -1, "name the SlackChannels, as in slc/alerts"),
 		ValidArgsFunction: a.completeKinds("slackchannel"),
 		RunE:              func(c *cobra.Command, args []string) error { return a.verify(c.Context(), args, wait) },
 	}
@@ -161,7 +161,7 @@ has taken it, that may make a second one.`,
 
   # The whole message once more, to one recipient
   kubectl slack resend sln/deployed-42 --again --recipient user:ada`,
-		Args:              cobra.RangeArgs(1, 2),
+		Args:              argCount(1, 2, "name one SlackNotification, as in sln/web-42"),
 		ValidArgsFunction: a.completeKinds("slacknotification"),
 		RunE:              func(c *cobra.Command, args []string) error { return a.resend(c.Context(), r, args) },
 	}
@@ -231,12 +231,25 @@ func undelivered(n *v1alpha1.SlackNotification) (open, unknown int) {
 	return open, unknown
 }
 
+// ownLabels are those that people have given, by which an operator may be told what
+// is its own to deliver (--watch-label-selector).
+func ownLabels(set map[string]string) map[string]string {
+	out := map[string]string{}
+	for key, value := range set {
+		if !strings.HasPrefix(key, v1alpha1.GroupVersion.Group+"/") {
+			out[key] = value
+		}
+	}
+	return out
+}
+
 // sendAgain makes a copy of a message.
 func (a *app) sendAgain(ctx context.Context, cluster client.WithWatch, n *v1alpha1.SlackNotification, r *resending) error {
 	again := &v1alpha1.SlackNotification{}
 	again.Namespace = n.Namespace
 	again.Name = fmt.Sprintf("%.200s-again-%x", n.Name, a.now().Unix())
 	n.Spec.DeepCopyInto(&again.Spec)
+	again.Labels = ownLabels(n.Labels)
 	again.Spec.IdempotencyKey, again.Spec.NotBefore, again.Spec.Suspend = "", nil, false
 	if len(r.recipient) > 0 {
 		again.Spec.Recipients = nil
@@ -253,7 +266,7 @@ func (a *app) sendAgain(ctx context.Context, cluster client.WithWatch, n *v1alph
 			}
 		}
 	}
-	if err := cluster.Create(ctx, again); err != nil {
+	if err := cluster.Create(ctx, again, strict); err != nil {
 		return err
 	}
 	a.say("slacknotification/%s created", again.Name)

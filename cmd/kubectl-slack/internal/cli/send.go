@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -41,6 +40,10 @@ type sending struct {
 	print      *genericclioptions.PrintFlags
 }
 
+// strict has the API server refuse a field that it does not know, as one whose
+// CustomResourceDefinitions are older does, and not drop it.
+const strict = client.FieldValidation(metav1.FieldValidationStrict)
+
 // defaultWait of --wait without a value.
 const defaultWait = "30s"
 
@@ -67,7 +70,7 @@ Exit code 1 when the message is not delivered.`,
 
   # The manifest for Git
   kubectl slack send "Out" --channel-ref alerts --name deploy-42 --dry-run=client -o yaml`,
-		Args: cobra.MaximumNArgs(1),
+		Args: argCount(0, 1, "give the text as one word: put it in quotes"),
 		RunE: func(c *cobra.Command, args []string) error { return a.send(c.Context(), s, args) },
 	}
 	f := c.Flags()
@@ -112,8 +115,7 @@ func (a *app) send(ctx context.Context, s *sending, args []string) error {
 	if err != nil {
 		return err
 	}
-	var options []client.CreateOption
-	suffix := ""
+	options, suffix := []client.CreateOption{strict}, ""
 	if s.dryRun == "server" {
 		options, suffix = append(options, client.DryRunAll), " (server dry run)"
 	}
@@ -123,7 +125,12 @@ func (a *app) send(ctx context.Context, s *sending, args []string) error {
 	if err := a.printObject(s.print, n, suffix); err != nil || s.wait == 0 || s.dryRun != "none" {
 		return err
 	}
-	return a.await(ctx, cluster, n, s.wait, func(n *v1alpha1.SlackNotification) bool { return finished(n) })
+	if *s.print.OutputFormat != "" {
+		quiet := *a // what is printed is for a program, and stays alone
+		quiet.Out = a.ErrOut
+		a = &quiet
+	}
+	return a.await(ctx, cluster, n, s.wait, finished)
 }
 
 // notification is what the flags ask for.
@@ -257,89 +264,4 @@ func (a *app) printObject(flags *genericclioptions.PrintFlags, n *v1alpha1.Slack
 	o.SetManagedFields(nil)
 	unstructured.RemoveNestedField(o.Object, "metadata", "creationTimestamp")
 	return p.PrintObj(o, a.Out)
-}
-
-// finished reports whether all that can be done for a message has been done.
-func finished(n *v1alpha1.SlackNotification) bool {
-	if n.Status.ObservedGeneration != n.Generation {
-		return false
-	}
-	return n.Status.FinishedAt != nil || n.Status.Phase == v1alpha1.PhaseFailed || n.Status.Phase == v1alpha1.PhasePartiallyDelivered ||
-		n.Status.Phase == v1alpha1.PhaseSuspended
-}
-
-// await waits until a message is done, and says what became of it.
-func (a *app) await(ctx context.Context, cluster client.WithWatch, n *v1alpha1.SlackNotification, patience time.Duration, done func(*v1alpha1.SlackNotification) bool) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	key := client.ObjectKeyFromObject(n)
-	last := ""
-	for {
-		current := &v1alpha1.SlackNotification{}
-		switch err := cluster.Get(ctx, key, current); {
-		case err == nil:
-			n = current
-		case apierrors.IsNotFound(err):
-			return fmt.Errorf("SlackNotification %s is gone", key)
-		case ctx.Err() == nil:
-			return err
-		}
-		if done(n) {
-			return a.outcome(n)
-		}
-		if now := progress(n); now != last {
-			a.hint("%s", now)
-			last = now
-		}
-		select {
-		case <-time.After(300 * time.Millisecond):
-		case <-ctx.Done():
-			a.hint("not done after %s; kubectl slack explain sln/%s -n %s says more", patience, n.Name, n.Namespace)
-			_ = a.outcome(n) // that it is not delivered is told by the code
-			return no()
-		}
-	}
-}
-
-// progress of a message in one line.
-func progress(n *v1alpha1.SlackNotification) string {
-	phase := string(n.Status.Phase)
-	if phase == "" {
-		phase = "waits for the operator"
-	}
-	for _, d := range n.Status.Deliveries {
-		if d.Message != "" && d.State != v1alpha1.DeliveryDelivered {
-			return fmt.Sprintf("%s %s: %s", phase, n.Status.Summary, d.Message)
-		}
-	}
-	return strings.TrimSpace(phase + " " + n.Status.Summary)
-}
-
-// outcome says what became of each delivery. The error ends the process with 1 where
-// somebody was not reached.
-func (a *app) outcome(n *v1alpha1.SlackNotification) error {
-	reached := len(n.Status.Deliveries) > 0
-	for _, d := range n.Status.Deliveries {
-		line := fmt.Sprintf("%s: %s", d.Recipient, d.State)
-		if d.State == v1alpha1.DeliveryDelivered {
-			if d.Permalink != "" {
-				line += " " + d.Permalink
-			}
-		} else {
-			reached = false
-			line += fmt.Sprintf(" (%s) %s", d.Reason, d.Message)
-		}
-		a.say("%s", line)
-	}
-	if len(n.Status.Deliveries) == 0 {
-		for _, c := range n.Status.Conditions {
-			if c.Type == v1alpha1.ConditionReady {
-				a.say("%s: %s", c.Reason, c.Message)
-			}
-		}
-	}
-	if !reached {
-		return no()
-	}
-	return nil
 }

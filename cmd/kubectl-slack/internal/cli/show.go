@@ -194,7 +194,7 @@ func standIn(rule *v1alpha1.SlackAlert, via preview.Via) *v1alpha1.SlackChannel 
 	if via == preview.Webhook {
 		c.Spec.Webhook = &v1alpha1.Webhook{URLSecretRef: v1alpha1.SecretKeyReference{Name: fmt.Sprintf("%s-url", key.Name)}}
 	} else {
-		c.Spec.WebAPI = &v1alpha1.WebAPI{}
+		c.Spec.WebAPI, c.Spec.Interactions = &v1alpha1.WebAPI{}, &v1alpha1.Interactions{} // so that buttons are shown
 	}
 	return c
 }

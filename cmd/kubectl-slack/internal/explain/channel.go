@@ -40,6 +40,9 @@ func (e *explanation) channel() {
 	default:
 		e.add(Bad, "channel", fmt.Sprintf("when it is mended: kubectl slack verify slc/%s -n %s", key.Name, key.Namespace), "SlackChannel %s is not ready (%s): %s", key, ready.Reason, ready.Message)
 	}
+	if buttons := conditions.Find(c, v1alpha1.ConditionInteractive); buttons != nil && buttons.Status != metav1.ConditionTrue {
+		e.add(Bad, "buttons", "", "nobody's click on a button arrives (%s): %s", buttons.Reason, buttons.Message)
+	}
 	if w := c.Status.Workspace; w != nil {
 		e.add(Info, "workspace", "", "%s (%s)", orDefault(w.Name, w.ID), orDefault(w.URL, w.ID))
 	}
@@ -94,15 +97,28 @@ func (e *explanation) deliveries(n *v1alpha1.SlackNotification) {
 			e.add(waits(d.Reason), d.Recipient, "", "%s, %d attempts so far (%s): %s", strings.ToLower(string(d.State)), d.Attempts, d.Reason, d.Message)
 		}
 	}
+	e.content(n)
+	e.queue(n)
+}
+
+// content says what of the message is not as it was meant.
+func (e *explanation) content(n *v1alpha1.SlackNotification) {
 	for _, kind := range []string{v1alpha1.ConditionMentionsResolved, v1alpha1.ConditionUpToDate, v1alpha1.ConditionSenderApplied} {
 		if c := conditions.Find(n, kind); c != nil && c.Status == metav1.ConditionFalse {
 			e.add(Unknown, "message", "", "%s", c.Message)
 		}
 	}
+	for _, kind := range []string{v1alpha1.ConditionActionsAvailable, v1alpha1.ConditionAllowedGroupsFound} {
+		if c := conditions.Find(n, kind); c != nil && c.Status == metav1.ConditionFalse {
+			e.add(Bad, "buttons", "", "%s", c.Message)
+		}
+	}
+	if c := conditions.Find(n, v1alpha1.ConditionAnswered); c != nil {
+		e.add(Info, "answer", "", "%s: %s", c.Reason, c.Message)
+	}
 	if c := conditions.Find(n, v1alpha1.ConditionShortened); c != nil && c.Status == metav1.ConditionTrue {
 		e.add(Info, "message", "", "%s", c.Message)
 	}
-	e.queue(n)
 }
 
 // held is the mark of a message that is not sent: some wait for a time that was set.
@@ -145,6 +161,10 @@ func (e *explanation) queue(n *v1alpha1.SlackNotification) {
 	case e.f.AheadErr != nil:
 		e.add(Unknown, "queue", "", "you may not see the messages of other namespaces, so its place is not known")
 	case e.f.Ahead > 0:
-		e.add(Info, "queue", "", "%d older messages to SlackChannel %s are not done; one a second goes to each conversation, Critical before Error before Warning", e.f.Ahead, e.f.ChannelKey)
+		older := "older messages"
+		if e.f.Ahead == 1 {
+			older = "older message"
+		}
+		e.add(Info, "queue", "", "%d %s to SlackChannel %s not done yet; one a second goes to each conversation, Critical before Error before Warning", e.f.Ahead, older, e.f.ChannelKey)
 	}
 }

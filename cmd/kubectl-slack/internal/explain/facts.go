@@ -150,6 +150,12 @@ func (f *Facts) secrets(ctx context.Context, r client.Reader) {
 	if w := spec.Webhook; w != nil {
 		add("spec.webhook.urlSecretRef", w.URLSecretRef.Name, orDefault(w.URLSecretRef.Key, "url"))
 	}
+	if i := spec.Interactions; i != nil && i.AppTokenSecretRef != nil {
+		add("spec.interactions.appTokenSecretRef", i.AppTokenSecretRef.Name, orDefault(i.AppTokenSecretRef.Key, "appToken"))
+	}
+	if i := spec.Interactions; i != nil && i.SigningSecretRef != nil {
+		add("spec.interactions.signingSecretRef", i.SigningSecretRef.Name, orDefault(i.SigningSecretRef.Key, "signingSecret"))
+	}
 	if c := spec.Connection; c != nil && c.ProxySecretRef != nil {
 		add("spec.connection.proxySecretRef", c.ProxySecretRef.Name, "address")
 	}

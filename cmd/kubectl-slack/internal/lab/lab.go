@@ -142,7 +142,7 @@ type parts struct {
 // newController makes the operator's controller of SlackAlerts.
 func newController(p parts) *alert.Reconciler {
 	rules := &alerting.Cache{}
-	incidents := &incident.Store{Client: p.reader, Live: p.reader, Clock: p.clock}
+	incidents := &incident.Store{Client: p.reader, Live: p.reader, Clock: p.clock, Offer: source.Offer(p.central)}
 	return &alert.Reconciler{
 		Client: p.reader, Recorder: silent{}, Incidents: incidents, Channels: reference.Channels{Reader: p.reader},
 		Kinds: p.kinds, Watches: p.watches, Rules: rules, Wake: &wakeup.Source{}, Clock: p.clock,

@@ -104,7 +104,7 @@ func (l *Live) status(ctx context.Context, reader client.Client, key client.Obje
 			continue
 		}
 		if kind == v1alpha1.ConditionReady && conditions.Find(rule, v1alpha1.ConditionStalled) != nil {
-			return &BrokenError{Message: c.Message}
+			return &BrokenError{Message: yours(c.Message)}
 		}
 		if kind == v1alpha1.ConditionEvaluating && c.Status != metav1.ConditionFalse {
 			continue
@@ -116,6 +116,17 @@ func (l *Live) status(ctx context.Context, reader client.Client, key client.Obje
 		return nil
 	}
 	return nil
+}
+
+// yours words a missing right as that of the person whose rights are used here, who
+// can't be helped by a ClusterRole of the operator.
+func yours(text string) string {
+	rest, ok := strings.CutPrefix(text, "the operator may not ")
+	if !ok {
+		return text
+	}
+	what, _, _ := strings.Cut(rest, ":")
+	return "you may not " + what + ", and your rights are used here: ask for a Role with get, list and watch on them"
 }
 
 func (l *Live) parts(memory *store) (parts, error) {
@@ -148,8 +159,8 @@ func (l *Live) written(n *v1alpha1.SlackNotification, shown map[string]v1alpha1.
 	switch {
 	case known && sameContent(was, n.Spec.Content):
 		return
-	case !ok && strings.Contains(n.Name, "-reminder-"):
-		step.Title = "reminder"
+	case !ok && !known && replyTitle(n.Name) != "":
+		step.Title = replyTitle(n.Name)
 	case !ok || !state.Open():
 		step.Title = "resolved"
 	case known:

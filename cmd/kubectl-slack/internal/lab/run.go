@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -205,9 +206,28 @@ func (r *run) observe(title string) error {
 			continue
 		}
 		r.known[n.Name] = n.Spec.Content
-		r.out.Steps = append(r.out.Steps, Step{Title: title, Notification: n, Edit: known && n.Spec.UpdatePolicy != v1alpha1.UpdateRepost})
+		called := title
+		if step := replyTitle(n.Name); step != "" && !known {
+			called = step
+		}
+		r.out.Steps = append(r.out.Steps, Step{Title: called, Notification: n, Edit: known && n.Spec.UpdatePolicy != v1alpha1.UpdateRepost})
 	}
 	return r.store.deliver(r.ctx, r.clock.Now())
+}
+
+// replyName tells what an incident says beside its message, by the name of that.
+var replyName = regexp.MustCompile(`-(reminder|escalation-([0-9a-z]+))(-\d+)?$`)
+
+// replyTitle is "reminder" or "escalation after 10m"; empty for anything else.
+func replyTitle(name string) string {
+	found := replyName.FindStringSubmatch(name)
+	switch {
+	case found == nil:
+		return ""
+	case found[2] != "":
+		return "escalation after " + found[2]
+	}
+	return found[1]
 }
 
 // fired notes whether there is an incident by now, and else why not.

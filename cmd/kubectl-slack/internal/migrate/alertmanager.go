@@ -20,10 +20,13 @@ import (
 type amConfig struct {
 	Global    map[string]any `json:"global"`
 	Route     *amRoute       `json:"route"`
-	Receivers []struct {
-		Name  string    `json:"name"`
-		Slack []amSlack `json:"slack_configs"`
-	} `json:"receivers"`
+	Receivers []amReceiver   `json:"receivers"`
+	Templates []string       `json:"templates"`
+}
+
+type amReceiver struct {
+	Name  string           `json:"name"`
+	Slack []map[string]any `json:"slack_configs"`
 }
 
 type amRoute struct {
@@ -82,14 +85,24 @@ func Alertmanager(data []byte, namespace string) ([]Document, error) {
 		"In alertmanager.yml, put these in the place of the slack_configs of each receiver. Routes, grouping, inhibition and silences stay as they are. " +
 			"The token is one of a ServiceAccount that may create slacknotifications, for the audience slack-notifier (docs/intake.md).",
 	}}
+	if len(config.Templates) > 0 {
+		posts.note("The files of templates (%s) are not read: where a message names one of their templates, that is said at the SlackAlert.", strings.Join(config.Templates, ", "))
+	}
 	taken := names{}
 	for _, receiver := range config.Receivers {
-		for i := range receiver.Slack {
-			channel, alert := amReceiver(&config, receiver.Name, &receiver.Slack[i], namespace, taken)
+		hooks := ""
+		for _, raw := range receiver.Slack {
+			channel, alert, err := amObjects(&config, receiver.Name, raw, namespace, taken)
+			if err != nil {
+				return nil, fmt.Errorf("receiver %q: %w", receiver.Name, err)
+			}
 			out = append(out, channel, alert)
 			rule, _ := alert.Object.(*v1alpha1.SlackAlert)
-			posts.note("  - name: %s\n    webhook_configs:\n    - url: %s/v1/namespaces/%s/alerts/%s\n      send_resolved: true\n      http_config:\n        authorization: {credentials_file: /etc/alertmanager/slack-notifier/token}",
-				receiver.Name, intakeAddress, orDefault(namespace, "NAMESPACE"), rule.Name)
+			hooks += fmt.Sprintf("\n    - url: %s/v1/namespaces/%s/alerts/%s\n      send_resolved: true\n      http_config:\n        authorization: {credentials_file: /etc/alertmanager/slack-notifier/token}",
+				intakeAddress, orDefault(namespace, "NAMESPACE"), rule.Name)
+		}
+		if hooks != "" {
+			posts.note("  - name: %s\n    webhook_configs:%s", quoted(receiver.Name), hooks)
 		}
 	}
 	if len(out) == 0 {
@@ -105,8 +118,12 @@ func orDefault(s, otherwise string) string {
 	return s
 }
 
-// amReceiver makes the objects of one of the slack_configs.
-func amReceiver(config *amConfig, receiver string, s *amSlack, namespace string, taken names) (channel, alert Document) {
+// amObjects makes the objects of one of the slack_configs.
+func amObjects(config *amConfig, receiver string, raw map[string]any, namespace string, taken names) (channel, alert Document, err error) {
+	s := &amSlack{}
+	if err := decode(raw, s); err != nil {
+		return channel, alert, err
+	}
 	name := taken.take(receiver)
 	c := newChannel(namespace, name)
 	channel = Document{Object: c, Comments: []string{fmt.Sprintf("From receiver %q.", receiver)}}
@@ -130,8 +147,10 @@ func amReceiver(config *amConfig, receiver string, s *amSlack, namespace string,
 	}
 	amRouting(config, receiver, rule, &alert)
 	amMessage(s, rule, &alert)
+	unequal(&alert, "", raw, s)
+	unequal(&channel, "http_config.", s.HTTPConfig, nil, "authorization", "bearer_token", "bearer_token_file", "proxy_url", "follow_redirects", "enable_http2")
 	tried(&alert, rule)
-	return channel, alert
+	return channel, alert, nil
 }
 
 // amCredentials names the Secret of the SlackChannel.
@@ -149,7 +168,7 @@ func amCredentials(config *amConfig, s *amSlack, c *v1alpha1.SlackChannel, d *Do
 	} else {
 		secret := c.Name + "-url"
 		c.Spec.Webhook = &v1alpha1.Webhook{URLSecretRef: v1alpha1.SecretKeyReference{Name: secret}}
-		d.note("%s", tokenSecret(c.Namespace, secret, "url", "the webhook of api_url or slack_api_url"))
+		d.note("%s", tokenSecret(c.Namespace, secret, "url", "the webhook of api_url, slack_api_url or the file that they name"))
 		if s.Channel != "" {
 			d.note("channel %s is named by the webhook itself; a bot token (spec.webAPI) can name channels, edit messages and reply in threads", s.Channel)
 		}
@@ -181,11 +200,14 @@ func amRouting(config *amConfig, receiver string, rule *v1alpha1.SlackAlert, d *
 		walk(*config.Route, "")
 	}
 	for _, r := range routes {
-		if r.RepeatInterval != "" && rule.Spec.RepeatInterval == nil {
-			if every, err := duration(r.RepeatInterval); err == nil {
-				rule.Spec.RepeatInterval = &metav1.Duration{Duration: every}
-				d.note("repeat_interval %s: the reminder goes into the thread of the message", r.RepeatInterval)
-			}
+		every, err := duration(r.RepeatInterval)
+		switch have := rule.Spec.RepeatInterval; {
+		case err != nil:
+		case have == nil:
+			rule.Spec.RepeatInterval = &metav1.Duration{Duration: every}
+			d.note("repeat_interval %s: the reminder goes into the thread of the message", r.RepeatInterval)
+		case have.Duration != every:
+			d.note("repeat_interval %s of another route has no equal: a SlackAlert has one", r.RepeatInterval)
 		}
 		if len(r.MuteTimes) > 0 {
 			d.note("mute_time_intervals %s still hold in the Alertmanager; spec.muteTimes does the same here", strings.Join(r.MuteTimes, ", "))
@@ -227,7 +249,11 @@ func amMessage(s *amSlack, rule *v1alpha1.SlackAlert, d *Document) {
 	m.Text = amTemplate("text", text, d)
 	for _, f := range s.Fields {
 		field := v1alpha1.AlertField{Title: amTemplate("fields", f.Title, d), Value: amTemplate("fields", f.Value, d), Short: f.Short != nil && *f.Short}
-		if field.Title != "" && len(m.Fields) < 10 {
+		switch {
+		case field.Title == "", field.Value == "" && f.Value != "":
+		case len(m.Fields) == mostFields:
+			d.note("the field %s: a message has %d at most", f.Title, mostFields)
+		default:
 			m.Fields = append(m.Fields, field)
 		}
 	}
@@ -256,6 +282,9 @@ func amMessage(s *amSlack, rule *v1alpha1.SlackAlert, d *Document) {
 	}
 	rule.Spec.Message = m
 }
+
+// mostFields of a SlackAlert's message.
+const mostFields = 10
 
 // amFields are what the data of an Alertmanager's templates is called here
 // (prometheus.io/docs/alerting/latest/notifications, docs/slackalert.md).
@@ -290,16 +319,17 @@ var action = regexp.MustCompile(`(?s)\{\{.*?\}\}`)
 
 // amTemplate is a template as a SlackAlert has it; empty for one that has no equal.
 func amTemplate(what, text string, d *Document) string {
-	for _, found := range action.FindAllString(text, -1) {
-		if odd := unknownThere.FindString(found); odd != "" {
-			d.note("%s: %s has no equal, so the default is used. It was:\n  %s", what, odd, strings.ReplaceAll(text, "\n", "\n  "))
-			return ""
-		}
-	}
-	return action.ReplaceAllStringFunc(text, func(a string) string {
+	out := action.ReplaceAllStringFunc(text, func(a string) string {
 		for _, f := range amFields {
 			a = f.was.ReplaceAllString(a, f.is)
 		}
 		return a
 	})
+	for _, found := range action.FindAllString(out, -1) {
+		if odd := unknownThere.FindString(found); odd != "" {
+			d.note("%s: %s has no equal, so it is left out. It was:\n  %s", what, odd, strings.ReplaceAll(text, "\n", "\n  "))
+			return ""
+		}
+	}
+	return out
 }

@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
@@ -30,11 +31,8 @@ type argoTrigger struct {
 }
 
 type argoTemplate struct {
-	Message string `json:"message"`
-	Slack   struct {
-		Attachments string `json:"attachments"`
-		Blocks      string `json:"blocks"`
-	} `json:"slack"`
+	Message string         `json:"message"`
+	Slack   map[string]any `json:"slack"`
 }
 
 type argoSubscription struct {
@@ -43,16 +41,21 @@ type argoSubscription struct {
 	Selector   string   `json:"selector"`
 }
 
+// argoTarget is a channel of Slack, and the labels of the Applications that go there.
+type argoTarget struct{ channel, selector string }
+
 // argo is one notification ConfigMap.
 type argo struct {
 	namespace string
 	data      map[string]string
 	templates map[string]argoTemplate
 	// channels of the triggers, by the subscriptions.
-	channels map[string][]string
-	taken    names
-	made     map[string]string
-	out      []Document
+	channels map[string][]argoTarget
+	// context is what templates see as .context.
+	context map[string]string
+	taken   names
+	made    map[string]string
+	out     []Document
 }
 
 // ArgoCD makes SlackChannels and SlackAlerts of Argo CD's notification ConfigMap, and of
@@ -69,7 +72,7 @@ func ArgoCD(objects []*unstructured.Unstructured) ([]Document, error) {
 		if !slices.ContainsFunc(keys(data), func(key string) bool { return strings.HasPrefix(key, "service.slack") }) {
 			continue
 		}
-		a := &argo{namespace: o.GetNamespace(), data: data, templates: map[string]argoTemplate{}, channels: map[string][]string{}, taken: names{}, made: map[string]string{}}
+		a := &argo{namespace: o.GetNamespace(), data: data, templates: map[string]argoTemplate{}, channels: map[string][]argoTarget{}, taken: names{}, made: map[string]string{}}
 		if err := a.read(objects); err != nil {
 			return nil, err
 		}
@@ -99,7 +102,24 @@ func (a *argo) read(objects []*unstructured.Unstructured) error {
 			a.templates[name] = t
 		}
 	}
+	if err := yaml.Unmarshal([]byte(a.data["context"]), &a.context); err != nil {
+		return fmt.Errorf("context: %w", err)
+	}
 	return a.subscriptions(objects)
+}
+
+// defaults are the triggers of a subscription that names none.
+func (a *argo) defaults() ([]string, error) {
+	var out []string
+	for _, key := range []string{"defaultTriggers.slack", "defaultTriggers"} {
+		if text := a.data[key]; text != "" {
+			if err := yaml.Unmarshal([]byte(text), &out); err != nil {
+				return nil, fmt.Errorf("%s: %w", key, err)
+			}
+			return out, nil
+		}
+	}
+	return nil, nil
 }
 
 // subscriptions are those of the ConfigMap, and of the annotations of Applications.
@@ -108,33 +128,57 @@ func (a *argo) subscriptions(objects []*unstructured.Unstructured) error {
 	if err := yaml.Unmarshal([]byte(a.data["subscriptions"]), &subscriptions); err != nil {
 		return fmt.Errorf("subscriptions: %w", err)
 	}
+	defaults, err := a.defaults()
+	if err != nil {
+		return err
+	}
 	for _, s := range subscriptions {
+		if len(s.Triggers) == 0 {
+			s.Triggers = defaults
+		}
 		for _, trigger := range s.Triggers {
 			for _, recipient := range s.Recipients {
 				if service, channel, ok := strings.Cut(recipient, ":"); ok && strings.HasPrefix(service, "slack") {
-					a.subscribe(trigger, channel)
+					a.subscribe(trigger, argoTarget{channel, s.Selector})
 				}
 			}
 		}
 	}
-	for _, o := range objects {
-		for name, value := range o.GetAnnotations() {
-			parts := strings.SplitN(strings.TrimPrefix(name, "notifications.argoproj.io/subscribe."), ".", 2)
-			if strings.HasPrefix(name, "notifications.argoproj.io/subscribe.") && len(parts) == 2 && parts[1] == "slack" {
-				for channel := range strings.SplitSeq(value, ";") {
-					a.subscribe(parts[0], strings.TrimSpace(channel))
-				}
-			}
-		}
-	}
+	a.annotated(objects, defaults)
 	return nil
 }
 
-func (a *argo) subscribe(trigger, channel string) {
-	if !slices.Contains(a.channels[trigger], channel) {
-		a.channels[trigger] = append(a.channels[trigger], channel)
-		sort.Strings(a.channels[trigger])
+// annotated takes the subscriptions of the annotations of Applications.
+func (a *argo) annotated(objects []*unstructured.Unstructured, defaults []string) {
+	for _, o := range objects {
+		annotations := o.GetAnnotations()
+		for _, name := range keys(annotations) {
+			rest, ok := strings.CutPrefix(name, "notifications.argoproj.io/subscribe.")
+			trigger, service, named := strings.Cut(rest, ".")
+			triggers := []string{trigger}
+			if !named {
+				triggers, service = defaults, rest
+			}
+			if !ok || service != "slack" {
+				continue
+			}
+			for channel := range strings.SplitSeq(annotations[name], ";") {
+				for _, trigger := range triggers {
+					a.subscribe(trigger, argoTarget{channel: strings.TrimSpace(channel)})
+				}
+			}
+		}
 	}
+}
+
+func (a *argo) subscribe(trigger string, to argoTarget) {
+	if to.channel == "" || slices.Contains(a.channels[trigger], to) {
+		return
+	}
+	a.channels[trigger] = append(a.channels[trigger], to)
+	slices.SortFunc(a.channels[trigger], func(x, y argoTarget) int {
+		return strings.Compare(x.channel+"\x00"+x.selector, y.channel+"\x00"+y.selector)
+	})
 }
 
 // channel is the SlackChannel of a channel of Slack.
@@ -189,13 +233,13 @@ func (a *argo) rules() error {
 			a.out = append(a.out, Document{Comments: []string{fmt.Sprintf("Trigger %s: nobody subscribes to it by Slack in what was given. Give the Applications that do with -f, or write a SlackAlert for it.", name)}})
 			continue
 		}
-		for _, channel := range a.channels[name] {
-			made, err := a.channel(channel)
+		for _, to := range a.channels[name] {
+			made, err := a.channel(to.channel)
 			if err != nil {
 				return err
 			}
 			for _, t := range triggers {
-				a.rule(name, made, t)
+				a.rule(name, made, to.selector, t)
 			}
 		}
 	}
@@ -203,10 +247,19 @@ func (a *argo) rules() error {
 }
 
 // rule makes a SlackAlert of one condition.
-func (a *argo) rule(name, channel string, t argoTrigger) {
+func (a *argo) rule(name, channel, selector string, t argoTrigger) {
 	rule := newAlert(a.namespace, a.taken.take(name+"-"+strings.TrimPrefix(channel, "argocd-")), channel)
-	d := Document{Object: rule, Comments: []string{fmt.Sprintf("From trigger %s. It looks at the Applications of this namespace; an annotation can't select them, so give them a label and name it in source.objects.selector.", name)}}
+	d := Document{Object: rule}
 	rule.Spec.Source.Objects = &v1alpha1.ObjectsSource{APIVersion: "argoproj.io/v1alpha1", Kind: "Application", When: argoCondition(t.When)}
+	if parsed, err := metav1.ParseToLabelSelector(selector); selector != "" && err == nil {
+		rule.Spec.Source.Objects.Selector = parsed
+		d.note("From trigger %s, and the subscription of the Applications with the labels %s.", name, selector)
+	} else {
+		d.note("From trigger %s. It looks at the Applications of this namespace; an annotation can't select them, so give them a label and name it in source.objects.selector.", name)
+		if err != nil {
+			d.note("the selector %q can't be read: %v", selector, err)
+		}
+	}
 	if _, err := alerting.Compile(&rule.Spec); err != nil {
 		d.note("when could not be translated (%v). Write it in CEL, as in object.status.health.status == 'Degraded'. It was:\n  %s", err, t.When)
 		rule.Spec.Source.Objects.When = "false"
@@ -219,11 +272,13 @@ func (a *argo) rule(name, channel string, t argoTrigger) {
 	}
 	m := &v1alpha1.AlertMessage{Severity: argoSeverity(t.When)}
 	for _, send := range t.Send {
-		template := a.templates[send]
-		m.Text = strings.TrimSpace(strings.TrimSuffix(m.Text+"\n"+argoText(send, template.Message, &d), "\n"))
-		if template.Slack.Attachments != "" || template.Slack.Blocks != "" {
-			d.note("template %s: slack.attachments and slack.blocks have no equal; title, fields and link of the message stand for them", send)
+		template, ok := a.templates[send]
+		if !ok {
+			d.note("there is no template %s in what was given", send)
+			continue
 		}
+		m.Text = strings.TrimSpace(m.Text + "\n" + a.text(send, template.Message, &d))
+		a.slack(send, template.Slack, m, &d)
 	}
 	rule.Spec.Message = m
 	tried(&d, rule)
@@ -270,15 +325,4 @@ func argoCondition(when string) string {
 		last = at[1]
 	}
 	return strings.TrimSpace(out.String() + translate(when[last:]))
-}
-
-// argoText is a template as a SlackAlert has it.
-func argoText(name, text string, d *Document) string {
-	return action.ReplaceAllStringFunc(text, func(a string) string {
-		if strings.Contains(a, ".context.") || strings.Contains(a, "call ") || strings.Contains(a, ".repo.") || strings.Contains(a, ".secrets") {
-			d.note("template %s: %s has no equal, and is left out", name, a)
-			return ""
-		}
-		return strings.ReplaceAll(a, ".app.", ".object.")
-	})
 }

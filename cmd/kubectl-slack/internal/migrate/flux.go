@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/alerting"
 )
 
 // fluxProvider and fluxAlert are what matters of Flux's kinds
@@ -67,7 +68,9 @@ func Flux(objects []*unstructured.Unstructured) ([]Document, error) {
 			continue
 		}
 		providers[o.GetNamespace()+"/"+o.GetName()] = o.GetName()
-		out = append(out, fluxChannel(o, &p))
+		d := fluxChannel(o, &p)
+		unequal(&d, "spec.", specOf(o), &p.Spec, "interval", "timeout")
+		out = append(out, d)
 	}
 	for _, o := range objects {
 		if o.GetKind() != "Alert" || !strings.HasPrefix(o.GetAPIVersion(), "notification.toolkit.fluxcd.io/") {
@@ -82,12 +85,19 @@ func Flux(objects []*unstructured.Unstructured) ([]Document, error) {
 			out = append(out, Document{Comments: []string{fmt.Sprintf("Alert %s refers to Provider %s, which is not among what was given or not of the type slack.", o.GetName(), a.Spec.ProviderRef.Name)}})
 			continue
 		}
-		out = append(out, fluxRule(o, &a, channel))
+		d := fluxRule(o, &a, channel)
+		unequal(&d, "spec.", specOf(o), &a.Spec)
+		out = append(out, d)
 	}
 	if len(providers) == 0 {
 		return nil, errors.New("there is no Provider of the type slack")
 	}
 	return out, nil
+}
+
+func specOf(o *unstructured.Unstructured) map[string]any {
+	spec, _, _ := unstructured.NestedMap(o.Object, "spec") // it was read before
+	return spec
 }
 
 func convert(o *unstructured.Unstructured, into any) error {
@@ -156,6 +166,10 @@ func fluxRule(o *unstructured.Unstructured, a *fluxAlert, channel string) Docume
 	}
 	if w.When = strings.Join(all, " && "); w.When == "" {
 		w.When = "true"
+	}
+	if _, err := alerting.Compile(&rule.Spec); err != nil {
+		d.note("inclusionList and exclusionList could not be translated (%v), so that no event counts. It was:\n  %s", err, w.When)
+		w.When = "false"
 	}
 	if a.Spec.Summary != "" || len(a.Spec.EventMetadata) > 0 {
 		d.note("spec.summary and spec.eventMetadata of the Alert stay there: Flux adds them to what it posts")

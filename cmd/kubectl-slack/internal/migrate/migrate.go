@@ -5,7 +5,9 @@ package migrate
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,6 +31,34 @@ func (d *Document) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if !slices.Contains(d.Comments, text) {
 		d.Comments = append(d.Comments, text)
+	}
+}
+
+// decode reads what was decoded into a map.
+func decode(raw map[string]any, into any) error {
+	data, err := json.Marshal(raw)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, into)
+}
+
+// unequal notes the settings that nothing here knows: neither a field of known, which
+// is nil or a pointer to a struct with JSON tags, nor one of the others.
+func unequal(d *Document, path string, raw map[string]any, known any, others ...string) {
+	if known != nil {
+		for t, i := reflect.TypeOf(known).Elem(), 0; i < t.NumField(); i++ {
+			others = append(others, t.Field(i).Tag.Get("json"))
+		}
+	}
+	var lost []string
+	for _, key := range keys(raw) {
+		if !slices.Contains(others, key) {
+			lost = append(lost, path+key)
+		}
+	}
+	if len(lost) > 0 {
+		d.note("no equal: %s", strings.Join(lost, ", "))
 	}
 }
 

@@ -15,9 +15,12 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/interact"
 	"github.com/slack-notifier/slack-notifier/internal/message"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
@@ -43,6 +46,8 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 const (
 	testToken = "xoxb-preview"
 	testHook  = "/services/TPREVIEW/B0/hook"
+	// testCluster is the ClusterHash of the test's cluster.
+	testCluster = "01234567"
 )
 
 // newSlack is a simulated Slack, and the operator's two ways to it.
@@ -92,12 +97,15 @@ func newSlack(t *testing.T) (*receiver, *webapi.Client, *webhook.Client) {
 func sent(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, cluster string, hook bool) slack.Message {
 	rules, guest := reference.Guest(c, n.Namespace)
 	content, _ := message.Allowed(n.Spec.Content, rules, guest)
+	below := message.InteractionOf(n, c)
+	hash := message.HashWith(n.Spec.Content, below)
+	below.Button.Cluster, below.Button.Render = testCluster, interact.RenderHash(hash, message.DefaultRecipient)
 	m := message.Render(content, message.Options{
-		DefaultSender: c.Spec.Sender, ClusterName: cluster, Webhook: hook, Paging: message.PagingOf(rules, guest),
+		DefaultSender: c.Spec.Sender, ClusterName: cluster, Webhook: hook, Paging: message.PagingOf(rules, guest), Interaction: below,
 	}).Message
 	if !hook {
 		m.Metadata = message.Metadata(message.Identity{
-			NotificationUID: string(n.UID), Recipient: message.DefaultRecipient, ContentHash: message.Hash(n.Spec.Content),
+			NotificationUID: string(n.UID), Recipient: message.DefaultRecipient, ContentHash: hash,
 			Namespace: n.Namespace, IdempotencyKey: n.Spec.IdempotencyKey,
 		})
 	}
@@ -110,18 +118,24 @@ func sent(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, cluster strin
 func TestBodiesAreWhatIsPosted(t *testing.T) {
 	got, api, hook := newSlack(t)
 	random := rand.New(rand.NewPCG(1, 2)) // the same contents each time
-	taken, refused := 0, 0
-	samples := sampleContents(t)
+	taken, refused, pressable := 0, 0, 0
+	samples := sampleSpecs(t)
 	for i := range 1000 + len(samples) {
 		n := &v1alpha1.SlackNotification{}
-		n.Namespace, n.Name, n.UID = "team-a", fmt.Sprint("n", i), "uid"
-		n.Spec.ChannelRef.Name = "alerts"
-		if n.Spec.Content = randomContent(random); i >= 1000 {
-			n.Spec.Content = samples[i-1000]
+		n.Spec.Content = randomContent(random)
+		randomActions(random, n)
+		if i >= 1000 {
+			n = samples[i-1000]
+			n.Spec.Recipients, n.Spec.Thread, n.Spec.IdempotencyKey = nil, nil, ""
 		}
+		n.Namespace, n.Name, n.UID = "team-a", fmt.Sprint("n", i), types.UID(fmt.Sprintf("01234567-89ab-cdef-0123-%012d", i))
+		n.Spec.ChannelRef = v1alpha1.ChannelReference{Name: "alerts"}
 		c := &v1alpha1.SlackChannel{}
 		c.Namespace, c.Name = "team-a", "alerts"
 		c.Spec.WebAPI = &v1alpha1.WebAPI{Channel: "C0PREVIEW1"}
+		if random.IntN(4) > 0 || i >= 1000 {
+			c.Spec.Interactions = &v1alpha1.Interactions{}
+		}
 		if random.IntN(3) == 0 {
 			c.Namespace = "platform" // the message is a guest's
 			n.Spec.ChannelRef.Namespace = "platform"
@@ -131,13 +145,16 @@ func TestBodiesAreWhatIsPosted(t *testing.T) {
 		}
 		cluster := []string{"", "prod <1>"}[random.IntN(2)]
 		for _, via := range []Via{WebAPI, Webhook} {
-			shown := Of(n, c, Options{Via: via, ClusterName: cluster})
+			shown := Of(n, c, Options{Via: via, ClusterName: cluster, Cluster: testCluster})
 			m := sent(n, c, cluster, via == Webhook)
 			var err error
 			if via == Webhook {
 				_, err = hook.Post(context.Background(), "", m)
 			} else {
 				_, err = api.Post(context.Background(), "C0PREVIEW1", m)
+			}
+			if bytes.Contains(got.last, []byte(`"block_id":"sn1:`)) {
+				pressable++
 			}
 			if !bytes.Equal(shown.Posts[0].Body, got.last) {
 				t.Fatalf("content %d by %s: shown\n%s\nposted\n%s", i, via, shown.Posts[0].Body, got.last)
@@ -152,15 +169,16 @@ func TestBodiesAreWhatIsPosted(t *testing.T) {
 			}
 		}
 	}
-	if taken < 1000 || refused < 50 {
-		t.Errorf("%d were taken and %d refused: the contents try too little", taken, refused)
+	if taken < 1000 || refused < 50 || pressable < 200 {
+		t.Errorf("%d were taken, %d refused and %d had buttons: the contents try too little", taken, refused, pressable)
 	}
 }
 
-// sampleContents are those of config/samples.
-func sampleContents(t *testing.T) []v1alpha1.Content {
+// sampleSpecs are the SlackNotifications of config/samples.
+func sampleSpecs(t *testing.T) []*v1alpha1.SlackNotification {
 	t.Helper()
-	var out []v1alpha1.Content
+	var out []*v1alpha1.SlackNotification
+	actions := 0
 	for _, pattern := range []string{"*.yaml", "later/*.yaml"} {
 		files, err := filepath.Glob("../../../../config/samples/" + pattern)
 		if err != nil {
@@ -174,18 +192,49 @@ func sampleContents(t *testing.T) []v1alpha1.Content {
 			for _, text := range strings.Split(string(data), "\n---\n") {
 				n := &v1alpha1.SlackNotification{}
 				if yaml.Unmarshal([]byte(text), n) == nil && n.Kind == "SlackNotification" {
-					out = append(out, n.Spec.Content)
+					// whom they mention is looked up by the operator alone
+					n.Spec.Text = strings.ReplaceAll(n.Spec.Text, "<@ada@example.com>", "<@U0ADA12345>")
+					out, actions = append(out, n), actions+len(n.Spec.Actions)
 				}
 			}
 		}
 	}
-	if len(out) < 6 {
-		t.Fatalf("only %d samples", len(out))
-	}
-	for i := range out { // whom they mention is looked up by the operator alone
-		out[i].Text = strings.ReplaceAll(out[i].Text, "<@ada@example.com>", "<@U0ADA12345>")
+	if len(out) < 6 || actions == 0 {
+		t.Fatalf("only %d samples, with %d actions", len(out), actions)
 	}
 	return out
+}
+
+// randomActions are some that the schema admits, on half of the notifications, some of
+// which were answered.
+func randomActions(r *rand.Rand, n *v1alpha1.SlackNotification) {
+	if r.IntN(2) == 0 {
+		return
+	}
+	texts := []string{"Approve", "a & b <c>", "漢字 :rocket:", strings.Repeat("long ", 15), "\u2028"}
+	text := func() string { return texts[r.IntN(len(texts))] }
+	n.Spec.Answers = &v1alpha1.Answers{Allowed: v1alpha1.AllowedPeople{Everyone: true}, DecidedBy: []v1alpha1.DecidedBy{"", v1alpha1.DecidedByEach}[r.IntN(2)]}
+	for i := range 1 + r.IntN(7) {
+		a := v1alpha1.Action{Name: fmt.Sprint("a", i), Text: text(), Style: []v1alpha1.ActionStyle{"", v1alpha1.ActionDefault, v1alpha1.ActionPrimary, v1alpha1.ActionDanger}[r.IntN(4)]}
+		if r.IntN(3) == 0 {
+			a.Confirm = "Really? " + text()
+		}
+		if r.IntN(3) == 0 {
+			a.Style = ""
+			for o := range 1 + r.IntN(12) {
+				a.Options = append(a.Options, v1alpha1.ActionOption{Text: text(), Value: fmt.Sprint("v<", o)})
+			}
+		}
+		n.Spec.Actions = append(n.Spec.Actions, a)
+	}
+	for i := range max(r.IntN(16)-3, 0) {
+		n.Status.Responses = append(n.Status.Responses, v1alpha1.Response{
+			Action: "a0", Done: text(), User: v1alpha1.ResponseUser{ID: "U0ADA12345", Name: "ada"}, At: metav1.NewMicroTime(time.Unix(1_800_000_000+int64(i), 0)), ID: fmt.Sprint(i),
+		})
+	}
+	if r.IntN(6) == 0 {
+		n.Status.Decision = []string{"a0", v1alpha1.DecisionExpired}[r.IntN(2)]
+	}
 }
 
 // randomContent is a content that the schema admits; its blocks may be wrong.

@@ -83,8 +83,9 @@ func walk(v any, scan, add func(string)) {
 			keys = append(keys, key)
 		}
 		slices.Sort(keys)
+		_, pressed := v["text"].(map[string]any) // a button or a line of a menu, whose value nobody sees
 		for _, key := range keys {
-			if key != "fallback" {
+			if key != "fallback" && (!pressed || key != "value") {
 				walk(v[key], scan, add)
 			}
 		}
@@ -154,6 +155,7 @@ func plain(s string) string {
 var pictures = map[string]string{
 	"information_source": "ℹ️", "white_check_mark": "✅", "warning": "⚠️", "x": "❌", "rotating_light": "🚨", "rocket": "🚀",
 	"tada": "🎉", "wave": "👋", "gear": "⚙️", "robot_face": "🤖", "fire": "🔥", "bell": "🔔", "eyes": "👀",
+	"hourglass": "⌛",
 }
 
 // Emoji is the picture of an emoji by its name, or the name as it is written where the

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/interact"
 	"github.com/slack-notifier/slack-notifier/internal/message"
 	"github.com/slack-notifier/slack-notifier/internal/reference"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
@@ -36,6 +37,9 @@ type Options struct {
 	Via Via
 	// ClusterName is the operator's --cluster-name.
 	ClusterName string
+	// Cluster is interact.ClusterHash of the cluster, which is part of what names the
+	// buttons; empty where it is not known.
+	Cluster string
 	// Mentions are Slack's IDs (U…, S…) for names that a content mentions. What is
 	// not in it is shown by its name, in the place of the ID.
 	Mentions map[string]string
@@ -70,6 +74,8 @@ type Message struct {
 	Measures []message.Measure `json:"measures,omitempty"`
 	// Pages is whom the message pages.
 	Pages []string `json:"pages,omitempty"`
+	// Answers say what the buttons do, who may press them, and what decides.
+	Answers []string `json:"answers,omitempty"`
 	// Phone is what the notification on a phone shows, about.
 	Phone string `json:"phone"`
 	// Refusals say why the API server or Slack would refuse it.
@@ -94,6 +100,7 @@ func Of(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, o Options) Mess
 		}
 	}
 	options.Mentions = out.mentions(n.Spec.Content, options, o.Mentions)
+	options.Interaction = out.interaction(n, c, o.Cluster)
 	rendered := message.Render(content, options)
 	out.Notes = append(out.Notes, rendered.Notes...)
 	if len(rendered.LeftOut) > 0 {
@@ -102,7 +109,12 @@ func Of(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, o Options) Mess
 	out.lost(n, rendered.Message)
 	out.Measures = message.Measures(rendered.Message)
 	out.Pages, out.Phone = pages(rendered.Message), phone(rendered.Message)
-	out.post(n, c, rendered)
+	hash := message.HashWith(n.Spec.Content, options.Interaction)
+	out.post(n, c, hash, func(recipient string) message.Rendered {
+		own := options
+		own.Interaction.Button.Render = interact.RenderHash(hash, recipient)
+		return message.Render(content, own)
+	})
 	return out
 }
 
@@ -170,14 +182,16 @@ func (m *Message) refuse(format string, args ...any) {
 	}
 }
 
-// post makes what is posted to each recipient, and has Slack's rules look at it.
-func (m *Message) post(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, r message.Rendered) {
+// post makes what is posted to each recipient, and has Slack's rules look at it. The
+// buttons of each recipient have names of their own.
+func (m *Message) post(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, hash string, render func(recipient string) message.Rendered) {
 	recipients := n.Spec.Recipients
 	if len(recipients) == 0 || m.Via == Webhook {
 		recipients = []v1alpha1.Recipient{{}}
 	}
 	for _, recipient := range recipients {
 		key := message.RecipientKey(recipient)
+		r := render(key)
 		sent := r.Message
 		sent.ThreadTS, sent.Broadcast = thread(n, key)
 		var body []byte
@@ -186,7 +200,7 @@ func (m *Message) post(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, 
 			body, err = webhook.Body(sent)
 		} else {
 			sent.Metadata = message.Metadata(message.Identity{
-				NotificationUID: string(n.UID), Recipient: key, ContentHash: message.Hash(n.Spec.Content),
+				NotificationUID: string(n.UID), Recipient: key, ContentHash: hash,
 				Namespace: n.Namespace, IdempotencyKey: n.Spec.IdempotencyKey,
 			})
 			body, err = webapi.PostBody(conversation(n, c, recipient, key), sent)

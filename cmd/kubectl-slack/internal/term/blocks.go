@@ -42,6 +42,8 @@ type block struct {
 	Elements []element       `json:"elements"`
 	AltText  string          `json:"alt_text"`
 	ImageURL string          `json:"image_url"`
+	// Accessory stands beside a section.
+	Accessory *element `json:"accessory"`
 }
 
 type textObject struct{ Type, Text string }
@@ -56,6 +58,8 @@ type element struct {
 	Range    string          `json:"range"`
 	Name     string          `json:"name"`
 	Elements []element       `json:"elements"`
+	// Placeholder of a menu.
+	Placeholder textObject `json:"placeholder"`
 }
 
 // content is the body in lines.
@@ -123,7 +127,11 @@ func (p *Printer) block(b block, width int) []string {
 		return p.wrap(plainText(readText(b.Text), bold), width)
 	case "section":
 		out := p.text(readText(b.Text), width)
-		return append(out, p.fields(b.Fields, width)...)
+		out = append(out, p.fields(b.Fields, width)...)
+		if b.Accessory != nil {
+			out = append(out, p.buttons([]element{*b.Accessory}, width)...)
+		}
+		return out
 	case "markdown":
 		return p.text(fromMarkdown(readText(b.Text)), width)
 	case "context":
@@ -140,11 +148,7 @@ func (p *Printer) block(b block, width int) []string {
 	case "image":
 		return p.wrap([]span{{"[image: " + Clean(b.AltText) + "]", faint}}, width)
 	case "actions":
-		var spans []span
-		for _, e := range b.Elements {
-			spans = append(spans, span{"[ ", faint}, span{Clean(readText(e.Text)), bold}, span{" ]  ", faint})
-		}
-		return p.wrap(spans, width)
+		return p.buttons(b.Elements, width)
 	case "rich_text":
 		return p.wrap(richText(b.Elements), width)
 	}

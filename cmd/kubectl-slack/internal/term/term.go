@@ -119,6 +119,9 @@ func (p *Printer) facts(m preview.Message) []string {
 	} else {
 		add("mentions", "nobody", 0)
 	}
+	for _, answer := range m.Answers {
+		add("answers", answer, 0)
+	}
 	add("phone", m.Phone, 0)
 	var measures []string
 	for _, measure := range m.Measures {

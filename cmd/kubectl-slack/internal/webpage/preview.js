@@ -35,6 +35,7 @@ function card(m) {
     to.length && ["to", esc(to.join(", "))],
     kind && ["is", kind],
     ["mentions", esc((m.pages || []).join("; ") || "nobody")],
+    ...(m.answers || []).map(n => ["answers", esc(n)]),
     ["phone", esc(m.phone)],
     m.measures && ["limits", m.measures.map(x => `<span class="measure"><meter min="0" max="${x.limit}" high="${x.limit * 0.9}" value="${x.used}"></meter> ${esc(x.name)} ${x.used} of ${x.limit}</span>`).join(" ")],
     ...(m.notes || []).map(n => ["note", esc(n)]),
