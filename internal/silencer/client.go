@@ -83,7 +83,7 @@ func New(c Config) (*Client, error) {
 	if c.Timeout <= 0 {
 		c.Timeout = DefaultTimeout
 	}
-	web, err := egress.NewClient(egress.Options{Timeout: c.Timeout, RootCAs: c.RootCAs, Allow: c.Hosts, Certificate: c.Certificate})
+	web, err := egress.NewClient(egress.Options{Timeout: c.Timeout, RootCAs: c.RootCAs, Allow: c.Hosts, Certificate: c.Certificate, HTTP1: true})
 	if err != nil {
 		return nil, err
 	}

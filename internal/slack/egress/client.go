@@ -38,6 +38,9 @@ type Options struct {
 	RootCAs []byte
 	// Certificate that the client shows; none when nil.
 	Certificate *tls.Certificate
+	// HTTP1 leaves HTTP/2 out, whose client seldom tells that the server refuses the
+	// connection for want of a certificate.
+	HTTP1 bool
 	// Allow says which hosts may be talked to.
 	Allow AllowList
 	// Private means that the proxy or the CA is a tenant's: who answers may be
@@ -65,7 +68,7 @@ func NewClient(o Options) (*http.Client, error) {
 	transport := base.Clone()
 	transport.MaxIdleConns = 2 * idleConnsPerHost
 	transport.MaxIdleConnsPerHost = idleConnsPerHost
-	transport.ForceAttemptHTTP2 = true
+	transport.ForceAttemptHTTP2 = !o.HTTP1
 	// A connection that died silently is found out by pings before it costs
 	// each request on it a time-out, and with it the knowledge of its fate.
 	transport.HTTP2 = &http.HTTP2Config{
