@@ -110,7 +110,7 @@ test-chaos: setup-envtest ## The long form of the chaos tests: kills, lost leade
 .PHONY: test-cluster
 test-cluster: setup-envtest $(HELM3) $(HELM4) $(CYCLONEDX_GOMOD) $(CONTROLLER_GEN) ## Run the release's files and the README's commands, on a real kubelet in namespaces of their own (root, Linux, Debian's packages).
 	@hack/setup-node.sh
-	@CLUSTER=1 go test -count=1 -timeout 30m -v ./test/cluster
+	@CLUSTER=1 go test -count=1 -timeout 60m -v ./test/cluster
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME.
