@@ -118,7 +118,7 @@ func (a *session) tellSilence(ctx context.Context, i *incident, s *Silence) erro
 func shortID(id string) string { return alerting.KeyOf(id, nil).ID }
 
 // userID is one of Slack's.
-var userID = regexp.MustCompile(`^[UW][A-Z0-9]{2,30}$`)
+var userID = regexp.MustCompile(`^[UW][A-Z0-9]{1,30}$`)
 
 // who names a person in Slack's mrkdwn.
 func (a *Answer) who() string {

@@ -158,10 +158,10 @@ func Decode(payload []byte) (Click, error) {
 }
 
 var (
-	userID         = regexp.MustCompile(`^[UW][A-Z0-9]{2,30}$`)
-	teamID         = regexp.MustCompile(`^[TE][A-Z0-9]{2,30}$`)
-	conversationID = regexp.MustCompile(`^[CDG][A-Z0-9]{2,30}$`)
-	appID          = regexp.MustCompile(`^A[A-Z0-9]{2,30}$`)
+	userID         = regexp.MustCompile(`^[UW][A-Z0-9]{1,30}$`)
+	teamID         = regexp.MustCompile(`^[TE][A-Z0-9]{1,30}$`)
+	conversationID = regexp.MustCompile(`^[CDG][A-Z0-9]{1,30}$`)
+	appID          = regexp.MustCompile(`^A[A-Z0-9]{1,30}$`)
 	timestamp      = regexp.MustCompile(`^([0-9]{1,12})\.([0-9]{6})$`)
 )
 

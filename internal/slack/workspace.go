@@ -70,7 +70,7 @@ func (w Workspace) String() string {
 	return w.team + "@" + domain + "/" + w.app
 }
 
-var plainTeam = regexp.MustCompile(`^[TE][A-Z0-9]{2,20}$`)
+var plainTeam = regexp.MustCompile(`^[TE][A-Z0-9]{1,20}$`)
 
 // The labels of workspaces in metrics whose claimed ID is none.
 const (

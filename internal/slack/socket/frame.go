@@ -48,7 +48,7 @@ const (
 	maxConnections = 1000
 )
 
-var appID = regexp.MustCompile(`^A[A-Z0-9]{2,20}$`)
+var appID = regexp.MustCompile(`^A[A-Z0-9]{1,20}$`)
 
 // decode reads a frame. Each field is read by itself, so that one of another type
 // than Slack's takes no other along.

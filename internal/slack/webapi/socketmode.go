@@ -11,7 +11,7 @@ import (
 )
 
 // appID of an app, as in A0123ABCD.
-var appID = regexp.MustCompile(`^A[A-Z0-9]{2,20}$`)
+var appID = regexp.MustCompile(`^A[A-Z0-9]{1,20}$`)
 
 // OpenConnection returns the URL of a new connection by Socket Mode, which can be
 // used once and is a secret. The client's token has to be of the app level, with
