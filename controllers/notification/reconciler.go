@@ -96,8 +96,7 @@ func (r *Reconciler) Waiting() int { return r.ledger.Size() }
 // resourceVersion. What is older may have been sent by another process, and is
 // looked for in Slack before it is sent.
 func (r *Reconciler) Lead(now time.Time, version string) {
-	r.ledger.Sharded = r.Sharded
-	r.ledger.Lead(ledger.Leadership{At: now, Version: version})
+	r.ledger.Lead(ledger.Leadership{At: now, Version: version, Sharded: r.Sharded})
 	r.Lanes.Start(now)
 }
 

@@ -25,8 +25,6 @@ import (
 
 // Ledger is all that this process knows. The zero value is ready for use.
 type Ledger struct {
-	// Sharded means: other operators work on other objects of the same namespaces.
-	Sharded bool
 	// Posted are the messages that are known to be their object's.
 	Posted Posted
 
@@ -105,6 +103,8 @@ func (t *Entry) Unrecorded() bool {
 type Leadership struct {
 	At      time.Time
 	Version string
+	// Sharded means: other operators work on other objects of the same namespaces.
+	Sharded bool
 }
 
 // Skew is how far the clocks of Slack, of the API server and of this process may
@@ -186,8 +186,8 @@ func (l *Ledger) Find(n *v1alpha1.SlackNotification, now time.Time) (t *Entry, f
 	}
 	// What this process has brought to its end, nobody else has worked on since.
 	ours := l.Posted.Has(n.UID, settledMark, "")
-	t = &Entry{UID: n.UID, FirstSeen: now, Made: ours || l.since.Made(n) && (!l.Sharded || untouched(n))}
-	t.HandedOver = l.Sharded && !t.Made && l.since.newer(n)
+	t = &Entry{UID: n.UID, FirstSeen: now, Made: ours || l.since.Made(n) && (!l.since.Sharded || untouched(n))}
+	t.HandedOver = l.since.Sharded && !t.Made && l.since.newer(n)
 	l.entries[name] = t
 	return t, true
 }

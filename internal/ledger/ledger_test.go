@@ -140,8 +140,9 @@ func TestFind(t *testing.T) {
 		{name: "older, in a shard", sharded: true, of: object(created(-time.Hour), version("900"))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := &Ledger{Sharded: c.sharded}
-			l.Lead(leader)
+			l, since := &Ledger{}, leader
+			since.Sharded = c.sharded
+			l.Lead(since)
 			e, fresh := l.Find(c.of, noon.Add(time.Minute))
 			if !fresh || e.Made != c.made || e.HandedOver != c.handedOver || !e.FirstSeen.Equal(noon.Add(time.Minute)) {
 				t.Errorf("fresh %v, made %v, handed over %v, at %v; want true, %v, %v, a minute after noon", fresh, e.Made, e.HandedOver, e.FirstSeen, c.made, c.handedOver)
