@@ -243,6 +243,8 @@ func TestChartReachesEveryFlag(t *testing.T) {
 			values[key] = false
 		case strings.Contains(string(definition), `"integer"`) && !strings.Contains(string(definition), `"string"`):
 			values[key] = 2000000
+		case strings.Contains(string(definition), "100)%"):
+			values[key] = "50%"
 		case strings.Contains(string(definition), "ns|us"):
 			values[key] = "5s"
 		case strings.Contains(string(definition), "json"):
@@ -267,7 +269,7 @@ func TestChartReachesEveryFlag(t *testing.T) {
 		if set[m[1]] {
 			continue
 		}
-		if !regexp.MustCompile(`"--` + m[1] + `=(a,b|false|2000000|5s|json|x)"`).MatchString(manifest) {
+		if !regexp.MustCompile(`"--` + m[1] + `=(a,b|false|2000000|5s|50%|json|x)"`).MatchString(manifest) {
 			t.Errorf("--%s is not among the arguments", m[1])
 		}
 	}

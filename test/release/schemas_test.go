@@ -168,7 +168,7 @@ func samples(t *testing.T) map[string]string {
 // misspelt, of whatever kind.
 func TestSchemas(t *testing.T) {
 	manifests := samples(t)
-	everything := "intake.enabled=true,metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true,metrics.dashboard.enabled=true," +
+	everything := "intake.enabled=true,metrics.tls.enabled=true,metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true,metrics.dashboard.enabled=true," +
 		"policies.enabled=true,networkPolicy.egress=true,rbac.aggregateToDefaultRoles=true"
 	for name, helm := range helms(t) {
 		manifests["the chart by "+name] = output(t, helm, "template", "slack-notifier", chart, "-n", "slack-notifier-system")
