@@ -101,14 +101,17 @@ func (r *Reconciler) authTest(ctx context.Context, c *v1alpha1.SlackChannel, con
 }
 
 // need says how new an answer about the token has to be: a little less than the
-// time between two checks, or newer than a request, and after a delivery was told that
-// the token is no good.
+// time between two checks, newer than a request and than messages that did not get
+// through, and after a delivery was told that the token is no good.
 func (r *Reconciler) need(c *v1alpha1.SlackChannel, conn *connection.Connection, now time.Time) need {
 	n := need{since: now.Add(-r.checkEvery() * 9 / 10)}
 	if requested(c) != "" {
 		if at := r.remember(c, func(*memory) {}).requested; at.After(n.since) {
 			n.since = at
 		}
+	}
+	if at := r.Health.LastUnreached(client.ObjectKeyFromObject(c)); at.After(n.since) {
+		n.since = at
 	}
 	v, ok := r.Health.Verdict(client.ObjectKeyFromObject(c), conn.Credential)
 	if ok && v.Err != nil && (v.Err.Class == slack.ClassInvalidCredentials || v.Err.Class == slack.ClassAccessDenied) {

@@ -356,7 +356,7 @@ func (r *Reconciler) learn(w *way, rcpt *recipient, e *slack.Error) {
 	case slack.ClassUnavailable, slack.ClassAmbiguous:
 		if r.Lanes.Failed(r.Clock.Now(), w.workspace.Key) {
 			// Its SlackChannel is checked, and says so.
-			r.Health.Channels.Wake(w.key)
+			r.Health.Unreached(w.key, r.Clock.Now())
 		}
 	}
 	if conversation && !w.webhook() && rcpt.Conversation != "" {

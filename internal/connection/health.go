@@ -32,7 +32,9 @@ type Health struct {
 	mu       sync.Mutex
 	verdicts map[types.NamespacedName]Verdict
 	firsts   map[types.NamespacedName]Post
-	facts    map[types.UID]Facts
+	// unreached is when Slack could not be reached by messages.
+	unreached map[types.NamespacedName]time.Time
+	facts     map[types.UID]Facts
 }
 
 // Facts are what Slack itself has told this process of a credential. What
@@ -144,6 +146,25 @@ func aboutCredential(c slack.Class) bool {
 	}
 }
 
+// Unreached notes that messages of a SlackChannel did not get through to Slack, and
+// has it checked.
+func (h *Health) Unreached(channel types.NamespacedName, now time.Time) {
+	h.mu.Lock()
+	if h.unreached == nil {
+		h.unreached = map[types.NamespacedName]time.Time{}
+	}
+	h.unreached[channel] = now
+	h.mu.Unlock()
+	h.Channels.Wake(channel)
+}
+
+// LastUnreached is when Unreached was called last; the zero time when it was not.
+func (h *Health) LastUnreached(channel types.NamespacedName) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.unreached[channel]
+}
+
 // Verdict returns what is known of a SlackChannel's credential; false when
 // nothing was posted with it yet.
 func (h *Health) Verdict(channel types.NamespacedName, credential string) (Verdict, bool) {
@@ -165,6 +186,7 @@ func (h *Health) ForgetVerdict(channel types.NamespacedName) {
 func (h *Health) Forget(channel types.NamespacedName, uid types.UID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	delete(h.unreached, channel)
 	delete(h.verdicts, channel)
 	delete(h.firsts, channel)
 	delete(h.facts, uid)

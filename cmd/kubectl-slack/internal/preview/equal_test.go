@@ -104,10 +104,14 @@ func sent(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, cluster strin
 		DefaultSender: c.Spec.Sender, ClusterName: cluster, Webhook: hook, Paging: message.PagingOf(rules, guest), Interaction: below,
 	}).Message
 	if !hook {
-		m.Metadata = message.Metadata(message.Identity{
+		id := message.Identity{
 			NotificationUID: string(n.UID), Recipient: message.DefaultRecipient, ContentHash: hash,
 			Namespace: n.Namespace, IdempotencyKey: n.Spec.IdempotencyKey,
-		})
+		}
+		if len(n.Spec.Actions) > 0 {
+			id.Cluster = testCluster
+		}
+		m.Metadata = message.Metadata(id)
 	}
 	return m
 }

@@ -110,7 +110,11 @@ func Of(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, o Options) Mess
 	out.Measures = message.Measures(rendered.Message)
 	out.Pages, out.Phone = pages(rendered.Message), phone(rendered.Message)
 	hash := message.HashWith(n.Spec.Content, options.Interaction)
-	out.post(n, c, hash, func(recipient string) message.Rendered {
+	mark := message.Identity{NotificationUID: string(n.UID), ContentHash: hash, Namespace: n.Namespace, IdempotencyKey: n.Spec.IdempotencyKey}
+	if len(n.Spec.Actions) > 0 {
+		mark.Cluster = o.Cluster
+	}
+	out.post(n, c, mark, func(recipient string) message.Rendered {
 		own := options
 		own.Interaction.Button.Render = interact.RenderHash(hash, recipient)
 		return message.Render(content, own)
@@ -184,7 +188,7 @@ func (m *Message) refuse(format string, args ...any) {
 
 // post makes what is posted to each recipient, and has Slack's rules look at it. The
 // buttons of each recipient have names of their own.
-func (m *Message) post(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, hash string, render func(recipient string) message.Rendered) {
+func (m *Message) post(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, mark message.Identity, render func(recipient string) message.Rendered) {
 	recipients := n.Spec.Recipients
 	if len(recipients) == 0 || m.Via == Webhook {
 		recipients = []v1alpha1.Recipient{{}}
@@ -199,10 +203,8 @@ func (m *Message) post(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChannel, 
 		if m.Via == Webhook {
 			body, err = webhook.Body(sent)
 		} else {
-			sent.Metadata = message.Metadata(message.Identity{
-				NotificationUID: string(n.UID), Recipient: key, ContentHash: hash,
-				Namespace: n.Namespace, IdempotencyKey: n.Spec.IdempotencyKey,
-			})
+			mark.Recipient = key
+			sent.Metadata = message.Metadata(mark)
 			body, err = webapi.PostBody(conversation(n, c, recipient, key), sent)
 		}
 		if err != nil {
