@@ -157,18 +157,19 @@ func (o *options) check() (checked, error) {
 	if c.limitsShare, err = parseShare(o.limitsShare); err != nil {
 		return c, fmt.Errorf("--slack-limits-share: %w", err)
 	}
-	return c, o.checkNumbers(c.limitsShare)
+	if c.limitsShare > 0 && !o.slackLimits {
+		return c, errors.New("--slack-limits-share: a share of Slack's limits can't be kept to with --slack-limits=false: leave out one of the two")
+	}
+	return c, o.checkNumbers()
 }
 
-func (o *options) checkNumbers(limitsShare float64) error {
-	if limitsShare > 0 && !o.slackLimits {
-		return errors.New("--slack-limits-share: a share of Slack's limits can't be kept to with --slack-limits=false: leave out one of the two")
-	}
-	for flag, value := range map[string]int{
-		"max-alerts-per-namespace": o.maxAlerts, "max-objects-per-kind": o.maxObjects, "concurrency": o.concurrency,
-	} {
-		if value < 1 {
-			return fmt.Errorf("--%s must be at least 1, not %d", flag, value)
+func (o *options) checkNumbers() error {
+	for _, one := range []struct {
+		flag  string
+		value int
+	}{{"max-alerts-per-namespace", o.maxAlerts}, {"max-objects-per-kind", o.maxObjects}, {"concurrency", o.concurrency}} {
+		if one.value < 1 {
+			return fmt.Errorf("--%s must be at least 1, not %d", one.flag, one.value)
 		}
 	}
 	return nil

@@ -19,10 +19,10 @@ type identities struct {
 	known map[string]slack.Identity
 }
 
-// of asks Slack once for each credential. The error is Slack's, and is not remembered.
+// of asks Slack once for each token and way to Slack, whichever SlackChannel has them. The error is Slack's, and is not remembered.
 func (i *identities) of(ctx context.Context, conn *connection.Connection) (slack.Identity, error) {
 	i.mu.Lock()
-	known, ok := i.known[conn.Credential]
+	known, ok := i.known[conn.Token]
 	i.mu.Unlock()
 	if ok {
 		return known, nil
@@ -36,6 +36,6 @@ func (i *identities) of(ctx context.Context, conn *connection.Connection) (slack
 	if i.known == nil || len(i.known) >= maxIdentities {
 		i.known = map[string]slack.Identity{}
 	}
-	i.known[conn.Credential] = identity
+	i.known[conn.Token] = identity
 	return identity, nil
 }

@@ -93,10 +93,10 @@ func (o *overflow) put(key, text string, data json.RawMessage) bool {
 	if known {
 		size -= was.size()
 	}
-	for !known && size+o.sizeOver > maxOverflow && o.forgetOldest() {
-	}
-	if size > maxOverflow && !known {
+	if !known && size > maxOverflow {
 		return false
+	}
+	for !known && size+o.sizeOver > maxOverflow && o.forgetOldest() {
 	}
 	if o.Open == nil {
 		o.Open = map[string]overflowGroup{}

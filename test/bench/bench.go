@@ -160,13 +160,21 @@ func note(ns, channelRef, recipient string, i int) *v1alpha1.SlackNotification {
 
 // flood creates n notifications as fast as it goes, or at a rate for each second.
 func (b *bench) flood(ns string, n int, perSecond float64) error {
+	return side(n, perSecond, func(i int) error {
+		return b.env.Client.Create(b.ctx, note(ns, "c", channelID(i%channels), i))
+	})
+}
+
+// side does something n times, side by side, as fast as it goes, or at a rate for each
+// second. It returns the first error.
+func side(n int, perSecond float64, do func(i int) error) error {
 	var group sync.WaitGroup
 	work := make(chan int)
 	errs := make(chan error, n)
 	for range creators {
 		group.Go(func() {
 			for i := range work {
-				errs <- b.env.Client.Create(b.ctx, note(ns, "c", channelID(i%channels), i))
+				errs <- do(i)
 			}
 		})
 	}

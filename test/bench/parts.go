@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -336,28 +335,7 @@ func (b *bench) start() error {
 
 // finished makes notifications that look as if they had been delivered.
 func (b *bench) finished(ns string, n int) error {
-	var group sync.WaitGroup
-	work := make(chan int)
-	errs := make(chan error, n)
-	for range creators {
-		group.Go(func() {
-			for i := range work {
-				errs <- b.finish(note(ns, "c", channelID(i%channels), i))
-			}
-		})
-	}
-	for i := range n {
-		work <- i
-	}
-	close(work)
-	group.Wait()
-	close(errs)
-	for err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return side(n, 0, func(i int) error { return b.finish(note(ns, "c", channelID(i%channels), i)) })
 }
 
 func (b *bench) finish(o *v1alpha1.SlackNotification) error {

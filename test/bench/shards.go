@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -98,31 +97,12 @@ func (s *shards) memory() (sum float64) {
 
 // flood creates n notifications, each of the next shard.
 func (s *shards) flood(n int) error {
-	var group sync.WaitGroup
-	work := make(chan int)
-	errs := make(chan error, n)
-	for range creators {
-		group.Go(func() {
-			for i := range work {
-				shard := i % len(s.operators)
-				o := note(s.ns, fmt.Sprint("c", shard), channelID(i%channels), i)
-				o.Labels[shardLabel] = strconv.Itoa(shard)
-				errs <- s.b.env.Client.Create(s.b.ctx, o)
-			}
-		})
-	}
-	for i := range n {
-		work <- i
-	}
-	close(work)
-	group.Wait()
-	close(errs)
-	for err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return side(n, 0, func(i int) error {
+		shard := i % len(s.operators)
+		o := note(s.ns, fmt.Sprint("c", shard), channelID(i%channels), i)
+		o.Labels[shardLabel] = strconv.Itoa(shard)
+		return s.b.env.Client.Create(s.b.ctx, o)
+	})
 }
 
 // apiCPU is what kube-apiserver has taken since its start.
