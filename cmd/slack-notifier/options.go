@@ -154,13 +154,18 @@ func (o *options) check() (checked, error) {
 	if c.intake, err = o.intake.check(o.watchNamespaces, c.shard); err != nil {
 		return c, err
 	}
-	if c.limitsShare, err = parseShare(o.limitsShare); err != nil {
+	if c.limitsShare, err = o.share(); err != nil {
 		return c, fmt.Errorf("--slack-limits-share: %w", err)
 	}
-	if c.limitsShare > 0 && !o.slackLimits {
-		return c, errors.New("--slack-limits-share: a share of Slack's limits can't be kept to with --slack-limits=false: leave out one of the two")
-	}
 	return c, o.checkNumbers()
+}
+
+func (o *options) share() (float64, error) {
+	share, err := parseShare(o.limitsShare)
+	if err == nil && share > 0 && !o.slackLimits {
+		err = errors.New("a share of Slack's limits can't be kept to with --slack-limits=false: leave out one of the two")
+	}
+	return share, err
 }
 
 func (o *options) checkNumbers() error {
