@@ -34,11 +34,17 @@ func (w *world) opened() []v1alpha1.SlackNotification {
 // answer stores an answer to the only incident, as who takes clicks does.
 func (w *world) answer(action, value string) {
 	w.t.Helper()
+	w.respond(fmt.Sprint("click", len(w.opened()[0].Status.Responses)), action, value)
+}
+
+// respond stores an answer of this ID; others write the same status meanwhile.
+func (w *world) respond(id, action, value string) {
+	w.t.Helper()
 	w.Eventually(func() error {
 		n := w.opened()[0]
 		now := metav1.NowMicro()
 		n.Status.Responses = append(n.Status.Responses, v1alpha1.Response{
-			ID: fmt.Sprint("click", len(n.Status.Responses)), Action: action, Value: value, Generation: n.Generation,
+			ID: id, Action: action, Value: value, Generation: n.Generation,
 			User: v1alpha1.ResponseUser{ID: "U0ADA", Name: "ada"}, At: now, RecordedAt: now,
 		})
 		return env.client.Status().Update(w.ctx, &n)
@@ -363,10 +369,7 @@ func TestSilenceForged(t *testing.T) {
 	forge("click0") // an acknowledgement
 	w.Consistently(w.held, "2s").Should(gomega.Equal("0 0"))
 	// By a silence that failed for another reason, and was pressed again.
-	n := w.opened()[0]
-	now := metav1.NowMicro()
-	n.Status.Responses = append(n.Status.Responses, v1alpha1.Response{ID: "x", Action: incident.ActionSilence, Value: "nothing", User: v1alpha1.ResponseUser{ID: "U0ADA"}, At: now, RecordedAt: now})
-	w.Expect(env.client.Status().Update(w.ctx, &n)).To(gomega.Succeed())
+	w.respond("x", incident.ActionSilence, "nothing")
 	forge("x")
 	w.Eventually(w.result).Should(gomega.HavePrefix("Failed a silence of this SlackAlert must match its own namespace"))
 	w.Expect(w.held()).To(gomega.Equal("0 0"))

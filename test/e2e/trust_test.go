@@ -257,7 +257,7 @@ func goes(o client.Object) { o.SetLabels(map[string]string{"shard": "own", "goes
 func (s *siege) private(name, channel string, i *impostor, changes ...func(*v1alpha1.SlackChannel)) *v1alpha1.SlackChannel {
 	s.t.Helper()
 	secret := fmt.Sprintf("r%d-%s", s.row, name)
-	s.evil.create(secretOf(s.evil.ns, secret, map[string]string{"token": s.evil.token, "address": i.proxy, "ca.crt": s.byEvil.ca}))
+	s.evil.create(secretOf(s.evil.ns, secret, map[string]string{"token": s.evil.token + secret, "address": i.proxy, "ca.crt": s.byEvil.ca}))
 	c := &v1alpha1.SlackChannel{Spec: v1alpha1.SlackChannelSpec{
 		WebAPI: &v1alpha1.WebAPI{TokenSecretRef: v1alpha1.SecretKeyReference{Name: secret}, Channel: channel},
 		Connection: &v1alpha1.Connection{
