@@ -272,8 +272,12 @@ func (r *Reconciler) granted(p *pass, rcpt *recipient) bool {
 	quiet := left < quietFor || left < quietTurn && moves(turn, left)
 	// One figure for the whole wait, so that it costs one write.
 	if rcpt.Note.Reason != v1alpha1.ReasonWaitingForTurn || rcpt.Note.Quiet {
+		in := p.place(rcpt)
+		if turn.Workspace {
+			in = "its workspace"
+		}
 		p.apply(r, rcpt, delivery.Held{Note: delivery.Note{Reason: v1alpha1.ReasonWaitingForTurn,
-			Message: fmt.Sprintf("waits for its turn in %s, about %s, %d before it", p.place(rcpt), about(left), turn.Ahead), Quiet: quiet}})
+			Message: fmt.Sprintf("waits for its turn in %s, about %s, %d before it", in, about(left), turn.Ahead), Quiet: quiet}})
 	}
 	if turn.At.After(p.turnBy) {
 		p.turnBy = turn.At

@@ -80,13 +80,16 @@ func TestWaitIsToldWhenItIsLong(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		ahead int
-		then  func(b *backlog)
+		// others are messages to other conversations, one each.
+		others int
+		then   func(b *backlog)
 		// says is what the status begins with then; empty when it tells nothing.
 		says   string
 		writes int
 	}{
 		{name: "one that is sent soon", ahead: 10},
 		{name: "one that is sent late", ahead: 49, says: long, writes: 1},
+		{name: "the workspace's limit is used up by messages to others", ahead: 0, others: 600, says: "WaitingForTurn: waits for its turn in its workspace, about 2m, 600 before it", writes: 1},
 		{name: "on time", ahead: 10, then: later(4, 9)},
 		{name: "late, because the others are not sent", ahead: 10, then: later(16), says: "WaitingForTurn: waits for its turn in #alerts, about ", writes: 1},
 		{name: "the figure is not told anew", ahead: 49, then: later(20, 45), says: long, writes: 1},
@@ -111,6 +114,11 @@ func TestWaitIsToldWhenItIsLong(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			b := newBacklog(t, row.ahead)
+			for i := range row.others {
+				name := fmt.Sprintf("elsewhere/%d", i)
+				b.r.Lanes.Ask(b.began, pacing.Lane{Workspace: b.lane().Workspace, Conversation: fmt.Sprintf("C%08d", i)},
+					pacing.Ticket{ID: name, Owner: name, Group: "default", Since: b.began.Add(-time.Second)})
+			}
 			b.add(0)
 			if row.then != nil {
 				row.then(b)

@@ -228,7 +228,48 @@ func (l *Lanes) estimate(now time.Time, it *item) Turn {
 			turn.At = turn.At.Add(busy.Sub(at))
 		}
 	}
+	if at, ahead := one.workspace.estimate(now, it); at.After(turn.At) {
+		turn.At, turn.Ahead, turn.Workspace = at, ahead, true
+	}
 	return turn
+}
+
+// estimate is about when the budget lets a ticket through that waits, and how many
+// messages to all conversations go before it, those under way included. It is that of
+// the youngest of its flow, but for the first of a conversation that is ready.
+func (w *workspace) estimate(now time.Time, it *item) (at time.Time, ahead int) {
+	key := it.flow()
+	rank := w.queued[key] - 1
+	if c := it.lane.candidates[key]; c != nil && c.place == it {
+		f := w.ready.flows[key]
+		rank = f.elements.rank(c)
+		ahead = w.ready.ahead(f, rank)
+	} else {
+		ahead = w.ahead(key, rank)
+	}
+	at = w.used.slot(now, w.busy+ahead, w.kept.others)
+	if w.ready.counts[key.group]+rank < w.kept.quota {
+		at = earlier(at, w.used.slot(now, w.busy+rank, w.budget))
+	}
+	return at, w.busy + ahead
+}
+
+// ahead counts the tickets that go before one with rank others of its flow before it,
+// as queue.ahead does. Among very many flows it may count too few.
+func (w *workspace) ahead(key flowKey, rank int) int {
+	if len(w.queued) > exactFlows {
+		return rank + (rank+1)*(len(w.queued)-1)
+	}
+	n := rank
+	for other, tickets := range w.queued {
+		switch {
+		case other.priority > key.priority:
+			n += tickets
+		case other.priority == key.priority && other != key:
+			n += min(tickets, rank+1)
+		}
+	}
+	return n
 }
 
 // Changed receives when NextAt may have become earlier. It has one receiver.

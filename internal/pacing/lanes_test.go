@@ -36,6 +36,46 @@ func TestEstimate(t *testing.T) {
 	}
 }
 
+// Where the budget of the workspace is what a message waits for, the estimate says
+// so: what is told of each wait is within a fifth of it, or within its interval.
+func TestEstimateOfTheWorkspace(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		lanes, depth int
+	}{
+		{"a message for each of many", 1000, 1},
+		{"a few for each of many", 100, 10},
+		{"many for each of a few", 20, 50},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, LaneOptions{Budget: []Limit{{Events: 300, Per: time.Minute}}})
+			w.now = epoch.Add(time.Minute)
+			told := map[string]Turn{}
+			for d := range c.depth {
+				for n := range c.lanes {
+					id := fmt.Sprintf("%d-%d", n, d)
+					told[id] = w.ask(Lane{team("T1"), fmt.Sprint("C", n)}, Ticket{ID: id, Since: w.now.Add(time.Duration(d) * time.Millisecond)})
+				}
+			}
+			begin := w.now
+			w.drain()
+			for _, s := range w.posts {
+				turn := told[s.id]
+				if turn.Granted {
+					continue
+				}
+				said, took := turn.At.Sub(begin), s.at.Sub(begin)
+				if off := (said - took).Abs(); off > took/5+2*time.Second {
+					t.Errorf("%s waited %v, and was told %v with %d ahead", s.id, took, said, turn.Ahead)
+				}
+				if took > time.Minute && !turn.Workspace {
+					t.Errorf("%s waited %v for its workspace, and was told that it is for its conversation", s.id, took)
+				}
+			}
+		})
+	}
+}
+
 func TestUrgentFirst(t *testing.T) {
 	w := newWorld(t, LaneOptions{})
 	lane := Lane{team("T1"), "C1"}

@@ -43,12 +43,15 @@ type Turn struct {
 	Granted bool
 	// At is about when the turn comes; the present when granted. It is right
 	// for the lane, given that nobody more important comes and nobody less
-	// important has waited for long; it does not foresee that the workspace's
-	// budget gets scarce.
+	// important has waited for long. Of the workspace's budget it foresees what
+	// the messages that are ready take.
 	At time.Time
 	// Ahead is how many messages of the lane go before, the one that is being
 	// sent included.
 	Ahead int
+	// Workspace tells that it waits for the workspace's budget rather than for
+	// the lane; Ahead then counts the messages to all of its conversations.
+	Workspace bool
 	// Down is true while nothing is posted to the workspace because it does
 	// not answer.
 	Down bool

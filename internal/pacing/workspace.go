@@ -18,7 +18,9 @@ type workspace struct {
 	kept     reserve
 	learnt   learnt
 	scaledTo float64
-	// busy counts the tickets that are granted, taken or being posted.
+	// queued counts the tickets that wait, by flow, and busy those that are granted,
+	// taken or being posted.
+	queued  map[flowKey]int
 	busy    int
 	breaker breaker
 	// ready lanes may post now; later ones wait for their time.
@@ -36,7 +38,7 @@ func (l *Lanes) workspace(now time.Time, key slack.Workspace) *workspace {
 	if w == nil {
 		l.seq++
 		w = &workspace{
-			key: key, seq: l.seq, budget: l.options.Budget, kept: reserved(l.options.Budget), scaledTo: 1,
+			key: key, seq: l.seq, queued: map[flowKey]int{}, budget: l.options.Budget, kept: reserved(l.options.Budget), scaledTo: 1,
 			ready: newQueue(func(a, b *candidate) bool { return before(a.place, b.place) }),
 			later: ordered[*lane]{less: func(a, b *lane) bool {
 				if !a.ready.Equal(b.ready) {
@@ -78,6 +80,7 @@ func (l *Lanes) sent(now time.Time, one *lane) {
 // push queues a ticket in its lane.
 func (one *lane) push(now time.Time, it *item) {
 	one.queue.push(now, it.flow(), it)
+	one.workspace.queued[it.flow()]++
 	if one.candidates != nil {
 		one.stand(now, it.flow())
 		return
@@ -88,6 +91,7 @@ func (one *lane) push(now time.Time, it *item) {
 // pull takes a queued ticket out of its lane.
 func (one *lane) pull(now time.Time, it *item) {
 	one.queue.remove(it.flow(), it)
+	one.workspace.left(it)
 	switch {
 	case one.candidates != nil:
 		one.stand(now, it.flow())
@@ -215,6 +219,7 @@ func (l *Lanes) grant(now time.Time, w *workspace) *item {
 	own := one.queue.next()
 	one.queue.take(now, own)
 	it := one.queue.pop(own)
+	w.left(it)
 	one.busy = it
 	w.busy++
 	w.used.begin()
@@ -290,6 +295,14 @@ func (l *Lanes) upcoming(w *workspace) (next time.Time, ok bool) {
 		}
 	}
 	return next, ok
+}
+
+// left notes that a ticket does not wait any more.
+func (w *workspace) left(it *item) {
+	key := it.flow()
+	if w.queued[key]--; w.queued[key] == 0 {
+		delete(w.queued, key)
+	}
 }
 
 // plan notes when the workspace has something to do next.
