@@ -22,7 +22,7 @@ import (
 
 // Finalizer holds an object with deletionPolicy Delete until its messages are
 // gone from Slack.
-const Finalizer = "slack.notify.dev/delete-message"
+const Finalizer = finished.Finalizer
 
 // finalizeWithin is how long the deletion of an object is held up at the most.
 const finalizeWithin = 10 * time.Minute

@@ -45,14 +45,11 @@ type Queue[T comparable] struct {
 	// mu is taken before the lock of inner, never within it.
 	mu sync.Mutex
 	// waiting is what comes later. No item is there and in ready at once.
-	waiting map[T]*delayed
+	waiting later[T]
+	// timer is for the first that waits, at timerAt; nil when nothing waits.
+	timer   clock.Timer
+	timerAt time.Time
 	closed  bool
-}
-
-type delayed struct {
-	at       time.Time
-	priority int
-	timer    clock.Timer
 }
 
 var _ priorityqueue.PriorityQueue[int] = (*Queue[int])(nil)
@@ -64,7 +61,7 @@ func New[T comparable](o Options[T]) *Queue[T] {
 	}
 	ready := newTurns(o.Group)
 	return &Queue[T]{
-		ready: ready, limiter: o.RateLimiter, clock: o.Clock, waiting: map[T]*delayed{},
+		ready: ready, limiter: o.RateLimiter, clock: o.Clock, waiting: later[T]{began: o.Clock.Now(), places: map[T]int{}},
 		inner: workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[T]{
 			Name: o.Name, Clock: o.Clock,
 			Queue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[T]{Name: o.Name, Clock: o.Clock, Queue: ready}),
@@ -100,47 +97,64 @@ func (q *Queue[T]) AddWithOpts(o priorityqueue.AddOpts, items ...T) {
 }
 
 func (q *Queue[T]) add(item T, after time.Duration, priority int) {
-	w := q.waiting[item]
-	if w != nil {
+	w, waits := q.waiting.get(item)
+	if waits {
 		priority = max(priority, w.priority)
 	}
 	at := q.clock.Now().Add(after)
 	switch {
 	case after <= 0:
-		q.stopWaiting(item)
+		q.waiting.remove(item)
 		q.ready.note(item, priority)
 		q.inner.Add(item)
 	case q.ready.raise(item, priority):
 		// It comes before that.
-	case w != nil && !w.at.After(at):
-		w.priority = priority
+	case waits && !q.waiting.at(w).After(at):
+		q.waiting.set(item, q.waiting.at(w), priority)
 	default:
-		q.stopWaiting(item)
-		w := &delayed{at: at, priority: priority}
-		q.waiting[item] = w
-		// Not within the timer, which may hold a lock of the clock's.
-		w.timer = q.clock.AfterFunc(after, func() { go q.due(item, w) })
+		q.waiting.set(item, at, priority)
 	}
+	q.schedule()
 }
 
-func (q *Queue[T]) stopWaiting(item T) {
-	if w := q.waiting[item]; w != nil {
-		w.timer.Stop()
-		delete(q.waiting, item)
-	}
-}
-
-// due has an item whose time has come handed out, unless it was meanwhile.
-func (q *Queue[T]) due(item T, w *delayed) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed || q.waiting[item] != w {
+// schedule has the timer end when the first that waits is due.
+func (q *Queue[T]) schedule() {
+	first, ok := q.waiting.first()
+	at := q.waiting.at(first)
+	if ok && q.timer != nil && q.timerAt.Equal(at) {
 		return
 	}
-	delete(q.waiting, item)
-	q.ready.note(item, w.priority)
-	// By AddAfter, which counts it in workqueue_retries_total.
-	q.inner.AddAfter(item, 0)
+	q.stopTimer()
+	if ok {
+		q.timerAt = at
+		// Not within the timer, which may hold a lock of the clock's.
+		q.timer = q.clock.AfterFunc(max(at.Sub(q.clock.Now()), 0), func() { go q.due() })
+	}
+}
+
+func (q *Queue[T]) stopTimer() {
+	if q.timer != nil {
+		q.timer.Stop()
+		q.timer = nil
+	}
+}
+
+// due has the items whose time has come handed out.
+func (q *Queue[T]) due() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return
+	}
+	now := q.clock.Now()
+	for w, ok := q.waiting.first(); ok && !q.waiting.at(w).After(now); w, ok = q.waiting.first() {
+		q.waiting.remove(w.item)
+		q.ready.note(w.item, w.priority)
+		// By AddAfter, which counts it in workqueue_retries_total.
+		q.inner.AddAfter(w.item, 0)
+	}
+	q.stopTimer()
+	q.schedule()
 }
 
 // Add adds an item with priority 0.
@@ -198,9 +212,8 @@ func (q *Queue[T]) ShuttingDown() bool {
 func (q *Queue[T]) ShutDown() {
 	q.mu.Lock()
 	q.closed = true
-	for item := range q.waiting {
-		q.stopWaiting(item)
-	}
+	q.waiting = later[T]{}
+	q.stopTimer()
 	q.ready.close()
 	q.mu.Unlock()
 	q.inner.ShutDown()

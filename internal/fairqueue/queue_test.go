@@ -2,6 +2,7 @@ package fairqueue
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
 // pauses of a rate limiter that the tests can tell.
@@ -359,8 +361,34 @@ func TestNothingIsKept(t *testing.T) {
 	}
 	served(t, q, q.Len())
 	r := q.ready
-	if kept := len(q.waiting) + len(r.noted) + len(r.items) + len(r.taken) + len(r.groups) + r.next.Len(); kept != 0 {
-		t.Errorf("%d entries are kept of %d waiting, %d noted, %d items, %d taken, %d groups", kept, len(q.waiting), len(r.noted), len(r.items), len(r.taken), len(r.groups))
+	if kept := len(q.waiting.heap) + len(q.waiting.places) + len(r.noted) + len(r.items) + len(r.taken) + len(r.groups) + r.next.Len(); kept != 0 {
+		t.Errorf("%d entries are kept of %d waiting, %d noted, %d items, %d taken, %d groups", kept, len(q.waiting.heap), len(r.noted), len(r.items), len(r.taken), len(r.groups))
+	}
+}
+
+// Every finished object with a time to live waits here until that is over.
+func TestWhatWaitsCostsLittle(t *testing.T) {
+	const many, most = 100_000, 150
+	q := ForController("", workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]()).(*Queue[reconcile.Request])
+	defer q.ShutDown()
+	items := make([]reconcile.Request, many)
+	for i := range items {
+		items[i].Namespace, items[i].Name = "team", fmt.Sprint("n", i)
+	}
+	inUse := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := inUse()
+	for i, item := range items {
+		q.AddAfter(item, time.Hour+time.Duration(i*7919%many)*time.Second)
+	}
+	each := (inUse() - before) / many
+	t.Logf("%d bytes for each of %d that wait", each, many)
+	if each > most {
+		t.Errorf("an item that waits takes %d bytes, want at most %d", each, most)
 	}
 }
 

@@ -7,6 +7,7 @@
 package finished
 
 import (
+	"slices"
 	"unique"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -57,7 +58,7 @@ func Reduce(n *v1alpha1.SlackNotification) {
 	*n = v1alpha1.SlackNotification{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: unique.Make(n.Namespace).Value(), Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion,
-			Generation: n.Generation, CreationTimestamp: n.CreationTimestamp, Finalizers: n.Finalizers,
+			Generation: n.Generation, CreationTimestamp: n.CreationTimestamp, Finalizers: finalizers(n.Finalizers),
 			Labels: trackingMarks(n.Labels), Annotations: trackingMarks(n.Annotations), ManagedFields: reduced,
 		},
 		Spec: v1alpha1.SlackNotificationSpec{
@@ -69,6 +70,19 @@ func Reduce(n *v1alpha1.SlackNotification) {
 			Phase: v1alpha1.Phase(unique.Make(string(n.Status.Phase)).Value()), FinishedAt: n.Status.FinishedAt,
 		},
 	}
+}
+
+// Finalizer holds an object until its message is deleted in Slack.
+const Finalizer = "slack.notify.dev/delete-message"
+
+// onlyOurs is what all objects share that have no other finalizer.
+var onlyOurs = []string{Finalizer}
+
+func finalizers(of []string) []string {
+	if slices.Equal(of, onlyOurs) {
+		return onlyOurs
+	}
+	return of
 }
 
 func policy(p v1alpha1.DeletionPolicy) v1alpha1.DeletionPolicy {

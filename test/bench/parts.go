@@ -7,6 +7,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/slacksim"
@@ -333,9 +334,14 @@ func (b *bench) start() error {
 	return nil
 }
 
-// finished makes notifications that look as if they had been delivered.
+// finished makes notifications that look as if they had been delivered, and are to be
+// deleted in a week.
 func (b *bench) finished(ns string, n int) error {
-	return side(n, 0, func(i int) error { return b.finish(note(ns, "c", channelID(i%channels), i)) })
+	return side(n, 0, func(i int) error {
+		o := note(ns, "c", channelID(i%channels), i)
+		o.Spec.TTLSecondsAfterFinished = ptr.To[int32](7 * 24 * 3600)
+		return b.finish(o)
+	})
 }
 
 func (b *bench) finish(o *v1alpha1.SlackNotification) error {
