@@ -8,7 +8,14 @@ cd "$(dirname "$0")/.."
 
 version=$(awk '$1 == "k8s.io/kubernetes" && $2 ~ /^v/ {print $2; exit} $1 == "require" && $2 == "k8s.io/kubernetes" {print $3; exit}' hack/tools/kubernetes/go.mod)
 programs=(kubelet kube-controller-manager kube-scheduler kube-proxy)
-packages=(containerd runc containernetworking-plugins iptables libip4tc2 libip6tc2 libxtables12 libnfnetlink0 libnetfilter-conntrack3 libnftnl11 libmnl0 conntrack)
+# The versions that the tests were seen to pass with. Debian replaces a package when a
+# fault of it is mended, so where a version is gone the one of today is taken, and that
+# is said.
+packages=(
+  containerd=1.6.20~ds1-1+deb12u3 runc=1.1.5+ds1-1+deb12u1 containernetworking-plugins=1.1.1+ds1-3+b5
+  iptables=1.8.9-2 libip4tc2=1.8.9-2 libip6tc2=1.8.9-2 libxtables12=1.8.9-2
+  libnfnetlink0=1.0.2-2 libnetfilter-conntrack3=1.0.9-3 libnftnl11=1.2.4-2 libmnl0=1.0.4-3 conntrack=1:1.4.7-1+b2
+)
 dir=bin/node
 mkdir -p $dir
 
@@ -30,7 +37,13 @@ if [ ! -x $dir/root/usr/bin/containerd ]; then
   store=$(mktemp -d)
   trap 'rm -rf "$store"' EXIT
   chmod 755 "$store"
-  (cd "$store" && apt-get -o APT::Sandbox::User=root download "${packages[@]}" >/dev/null)
+  cd "$store"
+  for package in "${packages[@]}"; do
+    apt-get -o APT::Sandbox::User=root download "$package" >/dev/null 2>&1 && continue
+    apt-get -o APT::Sandbox::User=root download "${package%%=*}" >/dev/null
+    echo "setup-node: $package is not to be had any more; took $(basename "$(ls -t "${package%%=*}"_*.deb | head -1)")" >&2
+  done
+  cd - >/dev/null
   rm -rf $dir/root.new && mkdir $dir/root.new
   for package in "$store"/*.deb; do dpkg -x "$package" $dir/root.new; done
   rm -rf $dir/root && mv $dir/root.new $dir/root
