@@ -23,6 +23,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/race"
 )
 
 // A day of objects and of three Alertmanagers, by a clock of its own: whatever
@@ -203,6 +204,7 @@ func (d *day) report(rows ...string) {
 }
 
 func TestADay(t *testing.T) {
+	race.Pointless(t)
 	seed := uint64(1)
 	if n, err := strconv.ParseUint(os.Getenv("DAY_SEED"), 10, 64); err == nil {
 		seed = n

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/slack-notifier/slack-notifier/internal/race"
 )
 
 var update = flag.Bool("update", os.Getenv("UPDATE") != "", "write the golden files anew")
@@ -151,6 +153,7 @@ func cost(perDay int) string {
 // waits does so for its conversation's second, and what is too much is seen. The
 // tables of docs/scale.md are these.
 func TestADay(t *testing.T) {
+	race.Pointless(t)
 	t.Parallel()
 	var table strings.Builder
 	table.WriteString("| messages a day | came | posted | still waiting | 429 | of the workspaces' limits | of the busiest conversation's | wait p50 | p99 | longest |\n" +

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slack-notifier/slack-notifier/internal/race"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
@@ -26,6 +27,7 @@ func postFor(l *Lanes, w slack.Workspace, from time.Time, d time.Duration) (post
 
 // Whatever comes, some messages go out, and when it stops all do again.
 func TestALearntRateHasAFloorAndRecovers(t *testing.T) {
+	race.Pointless(t)
 	l := NewLanes(epoch, LaneOptions{})
 	now := epoch.Add(time.Hour)
 	all := postFor(l, team("T1"), now, 10*time.Minute)

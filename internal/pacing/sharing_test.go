@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slack-notifier/slack-notifier/internal/race"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 )
 
@@ -237,6 +238,7 @@ func newSharing(seed uint64, perConversation func() gate, whole gate) *sharing {
 // use nearly all of it, in like parts, and few of their posts meet a 429. One
 // that is alone meets none.
 func TestSendersShareALimit(t *testing.T) {
+	race.Pointless(t)
 	t.Parallel()
 	second := Limit{Events: 1, Per: time.Second}
 	budget := DefaultBudget()[0]
@@ -330,6 +332,7 @@ func (p *sender) edit(l *Limiter, h Holder) {
 
 // The same of a method with a tier.
 func TestSendersShareAMethod(t *testing.T) {
+	race.Pointless(t)
 	t.Parallel()
 	tier := Limit{Events: 50, Per: time.Minute}
 	for _, row := range []struct {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/incident"
+	"github.com/slack-notifier/slack-notifier/internal/race"
 )
 
 // note is one pass of the reconciler; it reports whether the status was changed.
@@ -96,6 +97,7 @@ func TestForWithOtherClocks(t *testing.T) {
 // Many objects that come and go cost few writes, and those that wait the longest
 // are stored.
 func TestPendingCostsFewWrites(t *testing.T) {
+	race.Pointless(t)
 	s := newScene(t, forTwoMinutes())
 	writes := 0
 	for second := range 600 {

@@ -26,6 +26,7 @@ import (
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/devcluster"
+	"github.com/slack-notifier/slack-notifier/internal/race"
 )
 
 const (
@@ -169,7 +170,7 @@ func (env *Env) build(names ...string) error { return env.compile(env.Dir+"/", n
 // compile builds commands into a file or directory, with the race detector if
 // the tests have it.
 func (env *Env) compile(into string, flags []string, names ...string) error {
-	if raceEnabled {
+	if race.Enabled {
 		flags = append([]string{"-race"}, flags...)
 	}
 	return env.buildPlain(into, flags, names...)
@@ -185,7 +186,7 @@ func (env *Env) buildPlain(into string, flags []string, names ...string) error {
 	}
 	cmd := exec.Command("go", args...) //nolint:gosec // our own commands
 	cmd.Dir = env.root
-	if !raceEnabled {
+	if !race.Enabled {
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
 	}
 	out, err := cmd.CombinedOutput()

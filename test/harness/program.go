@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/slack-notifier/slack-notifier/internal/race"
 )
 
 // Program is a build of the operator.
@@ -29,7 +31,7 @@ var releases struct {
 // Release is the operator without the race detector, which takes several times
 // the memory.
 func (env *Env) Release() (Program, error) {
-	if !raceEnabled {
+	if !race.Enabled {
 		return Program{Path: env.operatorPath()}, nil
 	}
 	releases.mu.Lock()

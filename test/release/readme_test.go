@@ -36,7 +36,7 @@ func TestReadmeInstalls(t *testing.T) {
 	}
 	rows := map[string]string{"kubectl": commands[1]}
 	if os.Getenv("TEST_CHART") != "" {
-		rows["helm"] = strings.TrimSpace(fences(t, "sh")[1])
+		rows = map[string]string{"helm": strings.TrimSpace(fences(t, "sh")[1])}
 	}
 	for name, install := range rows {
 		t.Run(name, func(t *testing.T) {
