@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -112,6 +113,25 @@ func (w *world) pressAt(channel, ts, who, action string, changes ...func(*slacks
 	p, err := tryPress(in)
 	w.Expect(err).NotTo(gomega.HaveOccurred())
 	return p
+}
+
+// acked presses a button until the press is acknowledged, as a person does whom Slack
+// warns: on a machine that is busy the API server may not answer in Slack's three
+// seconds.
+func (w *world) acked(n *v1alpha1.SlackNotification, who, action string, changes ...func(*slacksim.Pressing)) {
+	w.t.Helper()
+	w.Eventually(func(g gomega.Gomega) {
+		p := w.press(n, who, action, changes...)
+		if p.Fate == slacksim.FateAcked {
+			return
+		}
+		text := fmt.Sprintf("the press ended as %s (%s, status %d), want it acknowledged", p.Fate, p.Shown, p.Status)
+		if p.Fate != slacksim.FateWarned || p.Status != http.StatusServiceUnavailable {
+			w.t.Fatal(text)
+		}
+		w.t.Log(text)
+		g.Expect(p.Fate).To(gomega.Equal(slacksim.FateAcked), text)
+	}).Should(gomega.Succeed())
 }
 
 type pressError string

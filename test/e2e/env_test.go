@@ -5,11 +5,8 @@ package e2e
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
-	"runtime"
-	"strconv"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -27,25 +24,12 @@ var env struct {
 }
 
 func TestMain(m *testing.M) {
-	parallel()
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
 	}
 	os.Exit(code)
-}
-
-// parallel has twice as many tests run at once as there are processors, unless the
-// command line says how many: they wait more than they work.
-func parallel() {
-	flag.Parse()
-	const name = "test.parallel"
-	said := false
-	flag.Visit(func(f *flag.Flag) { said = said || f.Name == name })
-	if !said {
-		_ = flag.Set(name, strconv.Itoa(2*runtime.GOMAXPROCS(0)))
-	}
 }
 
 func run(m *testing.M) (int, error) {
