@@ -181,13 +181,18 @@ func (r *Reconciler) rests(n *v1alpha1.SlackNotification) bool {
 		controllerutil.ContainsFinalizer(n, Finalizer) == (n.Spec.DeletionPolicy == v1alpha1.DeletionDelete)
 }
 
-// restsForGood reports whether n rests, will until somebody changes it, and is not
-// known of; it counts as settled then, as by Reconcile.
-func (r *Reconciler) restsForGood(n *v1alpha1.SlackNotification) bool {
-	if _, expires := expiry(n); expires || !r.rests(n) || r.ledger.Get(client.ObjectKeyFromObject(n)) != nil {
+// restsAtFirst reports whether n rests and is not known of; it counts as settled then,
+// as by Reconcile, and is looked at when its time to live is over. It does not pass
+// through the queue before that, whose maps would keep the room of all that there is.
+func (r *Reconciler) restsAtFirst(n *v1alpha1.SlackNotification) bool {
+	name, now := client.ObjectKeyFromObject(n), r.Clock.Now()
+	if !r.rests(n) || r.ledger.Get(name) != nil {
 		return false
 	}
-	r.ledger.Find(n, r.Clock.Now())
+	if at, expires := expiry(n); expires && !r.Wake.WakeAfter(name, at.Sub(now)) {
+		return false
+	}
+	r.ledger.Find(n, now)
 	r.ledger.Settle(n)
 	return true
 }

@@ -6,10 +6,14 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/fairqueue"
 	"github.com/slack-notifier/slack-notifier/internal/finished"
 	"github.com/slack-notifier/slack-notifier/internal/testrig"
 )
@@ -82,7 +86,7 @@ func TestRestsAtFirstSight(t *testing.T) {
 		looks  bool
 	}{
 		{name: "delivered", change: func(*v1alpha1.SlackNotification) {}},
-		{name: "its time to live will end", looks: true, change: func(n *v1alpha1.SlackNotification) { n.Spec.TTLSecondsAfterFinished = &seconds }},
+		{name: "its time to live will end, and nothing can wait for that yet", looks: true, change: func(n *v1alpha1.SlackNotification) { n.Spec.TTLSecondsAfterFinished = &seconds }},
 		{name: "somebody asks to look at it", looks: true, change: func(n *v1alpha1.SlackNotification) {
 			n.Annotations = map[string]string{v1alpha1.AnnotationRequestedAt: "now"}
 		}},
@@ -101,6 +105,26 @@ func TestRestsAtFirstSight(t *testing.T) {
 				t.Error("it counts as one that waits")
 			}
 		})
+	}
+}
+
+// What rests until its time to live is over is looked at then, and not before.
+func TestRestsAtFirstSightUntilItsTimeIsOver(t *testing.T) {
+	g, _ := delivered(t, nil)
+	queue := fairqueue.ForController("", workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+	defer queue.ShutDown()
+	if err := g.r.Wake.Start(t.Context(), queue); err != nil {
+		t.Fatal(err)
+	}
+	n := g.store.Old.(*v1alpha1.SlackNotification)
+	over := time.Now().Add(500 * time.Millisecond)
+	n.Status.FinishedAt.Time, n.Spec.TTLSecondsAfterFinished = over.Add(-time.Hour), ptr.To[int32](3600)
+	if g.r.relevant().Create(event.CreateEvent{Object: n}) {
+		t.Error("it is looked at at once, want it to rest")
+	}
+	got, _ := queue.Get()
+	if time.Now().Before(over) || got.NamespacedName != client.ObjectKeyFromObject(n) {
+		t.Errorf("%v is looked at %v too early", got, time.Until(over))
 	}
 }
 

@@ -97,7 +97,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 func (r *Reconciler) relevant() predicate.Predicate {
 	return predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool {
 		n, ok := e.Object.(*v1alpha1.SlackNotification)
-		return !ok || !r.restsForGood(n)
+		return !ok || !r.restsAtFirst(n)
 	}, UpdateFunc: func(e event.UpdateEvent) bool {
 		was, ok1 := e.ObjectOld.(*v1alpha1.SlackNotification)
 		is, ok2 := e.ObjectNew.(*v1alpha1.SlackNotification)

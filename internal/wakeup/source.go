@@ -5,6 +5,7 @@ package wakeup
 import (
 	"context"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -28,6 +29,18 @@ func (s *Source) Wake(name types.NamespacedName) {
 	if s.queue != nil {
 		s.queue.Add(reconcile.Request{NamespacedName: name})
 	}
+}
+
+// WakeAfter has the controller reconcile an object after a time. It returns false when
+// the controller has not begun, and then does nothing.
+func (s *Source) WakeAfter(name types.NamespacedName, after time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.queue == nil {
+		return false
+	}
+	s.queue.AddAfter(reconcile.Request{NamespacedName: name}, after)
+	return true
 }
 
 // Start implements source.Source.

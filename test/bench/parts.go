@@ -118,7 +118,7 @@ func (b *bench) idle() error {
 		return err
 	}
 	defer end(other)
-	time.Sleep(30 * time.Second)
+	time.Sleep(restAfter)
 	b.say("## Idle\n\nResident half a minute after the start, with one SlackChannel and no SlackNotification, beside an Alertmanager with one receiver.\n")
 	b.say("| | operator | Alertmanager | ratio |\n| --- | ---: | ---: | ---: |")
 	ours, theirs := memoryOf(o.Cmd.Process.Pid), memoryOf(other.Process.Pid)
@@ -270,6 +270,9 @@ func (b *bench) pacedTeam(slack, id, secret string) error {
 	})
 }
 
+// restAfter is how long after a start its garbage is given back.
+const restAfter = 30 * time.Second
+
 // start measures what a restart costs with many finished notifications.
 func (b *bench) start() error {
 	n := b.n(20000)
@@ -283,7 +286,7 @@ func (b *bench) start() error {
 	if err != nil {
 		return err
 	}
-	time.Sleep(3 * time.Second)
+	time.Sleep(restAfter)
 	base := residentOf(empty.Cmd.Process.Pid)
 	baseHeap, err := heapOf(profileAddress, "")
 	if err != nil {
@@ -313,7 +316,7 @@ func (b *bench) start() error {
 	}
 	took := time.Since(begin)
 	cpu := cpuOf(o.Cmd.Process.Pid)
-	time.Sleep(3 * time.Second)
+	time.Sleep(restAfter)
 	memory := residentOf(o.Cmd.Process.Pid)
 	heap, err := heapOf(profileAddress, os.Getenv("BENCH_PROFILE"))
 	if err != nil {
@@ -328,7 +331,7 @@ func (b *bench) start() error {
 		return err
 	}
 	b.say("## Start with %d finished SlackNotifications\n", n)
-	b.say("- %.1f s until one that was created then was delivered, %.1f CPU seconds\n- of the others, status writes: %d; messages posted: %d; conversations read: %d\n- %.0f MiB resident (%.0f MiB with none): %.1f KiB for each object, of which %.1f KiB are in use and the rest is what the garbage collector has not given back\n",
+	b.say("- %.1f s until one that was created then was delivered, %.1f CPU seconds\n- of the others, status writes: %d; messages posted: %d; conversations read: %d\n- half a minute later %.0f MiB resident (%.0f MiB with none): %.1f KiB for each object, of which %.1f KiB are in use and the rest is what the garbage collector has not given back\n",
 		took.Seconds(), cpu.Seconds(), after-writes-1, calls.Count("chat.postMessage")-before.Count("chat.postMessage")-1,
 		calls.Count("conversations.history")-before.Count("conversations.history"), memory, base, (memory-base)*1024/float64(n), (heap-baseHeap)*1024/float64(n))
 	return nil
