@@ -87,18 +87,19 @@ verify-generated: manifests generate docs chart ## Fail when a generated file is
 	@git diff --exit-code -- api config charts docs/api.md docs/schemas || { echo "generated files differ: run 'make manifests generate docs chart' and commit"; exit 1; }
 	@test -z "$$(git status --porcelain -- config/crd/bases charts docs/api.md docs/schemas)" || { echo "generated files are not committed"; exit 1; }
 
+# What go vet looks for in tests is found by make lint.
 .PHONY: test
 test: setup-envtest $(ALERTMANAGER) $(KREW) $(PROMETHEUS) ## Run every test, against a real kube-apiserver and etcd.
-	@KUBEBUILDER_ASSETS=$(ASSETS) go test -race -timeout 30m $$(go list ./... | grep -v /test/) # by Go's cache where nothing has changed
-	@go test $$(grep -rl --include='*_test.go' 'race.Pointless(t)' internal controllers | xargs -n1 dirname | sort -u | sed 's|^|./|') # what that left out
-	@KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -race -timeout 90m ./test/...
+	@KUBEBUILDER_ASSETS=$(ASSETS) go test -vet=off -race -timeout 30m $$(go list ./... | grep -v /test/) # by Go's cache where nothing has changed
+	@go test -vet=off $$(grep -rl --include='*_test.go' 'race.Pointless(t)' internal controllers | xargs -n1 dirname | sort -u | sed 's|^|./|') # what that left out
+	@KUBEBUILDER_ASSETS=$(ASSETS) go test -vet=off -count=1 -race -timeout 90m ./test/...
 	@KUBEBUILDER_ASSETS=$(ASSETS) go test -C test/gitops -count=1 -timeout 15m ./...
 
 .PHONY: test-chart
 test-chart: setup-envtest $(HELM3) $(HELM4) $(HELM_UNITTEST) $(KUBECONFORM) $(CONTROLLER_GEN) ## Test the chart: its unit tests, its schemas, and Helm 3 and 4 on a real kube-apiserver.
 	@$(HELM3) lint --strict charts/slack-notifier
 	@$(HELM_UNITTEST) --strict charts/slack-notifier
-	@TEST_CHART=1 KUBEBUILDER_ASSETS=$(ASSETS) go test -count=1 -timeout 20m -run 'Chart|Helm|Schemas|ReadmeInstalls' ./test/release
+	@TEST_CHART=1 KUBEBUILDER_ASSETS=$(ASSETS) go test -vet=off -count=1 -timeout 20m -run 'Chart|Helm|Schemas|ReadmeInstalls' ./test/release
 
 .PHONY: test-image
 test-image: ## Test the image: two builds, one digest; each architecture; the Dockerfile's files; what GoReleaser reads.
@@ -112,7 +113,7 @@ test-chaos: setup-envtest ## The long form of the chaos tests: kills, lost leade
 .PHONY: test-cluster
 test-cluster: setup-envtest $(HELM3) $(HELM4) $(CYCLONEDX_GOMOD) $(CONTROLLER_GEN) ## Run the release's files and the README's commands, on a real kubelet in namespaces of their own (root, Linux, Debian's packages).
 	@hack/setup-node.sh
-	@CLUSTER=1 go test -count=1 -timeout 60m -v ./test/cluster
+	@CLUSTER=1 go test -vet=off -count=1 -timeout 60m -v ./test/cluster
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME.
