@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -217,7 +218,7 @@ func (m *machine) await(ctx context.Context, what string, ok func(context.Contex
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting until %s: %w (last error: %w)", what, ctx.Err(), err)
+			return fmt.Errorf("waiting until %s: %w", what, errors.Join(ctx.Err(), err))
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
