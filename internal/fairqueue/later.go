@@ -55,6 +55,9 @@ func (l *later[T]) remove(item T) {
 	}
 }
 
+// roomKept is for how many items room is kept when nothing waits.
+const roomKept = 1000
+
 // byTime is later as container/heap wants it.
 type byTime[T comparable] later[T]
 
@@ -78,7 +81,7 @@ func (l *byTime[T]) Pop() any {
 	l.heap[last] = delayed[T]{}
 	l.heap = l.heap[:last]
 	delete(l.places, d.item)
-	if last == 0 { // a map gives nothing back
+	if last == 0 && cap(l.heap) > roomKept { // a map gives nothing back
 		l.heap, l.places = nil, map[T]int{}
 	}
 	return d

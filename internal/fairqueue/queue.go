@@ -97,11 +97,13 @@ func (q *Queue[T]) AddWithOpts(o priorityqueue.AddOpts, items ...T) {
 }
 
 func (q *Queue[T]) add(item T, after time.Duration, priority int) {
-	w, waits := q.waiting.get(item)
-	if waits {
-		priority = max(priority, w.priority)
-	}
 	at := q.clock.Now().Add(after)
+	if w, waits := q.waiting.get(item); waits {
+		priority = max(priority, w.priority)
+		if sooner := q.waiting.at(w); sooner.Before(at) {
+			at = sooner
+		}
+	}
 	switch {
 	case after <= 0:
 		q.waiting.remove(item)
@@ -109,8 +111,6 @@ func (q *Queue[T]) add(item T, after time.Duration, priority int) {
 		q.inner.Add(item)
 	case q.ready.raise(item, priority):
 		// It comes before that.
-	case waits && !q.waiting.at(w).After(at):
-		q.waiting.set(item, q.waiting.at(w), priority)
 	default:
 		q.waiting.set(item, at, priority)
 	}
