@@ -70,7 +70,7 @@ type SlackNotificationSpec struct {
 	// it again, GiveUp does not.
 	// +optional
 	// +kubebuilder:default=Retry
-	OnUnknownOutcome UnknownOutcomePolicy `json:"onUnknownOutcome,omitempty"`
+	OnUnknownOutcome *UnknownOutcomePolicy `json:"onUnknownOutcome,omitempty"`
 
 	// notBefore holds the message until then, as in 2026-11-24T08:00:00Z.
 	// +optional

@@ -1271,6 +1271,11 @@ func (in *SlackNotificationSpec) DeepCopyInto(out *SlackNotificationSpec) {
 		*out = new(Thread)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.OnUnknownOutcome != nil {
+		in, out := &in.OnUnknownOutcome, &out.OnUnknownOutcome
+		*out = new(UnknownOutcomePolicy)
+		**out = **in
+	}
 	if in.NotBefore != nil {
 		in, out := &in.NotBefore, &out.NotBefore
 		*out = (*in).DeepCopy()

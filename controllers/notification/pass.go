@@ -7,6 +7,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
@@ -135,7 +136,7 @@ func (r *Reconciler) wanted(n *v1alpha1.SlackNotification, c *v1alpha1.SlackChan
 		}
 	}
 	want := delivery.Want{
-		Hash: message.HashWith(n.Spec.Content, message.InteractionOf(n, c)), Update: n.Spec.UpdatePolicy, OnUnknown: n.Spec.OnUnknownOutcome, Via: channelKey(n).String(), ViaUID: c.UID,
+		Hash: message.HashWith(n.Spec.Content, message.InteractionOf(n, c)), Update: n.Spec.UpdatePolicy, OnUnknown: ptr.Deref(n.Spec.OnUnknownOutcome, v1alpha1.UnknownOutcomeRetry), Via: channelKey(n).String(), ViaUID: c.UID,
 		Remove: !n.DeletionTimestamp.IsZero(), Settled: since.Add(r.settleTime()), Settle: r.settleTime(), Created: n.CreationTimestamp.Time,
 		Keyed: n.Spec.IdempotencyKey != "",
 	}

@@ -88,6 +88,17 @@ func TestReduce(t *testing.T) {
 	}
 }
 
+// All that the cache keeps of a finished object, but for its strings, is the Go type: it is
+// to fit into an allocation of 768 bytes, of which Go's runtime takes 8 for the types
+// of what is larger than 512 (runtime/malloc.go, mallocHeaderSize). With one
+// byte more it takes 896.
+func TestTheTypeFitsItsAllocation(t *testing.T) {
+	const class, header = 768, 8
+	if size := reflect.TypeFor[v1alpha1.SlackNotification]().Size(); size > class-header {
+		t.Errorf("a SlackNotification has %d bytes, want %d at most: make a rarely used field a pointer", size, class-header)
+	}
+}
+
 func TestTrackedByIsKept(t *testing.T) {
 	for _, c := range []struct{ name, label, annotation, want string }{
 		{"nobody", "", "", ""},

@@ -176,7 +176,7 @@ func TestWebhooks(t *testing.T) {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
 			name := map[v1alpha1.UnknownOutcomePolicy]string{v1alpha1.UnknownOutcomeRetry: "hook-retry", v1alpha1.UnknownOutcomeGiveUp: "hook-giveup"}[policy]
-			s := stage(t, name, fmt.Sprintf("webhook, %s: 10 %% cut after, and killed", policy), pick(3, 10), func(s *scene) { s.webhook, s.policy = true, policy })
+			s := stage(t, name, fmt.Sprintf("webhook, %s: 10 %% cut after, and killed", policy), pick(3, 10), func(s *scene) { s.webhook, s.policy = true, &policy })
 			o := s.operator()
 			s.ready()
 			s.fault(slacksim.Fault{Method: "webhook", Kind: "close_after", Times: -1, Probability: 0.1})

@@ -11,6 +11,7 @@ import (
 	"github.com/onsi/gomega"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
@@ -128,7 +129,7 @@ func (s *scene) again(i int) {
 func TestGiveUpWithMentions(t *testing.T) {
 	t.Parallel()
 	s := stage(t, "mentions", "GiveUp with mentions, no history scope, restarts", pick(2, 4), func(s *scene) {
-		s.policy = v1alpha1.UnknownOutcomeGiveUp
+		s.policy = ptr.To(v1alpha1.UnknownOutcomeGiveUp)
 		s.scopes = []string{"chat:write", "channels:read", "users:read", "users:read.email"}
 		s.shape = func(_ int, n *v1alpha1.SlackNotification) { n.Spec.Text += " Look, <@yueh.liu>." }
 	})

@@ -36,7 +36,7 @@ type scene struct {
 	teams  []string
 	// webhook scenes send by webhooks.
 	webhook bool
-	policy  v1alpha1.UnknownOutcomePolicy
+	policy  *v1alpha1.UnknownOutcomePolicy
 	// scopes of the tokens; all when empty.
 	scopes []string
 	// shape changes a notification before it is created.

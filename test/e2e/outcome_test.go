@@ -11,7 +11,9 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/slacksim"
 )
 
-func giveUp(n *v1alpha1.SlackNotification) { n.Spec.OnUnknownOutcome = v1alpha1.UnknownOutcomeGiveUp }
+func giveUp(n *v1alpha1.SlackNotification) {
+	n.Spec.OnUnknownOutcome = ptr(v1alpha1.UnknownOutcomeGiveUp)
+}
 
 // What becomes of a message whose outcome can't be known.
 func TestOnUnknownOutcome(t *testing.T) {
@@ -36,7 +38,7 @@ func TestOnUnknownOutcome(t *testing.T) {
 		w.Expect(w.message(n)).To(gomega.And(gomega.ContainSubstring("may or may not"), gomega.ContainSubstring("onUnknownOutcome")))
 		w.Expect(w.messages(w.id("C", "ALERTS"))).To(gomega.HaveLen(1))
 		// A person has looked, and wants it sent again.
-		w.update(n, func() { n.Spec.OnUnknownOutcome = v1alpha1.UnknownOutcomeRetry })
+		w.update(n, func() { n.Spec.OnUnknownOutcome = ptr(v1alpha1.UnknownOutcomeRetry) })
 		w.becomes(n, delivered())
 		w.Expect(w.messages(w.id("C", "ALERTS"))).To(gomega.HaveLen(2))
 	})

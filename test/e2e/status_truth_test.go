@@ -171,7 +171,7 @@ var whatIsRefused = []truth{
 		w.fault(slacksim.Fault{Method: "webhook", Team: w.team, Kind: "close_after"})
 		return w.notify("n", "c", giveUp)
 	}, func(w *world, n *v1alpha1.SlackNotification) {
-		w.update(n, func() { n.Spec.OnUnknownOutcome = v1alpha1.UnknownOutcomeRetry })
+		w.update(n, func() { n.Spec.OnUnknownOutcome = ptr(v1alpha1.UnknownOutcomeRetry) })
 	}},
 }
 

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
@@ -146,7 +147,7 @@ var brokenSetUps = []struct {
 	{"an outcome that nobody knows", "sln/n", func(w *world) {
 		w.hooked(w.hook(""))
 		w.sim("faults", slacksim.Fault{Method: "webhook", Team: w.team, Kind: "close_after", Times: 1})
-		w.message("n", func(n *v1alpha1.SlackNotification) { n.Spec.OnUnknownOutcome = v1alpha1.UnknownOutcomeGiveUp })
+		w.message("n", func(n *v1alpha1.SlackNotification) { n.Spec.OnUnknownOutcome = ptr.To(v1alpha1.UnknownOutcomeGiveUp) })
 	}, `nobody knows whether Slack has taken it`, `--again --recipient default`},
 	{"a parent that does not exist", "sln/n", func(w *world) {
 		w.message("n", func(n *v1alpha1.SlackNotification) {
