@@ -251,6 +251,9 @@ func WriteKubeconfig(path string, config *rest.Config) error {
 	return clientcmd.WriteToFile(*k, path)
 }
 
+// EtcdURL is where etcd listens, without authentication.
+func (c *Cluster) EtcdURL() string { return address(c.ports.etcd) }
+
 // KillAPIServer ends the kube-apiserver as a crash does.
 func (c *Cluster) KillAPIServer() { c.api.kill() }
 

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,9 +28,25 @@ func (b *bench) checks() error {
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
+	var lists, infos, untilNew float64
 	for _, row := range regexp.MustCompile(`\| \d+ of \d+ \|.*\|`).FindAllString(string(out), -1) {
 		b.say("%s", row)
+		cells := strings.Split(row, "|")
+		if len(cells) < 7 {
+			return fmt.Errorf("%q has another form than was expected", row)
+		}
+		cell := func(i int) string { return strings.TrimSpace(cells[i]) }
+		list, errList := strconv.ParseFloat(cell(4), 64)
+		info, errInfo := strconv.ParseFloat(cell(5), 64)
+		until, errUntil := time.ParseDuration(cell(6))
+		if err := errors.Join(errList, errInfo, errUntil); err != nil {
+			return err
+		}
+		lists, infos, untilNew = max(lists, list), max(infos, info), max(untilNew, until.Seconds())
 	}
+	b.atMost("conversations.list for checks, of its tier", lists/1200, 0.1)
+	b.atMost("conversations.info for checks, of its tier", infos/3000, 0.1)
+	b.atMost("s until a new SlackChannel is Ready, of up to 100,000 channels", untilNew, 60)
 	return b.realChannels()
 }
 

@@ -42,7 +42,7 @@ func (b *bench) compare() error {
 		}
 	}
 	b.program = nil
-	b.say("## Beside an older build\n\n%d SlackNotifications, twice each, in turn with the older one.\n", n)
+	b.say("%d SlackNotifications, twice each, in turn with the older one.\n", n)
 	b.say("| | older | now | ratio |\n| --- | ---: | ---: | ---: |")
 	for _, row := range []struct {
 		name   string

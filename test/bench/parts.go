@@ -3,11 +3,9 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/slacksim"
@@ -113,7 +111,7 @@ func (b *bench) idle() error {
 		return err
 	}
 	defer o.Stop()
-	other, err := b.alertmanager()
+	other, err := b.alertmanager("127.0.0.1:0", "route: {receiver: hook}\nreceivers: [{name: hook, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]\n")
 	if err != nil {
 		return err
 	}
@@ -123,6 +121,7 @@ func (b *bench) idle() error {
 	b.say("| | operator | Alertmanager | ratio |\n| --- | ---: | ---: | ---: |")
 	ours, theirs := memoryOf(o.Cmd.Process.Pid), memoryOf(other.Process.Pid)
 	b.say("| resident, MiB | %.0f | %.0f | %.2f |", ours.resident, theirs.resident, ours.resident/theirs.resident)
+	b.atMost("idle, resident, of Alertmanager's", ours.resident/theirs.resident, 1)
 	b.say("| of that its own | %.0f | %.0f | %.2f |", ours.own, theirs.own, ours.own/theirs.own)
 	b.say("| of that pages of the executable | %.0f | %.0f | %.2f |", ours.file, theirs.file, ours.file/theirs.file)
 	b.say("| the executable, MB | %.0f | %.0f | %.2f |\n", ours.executable, theirs.executable, ours.executable/theirs.executable)
@@ -143,6 +142,9 @@ func (b *bench) throughput() error {
 	b.say("| | bare client | operator | ratio |\n| --- | ---: | ---: | ---: |")
 	b.say("| delivered a second | %.0f | %.0f | %.2f |", bare.rate(), ours.rate(), ours.rate()/bare.rate())
 	b.say("| CPU seconds for 1,000 | %.2f | %.2f | %.2f |", bare.per1000(), ours.per1000(), ours.per1000()/bare.per1000())
+	b.atMost("CPU for a delivery, of the bare client's", ours.per1000()/bare.per1000(), 1.2)
+	b.atMost("API writes for a delivery", float64(ours.writes)/float64(n), 1)
+	b.atMost("Slack calls for a delivery", float64(ours.calls)/float64(n), 1)
 	b.say("| API writes for each | %.3f | %.3f | |", float64(bare.writes)/float64(n), float64(ours.writes)/float64(n))
 	b.say("| Slack calls for each | %.3f | %.3f | |\n", float64(bare.calls)/float64(n), float64(ours.calls)/float64(n))
 	return nil
@@ -171,6 +173,9 @@ func (b *bench) latency() error {
 	for _, q := range []float64{0.5, 0.9, 0.99} {
 		x, y := quantile(bare, q), quantile(ours, q)
 		b.say("| p%.0f | %.1f ms | %.1f ms | %.2f |", q*100, millis(x), millis(y), float64(y)/float64(x))
+		if q == 0.5 {
+			b.atMost("latency p50, of the bare client's", float64(y)/float64(x), 1.2)
+		}
 	}
 	b.say("")
 	return nil
@@ -248,6 +253,9 @@ func (b *bench) limits() error {
 		return err
 	}
 	b.say("## Within Slack's limits\n\nA backlog of %d messages to each of %d channels (one in each of %d workspaces) that take one a second.\n", each, teams, teams)
+	b.atLeast("share of the allowed rate that is used under a backlog", share, 0.9)
+	b.atMost("answers 429 that are provoked under a backlog", float64(provoked), 0)
+	b.atMost("API writes for a message under a backlog", float64(after-before)/float64(teams*each), 1.2)
 	b.say("- share of the allowed rate that was used: %.1f %%\n- answers 429 that were provoked: %d of %d messages\n- API writes for each message, the one that tells of the wait included: %.2f\n",
 		share*100, provoked, teams*each, float64(after-before)/float64(teams*each))
 	return nil
@@ -268,107 +276,6 @@ func (b *bench) pacedTeam(slack, id, secret string) error {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "paced", Name: "c" + id[len(id)-2:], Labels: map[string]string{label: "paced"}},
 		Spec:       v1alpha1.SlackChannelSpec{WebAPI: &v1alpha1.WebAPI{TokenSecretRef: v1alpha1.SecretKeyReference{Name: secret}, Channel: channel}},
 	})
-}
-
-// restAfter is how long after a start its garbage is given back.
-const restAfter = 30 * time.Second
-
-// start measures what a restart costs with many finished notifications.
-func (b *bench) start() error {
-	n := b.n(20000)
-	if err := b.prepare("finished"); err != nil {
-		return err
-	}
-	if err := b.finished("finished", n); err != nil {
-		return err
-	}
-	empty, err := b.operator("idle2-none", "--pprof-bind-address="+profileAddress)
-	if err != nil {
-		return err
-	}
-	time.Sleep(restAfter)
-	base := residentOf(empty.Cmd.Process.Pid)
-	baseHeap, err := heapOf(profileAddress, "")
-	if err != nil {
-		return err
-	}
-	empty.Stop()
-	writes, err := b.statusWrites()
-	if err != nil {
-		return err
-	}
-	before, _, err := b.calls(b.env.Slack)
-	if err != nil {
-		return err
-	}
-	begin := time.Now()
-	o, err := b.operator("finished", "--pprof-bind-address="+profileAddress)
-	if err != nil {
-		return err
-	}
-	defer o.Stop()
-	// What is created now comes after all that there was.
-	if err := b.env.Client.Create(b.ctx, note("finished", "c", channelID(0), n)); err != nil {
-		return err
-	}
-	if err := b.delivered(writes, 1); err != nil {
-		return err
-	}
-	took := time.Since(begin)
-	cpu := cpuOf(o.Cmd.Process.Pid)
-	time.Sleep(restAfter)
-	memory := residentOf(o.Cmd.Process.Pid)
-	heap, err := heapOf(profileAddress, os.Getenv("BENCH_PROFILE"))
-	if err != nil {
-		return err
-	}
-	after, err := b.statusWrites()
-	if err != nil {
-		return err
-	}
-	calls, _, err := b.calls(b.env.Slack)
-	if err != nil {
-		return err
-	}
-	b.say("## Start with %d finished SlackNotifications\n", n)
-	b.say("- %.1f s until one that was created then was delivered, %.1f CPU seconds\n- of the others, status writes: %d; messages posted: %d; conversations read: %d\n- half a minute later %.0f MiB resident (%.0f MiB with none): %.1f KiB for each object, of which %.1f KiB are in use and the rest is what the garbage collector has not given back\n",
-		took.Seconds(), cpu.Seconds(), after-writes-1, calls.Count("chat.postMessage")-before.Count("chat.postMessage")-1,
-		calls.Count("conversations.history")-before.Count("conversations.history"), memory, base, (memory-base)*1024/float64(n), (heap-baseHeap)*1024/float64(n))
-	return nil
-}
-
-// finished makes notifications that look as if they had been delivered, and are to be
-// deleted in a week.
-func (b *bench) finished(ns string, n int) error {
-	return side(n, 0, func(i int) error {
-		o := note(ns, "c", channelID(i%channels), i)
-		o.Spec.TTLSecondsAfterFinished = ptr.To[int32](7 * 24 * 3600)
-		return b.finish(o)
-	})
-}
-
-func (b *bench) finish(o *v1alpha1.SlackNotification) error {
-	if err := b.env.Client.Create(b.ctx, o); err != nil {
-		return err
-	}
-	o.Status = fullStatus(o, "1700000000.000100")
-	return b.env.Client.Status().Update(b.ctx, o)
-}
-
-// fullStatus is a status as the operator writes it.
-func fullStatus(o *v1alpha1.SlackNotification, ts string) v1alpha1.SlackNotificationStatus {
-	now := metav1.Now()
-	recipient := o.Spec.Recipients[0].Channel
-	return v1alpha1.SlackNotificationStatus{
-		ObservedGeneration: o.Generation, Phase: v1alpha1.PhaseDelivered, Summary: "1/1", FinishedAt: &now,
-		Deliveries: []v1alpha1.Delivery{{
-			Recipient: "channel:" + recipient, State: v1alpha1.DeliveryDelivered, Attempts: 1, LastAttemptAt: &now, DeliveredAt: &now,
-			ConversationID: recipient, Timestamp: ts, ContentHash: "0123456789abcdef",
-			Permalink: "https://acme.slack.com/archives/" + recipient + "/p" + strings.ReplaceAll(ts, ".", ""),
-		}},
-		Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDelivered,
-			Message: "delivered to " + recipient, LastTransitionTime: now, ObservedGeneration: o.Generation}},
-	}
 }
 
 // growth measures whether more notifications make each one dearer.

@@ -67,16 +67,19 @@ func memoryOf(pid int) memory {
 // residentOf a process in MiB.
 func residentOf(pid int) float64 { return memoryOf(pid).resident }
 
-// alertmanager starts an Alertmanager that has nothing to tell.
-func (b *bench) alertmanager() (*exec.Cmd, error) {
-	config := filepath.Join(b.env.Dir, "alertmanager.yml")
-	content := "route: {receiver: hook}\nreceivers: [{name: hook, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]\n"
-	if err := os.WriteFile(config, []byte(content), 0o600); err != nil {
+// alertmanager starts an Alertmanager with a configuration.
+func (b *bench) alertmanager(address, config string) (*exec.Cmd, error) {
+	dir, err := os.MkdirTemp(b.env.Dir, "alertmanager")
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "alertmanager.yml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, err
 	}
 	//nolint:gosec // built by the Makefile
-	cmd := exec.Command(filepath.Join("bin", "alertmanager"), "--config.file="+config, "--storage.path="+filepath.Join(b.env.Dir, "alertmanager"),
-		"--web.listen-address=127.0.0.1:0", "--cluster.listen-address=")
+	cmd := exec.Command(filepath.Join("bin", "alertmanager"), "--config.file="+file, "--storage.path="+dir,
+		"--web.listen-address="+address, "--cluster.listen-address=", "--log.level=error")
 	return cmd, devcluster.Spawn(cmd)
 }
 

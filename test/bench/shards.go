@@ -2,7 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -144,7 +147,7 @@ func (b *bench) stored(ns string) (float64, error) {
 // sharding measures several operators on one control plane: without Slack's
 // limits, and at a backlog for one workspace whose limits they share.
 func (b *bench) sharding() error {
-	b.say("## Shards\n\nOperators with `--watch-label-selector` on one control plane, which they share the machine's cores with.\n")
+	b.say("## Shards\n\nOperators with `--watch-label-selector` on one control plane, with which they share the machine's cores.\n")
 	n := b.n(2000)
 	b.say("%d SlackNotifications, Slack's limits lifted:\n", n)
 	b.say("| shards | delivered a second | CPU seconds of all for 1,000 | of kube-apiserver | resident of all, MiB | writes for each | bytes in etcd for each |\n| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
@@ -153,15 +156,47 @@ func (b *bench) sharding() error {
 			return err
 		}
 	}
-	n = b.n(3000)
-	b.say("\nA backlog of %d messages for %d channels of one workspace that takes 600 a minute:\n", n, channels)
+	n = b.n(1200)
+	b.say("\nA backlog for %d channels of one workspace that takes 600 messages a minute, %d messages for one or two operators and twice as many for four:\n", channels, n)
 	b.say("| shards | messages a minute | answers 429 | of the posts | each has had in half of the time | CPU seconds of all for 1,000 |\n| ---: | ---: | ---: | ---: | --- | ---: |")
 	for _, count := range []int{1, 2, 4} {
-		if err := b.shardsLimited(count, n); err != nil {
+		if err := b.shardsLimited(count, n*max(1, count/2)); err != nil {
 			return err
 		}
 	}
 	b.say("")
+	return b.sharingForHours()
+}
+
+// judged is what the tests of sharing say of each row.
+var judged = regexp.MustCompile(`([\d.]+) of the limit was used, ([\d.]+) met a 429 .* each has had \[([\d ]+)\]`)
+
+// sharingForHours runs the same in virtual time, for hours.
+func (b *bench) sharingForHours() error {
+	out, err := exec.CommandContext(b.ctx, "go", "test", "./internal/pacing", "-run", "TestSendersShare", "-count=1", "-v").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	alone, used, met, rows := 1.0, 1.0, 0.0, judged.FindAllStringSubmatch(string(out), -1)
+	for _, row := range rows {
+		share, errShare := strconv.ParseFloat(row[1], 64)
+		part, errPart := strconv.ParseFloat(row[2], 64)
+		if err := errors.Join(errShare, errPart); err != nil {
+			return err
+		}
+		if !strings.Contains(row[3], " ") {
+			alone = min(alone, share)
+			continue
+		}
+		used, met = min(used, share), max(met, part)
+	}
+	if len(rows) == 0 {
+		return fmt.Errorf("the tests of sharing tell nothing: %s", out)
+	}
+	b.say("Over hours, in virtual time (`go test ./internal/pacing -run TestSendersShare -v`), the worst of %d cases: one sender alone uses %.3f of the limit, two or four use %.3f, and of their calls %.4f meet a 429.\n", len(rows), alone, used, met)
+	b.atLeast("of a limit, used by one sender alone over hours", alone, 0.88)
+	b.atLeast("of a limit that several senders share, used over hours", used, 0.9)
+	b.atMost("calls of several senders that meet a 429, over hours", met, 0.01)
 	return nil
 }
 
@@ -256,6 +291,9 @@ func (b *bench) shardsLimited(count, n int) error {
 		}
 	}
 	met := calls.Provoked["chat.postMessage"]
+	if count > 1 {
+		b.atMost(fmt.Sprintf("posts of %d shards that meet a 429, from the first minute on", count), float64(met)/float64(n+met), 0.01)
+	}
 	b.say("| %d | %.0f | %d | %.2f %% | %s | %.2f |", count, float64(n)/last.Sub(first).Minutes(), met, 100*float64(met)/float64(n+met),
 		strings.Trim(fmt.Sprint(parts), "[]"), cpu.Seconds()*1000/float64(n))
 	return nil

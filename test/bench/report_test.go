@@ -1,0 +1,52 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestBounds(t *testing.T) {
+	r := &report{}
+	r.atMost("CPU", 1.18, 1.2)
+	r.atMost("latency", 1.201, 1.2)
+	r.atLeast("share", 0.98, 0.9)
+	r.atLeast("part", 0.5, 0.9)
+	r.atMost("writes", 0, 0)
+	const want = `| figure | measured | bound | |
+| --- | ---: | ---: | --- |
+| CPU | 1.18 | at most 1.2 | met |
+| latency | 1.201 | at most 1.2 | **missed** |
+| share | 0.98 | at least 0.9 | met |
+| part | 0.5 | at least 0.9 | **missed** |
+| writes | 0 | at most 0 | met |
+`
+	if got := r.table(); got != want {
+		t.Errorf("the table is\n%s, want\n%s", got, want)
+	}
+}
+
+func TestFill(t *testing.T) {
+	const page = "# Page\n\n<!-- make bench: bounds -->\n<!-- end of bounds -->\n\nWords.\n\n<!-- make bench: idle -->\nold\n<!-- end of idle -->\n\nMore words.\n"
+	r := &report{}
+	r.begin("idle")
+	r.say("## Idle\n\nnew: %d", 1)
+	got, err := r.fill([]byte(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\n\nWords.\n\n<!-- make bench: idle -->\n## Idle\n\nnew: 1\n<!-- end of idle -->\n\nMore words.\n", "| figure |"} {
+		if !strings.Contains(string(got), want) {
+			t.Errorf("the page is\n%s\nwant %q in it", got, want)
+		}
+	}
+	if strings.Contains(string(got), "old") {
+		t.Errorf("the page still has the old figures:\n%s", got)
+	}
+	if again, err := r.fill(got); err != nil || string(again) != string(got) {
+		t.Errorf("filled again it is (%v)\n%s, want what it was", err, again)
+	}
+	r.begin("latency")
+	if _, err := r.fill([]byte(page)); err == nil || !strings.Contains(err.Error(), "make bench: latency") {
+		t.Errorf("a page without the mark: %v, want an error that names it", err)
+	}
+}
