@@ -171,24 +171,26 @@ func (env *Env) build(names ...string) error { return env.compile(env.Dir+"/", n
 // the tests have it.
 func (env *Env) compile(into string, flags []string, names ...string) error {
 	if race.Enabled {
-		flags = append([]string{"-race"}, flags...)
+		return env.buildWith("CGO_ENABLED=1", into, append([]string{"-race"}, flags...), names...)
 	}
 	return env.buildPlain(into, flags, names...)
 }
 
-// buildPlain builds commands into a file or directory. It does so in the module's
-// own directory, so that a test of another module gets the same program.
+// buildPlain builds commands as they are released.
 func (env *Env) buildPlain(into string, flags []string, names ...string) error {
+	return env.buildWith("CGO_ENABLED=0", into, flags, names...)
+}
+
+// buildWith builds commands into a file or directory. It does so in the module's
+// own directory, so that a test of another module gets the same program.
+func (env *Env) buildWith(cgo, into string, flags []string, names ...string) error {
 	args := append([]string{"build"}, flags...)
 	args = append(args, "-o", into)
 	for _, name := range names {
 		args = append(args, "github.com/slack-notifier/slack-notifier/cmd/"+name)
 	}
 	cmd := exec.Command("go", args...) //nolint:gosec // our own commands
-	cmd.Dir = env.root
-	if !race.Enabled {
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
-	}
+	cmd.Dir, cmd.Env = env.root, append(os.Environ(), cgo)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("building %v: %w\n%s", names, err, out)

@@ -78,8 +78,9 @@ func install() error {
 	if err := os.Mkdir(bin, 0o700); err != nil {
 		return err
 	}
-	out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "kubectl-slack"), "../../cmd/kubectl-slack").CombinedOutput()
-	if err != nil {
+	build := exec.Command("go", "build", "-o", filepath.Join(bin, "kubectl-slack"), "../../cmd/kubectl-slack")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
+	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building kubectl-slack: %w\n%s", err, out)
 	}
 	complete, err := filepath.Abs("../../hack/krew/kubectl_complete-slack")

@@ -30,7 +30,7 @@ func operator(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "slack-notifier")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./cmd/slack-notifier")
-	build.Dir = root
+	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
