@@ -29,7 +29,7 @@ func (s *slackAt) post(channel, fields string) string {
 	if !r.ok() {
 		s.t.Fatal(r.body)
 	}
-	s.now = s.now.Add(2 * time.Second)
+	s.pass(2 * time.Second)
 	return r.text("ts")
 }
 
@@ -109,7 +109,7 @@ func TestUpdateRefuses(t *testing.T) {
 	user := s.json("chat.postMessage", `{"channel":"U0YUEH000","text":"x"}`)
 	dm, dmTS := user.text("channel"), user.text("ts")
 	s.send(DemoWebhookPath, "application/json", "", `{"text":"by webhook"}`)
-	s.now = s.now.Add(2 * time.Second)
+	s.pass(2 * time.Second)
 	notice := s.form("conversations.setTopic", "channel", general, "topic", "x")
 	if !notice.ok() {
 		t.Fatal(notice.body)
@@ -228,7 +228,7 @@ func TestThreads(t *testing.T) {
 		t.Fatalf("the answer does not name the thread: %s", r.body)
 	}
 	reply := r.text("ts")
-	s.now = s.now.Add(2 * time.Second)
+	s.pass(2 * time.Second)
 	if r := s.update(general, reply, `"text":"x","reply_broadcast":true`); r.text("error") != "no_dual_broadcast_content_update" {
 		t.Error(r.body)
 	}

@@ -59,7 +59,7 @@ func TestCreate(t *testing.T) {
 	}
 	r := s.json("conversations.create", `{"name":"`+strings.Repeat("a", 80)+`"}`)
 	id := channelOf(r, "id")
-	if !r.ok() || channelOf(r, "creator") != DemoBotUser || channelOf(r, "created") != fmt.Sprint(float64(s.now.Unix())) || channelOf(r, "is_member") != "true" {
+	if !r.ok() || channelOf(r, "creator") != DemoBotUser || channelOf(r, "created") != fmt.Sprint(float64(s.now().Unix())) || channelOf(r, "is_member") != "true" {
 		t.Errorf("%s", r.body)
 	}
 	if info := s.form("conversations.info", "channel", id); channelOf(info, "topic") != "map[value:]" || channelOf(info, "purpose") != "map[value:]" {

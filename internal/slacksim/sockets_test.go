@@ -374,7 +374,7 @@ func TestResponseURL(t *testing.T) {
 		t.Error(got)
 	}
 	s.tell("press", Pressing{Who: "ada", Channel: "C0DEPLOYS", TS: ts, Action: "approve", Stale: true}, &p)
-	s.now = s.now.Add(31 * time.Minute)
+	s.pass(31 * time.Minute)
 	if got := respond(`{"text":"late"}`); got != "expired_url" {
 		t.Error(got)
 	}
@@ -404,7 +404,7 @@ func TestElementsAreChecked(t *testing.T) {
 			"1 to 25"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.now = s.now.Add(2 * time.Second)
+			s.pass(2 * time.Second)
 			r := s.json("chat.postMessage", `{"channel":"C0GENERAL","text":"x","blocks":`+row.blocks+`}`)
 			if row.want == "" && !r.ok() || row.want != "" && (r.ok() || !strings.Contains(r.body, row.want)) {
 				t.Errorf("got %s, want %q", r.body, row.want)

@@ -36,7 +36,7 @@ func TestPostToAUser(t *testing.T) {
 	if !first.ok() || first.text("channel") != opened["id"] {
 		t.Errorf("%s; want the direct message %v", first.body, opened["id"])
 	}
-	s.now = s.now.Add(time.Second)
+	s.pass(time.Second)
 	named := s.json("chat.postMessage", `{"channel":"U0YUEH000","text":"x","username":"ua-bot"}`)
 	if !named.ok() || named.text("channel") == opened["id"] || !strings.HasPrefix(named.text("channel"), "D") {
 		t.Errorf("%s; want the user's conversation with Slackbot", named.body)
@@ -147,7 +147,7 @@ func TestMembershipByPeople(t *testing.T) {
 				t.Fatal(r.body)
 			}
 		}
-		s.now = s.now.Add(2 * time.Second)
+		s.pass(2 * time.Second)
 		post := s.json("chat.postMessage", `{"channel":"`+step.channel+`","text":"x"}`)
 		history := s.form("conversations.history", "channel", step.channel)
 		if post.text("error") != step.post || history.text("error") != step.history {
@@ -170,7 +170,7 @@ func TestTokensAreRevokedAndMended(t *testing.T) {
 		{`{"token":"` + DemoToken + `","scopes":["users:read","chat:write"]}`, "", ""},
 	} {
 		s.control("tokens", step.token)
-		s.now = s.now.Add(2 * time.Second)
+		s.pass(2 * time.Second)
 		auth, post := s.form("auth.test"), s.json("chat.postMessage", `{"channel":"`+general+`","text":"x"}`)
 		if auth.text("error") != step.auth || post.text("error") != step.post {
 			t.Errorf("with %s: auth.test %q, a post %q; want %q and %q", step.token, auth.text("error"), post.text("error"), step.auth, step.post)
@@ -205,7 +205,7 @@ func TestTokenOfAnOrganisation(t *testing.T) {
 func TestOneMessageASecondByArrival(t *testing.T) {
 	s := start(t)
 	s.control("webhooks", `{"path":"/services/T0ACME00/B0HOOK01/x","channel":"`+general+`"}`)
-	begin := s.now
+	begin := s.now()
 	for _, step := range []struct {
 		at   time.Duration
 		way  string
@@ -215,7 +215,7 @@ func TestOneMessageASecondByArrival(t *testing.T) {
 		{1001 * time.Millisecond, "user", 200}, {1999 * time.Millisecond, "user", 429},
 		{1999 * time.Millisecond, "hook", 429}, {2 * time.Second, "hook", 200}, {2999 * time.Millisecond, "post", 429},
 	} {
-		s.now = begin.Add(step.at)
+		s.pass(begin.Add(step.at).Sub(s.now()))
 		var r reply
 		switch step.way {
 		case "post":
@@ -244,7 +244,7 @@ func TestAnswersThatTellSomethingElse(t *testing.T) {
 	if r := s.json("chat.postMessage", `{"channel":"`+general+`","text":"other"}`); !r.ok() || r.text("channel") != "C0VICTIM0" {
 		t.Error(r.body)
 	}
-	s.now = s.now.Add(2 * time.Second)
+	s.pass(2 * time.Second)
 	fault(`{"method":"chat.postMessage","kind":"other_ts"}`)
 	r := s.json("chat.postMessage", `{"channel":"`+general+`","text":"another"}`)
 	if stored := s.stored(general, r.text("ts")); !r.ok() || stored.TS != "" {
