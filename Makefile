@@ -32,13 +32,11 @@ KUBECTL ?= kubectl
 GO_FILES := $(shell find api cmd controllers internal -name '*.go' -o -path '*/slacksim/page/*' 2>/dev/null) go.mod go.sum
 
 # Go keeps what it has compiled by these settings, so there is one for all but the race
-# detector, which needs cgo (RACE).
+# detector, which needs cgo. The compiler and the linker take a sixth less time when they
+# collect their garbage less often; what is built does not depend on it.
 export CGO_ENABLED := 0
-export GOFLAGS := $(GOFLAGS) -trimpath
+export GOFLAGS := $(GOFLAGS) -trimpath "-toolexec=env GOGC=400"
 RACE := CGO_ENABLED=1
-# The compiler takes a sixth less time when it collects its garbage less often. This is for
-# what compiles, never for what is run by a test.
-FAST := GOGC=400
 
 SHELL := /usr/bin/env bash -o pipefail
 .SHELLFLAGS := -ec
@@ -99,7 +97,6 @@ verify-generated: manifests generate docs chart ## Fail when a generated file is
 # What go vet looks for in tests is found by make lint.
 .PHONY: test
 test: setup-envtest $(ALERTMANAGER) $(KREW) $(PROMETHEUS) ## Run every test, against a real kube-apiserver and etcd.
-	@$(FAST) $(RACE) go list -race -test -export -deps ./... >/dev/null # compiles
 	@KUBEBUILDER_ASSETS=$(ASSETS) $(RACE) go test -vet=off -race -timeout 30m $$(go list ./... | grep -v /test/) # by Go's cache where nothing has changed
 	@go test -vet=off $$(grep -rl --include='*_test.go' 'race.Pointless(t)' internal controllers | xargs -n1 dirname | sort -u | sed 's|^|./|') # what that left out
 	@KUBEBUILDER_ASSETS=$(ASSETS) $(RACE) go test -vet=off -count=1 -race -parallel 4 -timeout 90m ./test/... # their tests wait more than they work
@@ -224,44 +221,44 @@ setup-envtest: ## Put kube-apiserver, etcd and kubectl into bin/k8s.
 
 $(CONTROLLER_GEN): hack/tools/tools/go.mod
 	@echo "building bin/controller-gen (about half a minute the first time)"
-	@$(FAST) go build -C hack/tools/tools -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
+	@go build -C hack/tools/tools -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
 
 $(CRD_REF_DOCS): hack/tools/tools/go.mod
 	@echo "building bin/crd-ref-docs (a few seconds)"
-	@$(FAST) go build -C hack/tools/tools -o $@ github.com/elastic/crd-ref-docs
+	@go build -C hack/tools/tools -o $@ github.com/elastic/crd-ref-docs
 
 $(GOLANGCI_LINT): hack/tools/lint/go.mod
 	@echo "building bin/golangci-lint (about 4 minutes the first time, on 2 cores)"
-	@$(FAST) go build -C hack/tools/lint -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@go build -C hack/tools/lint -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 $(ALERTMANAGER): hack/tools/alertmanager/go.mod
 	@echo "building bin/alertmanager, which the tests post from (about a minute the first time, on 2 cores)"
-	@$(FAST) go build -C hack/tools/alertmanager -o $@ github.com/prometheus/alertmanager/cmd/alertmanager
+	@go build -C hack/tools/alertmanager -o $@ github.com/prometheus/alertmanager/cmd/alertmanager
 
 $(KREW): hack/tools/krew/go.mod
 	@echo "building bin/krew, which the tests install the plugin by (a few seconds)"
-	@$(FAST) go build -C hack/tools/krew -o $@ sigs.k8s.io/krew/cmd/krew
+	@go build -C hack/tools/krew -o $@ sigs.k8s.io/krew/cmd/krew
 
 $(CYCLONEDX_GOMOD): hack/tools/sbom/go.mod
 	@echo "building bin/cyclonedx-gomod (about half a minute the first time, on 2 cores)"
-	@$(FAST) go build -C hack/tools/sbom -o $@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+	@go build -C hack/tools/sbom -o $@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 
 $(HELM3): hack/tools/helm3/go.mod
 	@echo "building bin/helm3 (about a minute the first time, on 2 cores)"
-	@$(FAST) go build -C hack/tools/helm3 -o $@ helm.sh/helm/v3/cmd/helm
+	@go build -C hack/tools/helm3 -o $@ helm.sh/helm/v3/cmd/helm
 
 $(HELM4): hack/tools/helm4/go.mod
 	@echo "building bin/helm4 (about a minute the first time, on 2 cores)"
-	@$(FAST) go build -C hack/tools/helm4 -o $@ helm.sh/helm/v4/cmd/helm
+	@go build -C hack/tools/helm4 -o $@ helm.sh/helm/v4/cmd/helm
 
 $(HELM_UNITTEST): hack/tools/helm-unittest/go.mod
 	@echo "building bin/helm-unittest (about a minute the first time, on 2 cores)"
-	@$(FAST) go build -C hack/tools/helm-unittest -o $@ github.com/helm-unittest/helm-unittest/cmd/helm-unittest
+	@go build -C hack/tools/helm-unittest -o $@ github.com/helm-unittest/helm-unittest/cmd/helm-unittest
 
 $(KUBECONFORM): hack/tools/kubeconform/go.mod
 	@echo "building bin/kubeconform (a few seconds)"
-	@$(FAST) go build -C hack/tools/kubeconform -o $@ github.com/yannh/kubeconform/cmd/kubeconform
+	@go build -C hack/tools/kubeconform -o $@ github.com/yannh/kubeconform/cmd/kubeconform
 
 $(PROMETHEUS): hack/tools/prometheus/go.mod
 	@echo "building bin/prometheus and bin/promtool, by which the rules and the dashboard are tried (about 4 minutes the first time, on 2 cores)"
-	@$(FAST) go build -C hack/tools/prometheus -tags remove_all_sd -o $(BIN)/ github.com/prometheus/prometheus/cmd/promtool github.com/prometheus/prometheus/cmd/prometheus
+	@go build -C hack/tools/prometheus -tags remove_all_sd -o $(BIN)/ github.com/prometheus/prometheus/cmd/promtool github.com/prometheus/prometheus/cmd/prometheus

@@ -28,7 +28,7 @@ if [ "$(cat $dir/VERSION 2>/dev/null)" != "$version" ]; then
     flags+=" -X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=${minor%%.*}"
     flags+=" -X $package.gitTreeState=clean -X $package.buildDate=1970-01-01T00:00:00Z"
   done
-  CGO_ENABLED=0 GOGC=400 go build -C hack/tools/kubernetes -trimpath -ldflags "$flags" -o "$PWD/$dir/" "${programs[@]/#/k8s.io/kubernetes/cmd/}"
+  CGO_ENABLED=0 go build -C hack/tools/kubernetes -trimpath -ldflags "$flags" -o "$PWD/$dir/" "${programs[@]/#/k8s.io/kubernetes/cmd/}"
   echo "$version" > $dir/VERSION
 fi
 
