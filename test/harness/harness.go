@@ -308,7 +308,7 @@ func (env *Env) StartProgram(ctx context.Context, program Program, name string, 
 }
 
 func (o *Operator) awaitReady(ctx context.Context, url string) error {
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(10 * time.Minute) // with 200,000 objects it takes some two
 	for time.Now().Before(deadline) {
 		if resp, err := http.Get(url); err == nil { //nolint:gosec // loopback
 			_ = resp.Body.Close()
