@@ -43,14 +43,17 @@ func (b *bench) alert(ns, name string, source v1alpha1.AlertSource, title string
 	a.Spec.ChannelRef.Name, a.Spec.Source, a.Spec.MaxIncidents = "c", source, 1000
 	a.Spec.Recipients = []v1alpha1.Recipient{{Channel: channelID(0)}}
 	a.Spec.Message = &v1alpha1.AlertMessage{Title: title}
+	return b.rule(a)
+}
+
+// rule makes a SlackAlert and waits until it is Ready.
+func (b *bench) rule(a *v1alpha1.SlackAlert) error {
 	if err := b.create(a); err != nil {
 		return err
 	}
 	return b.until(func() (bool, error) {
 		err := b.env.Client.Get(b.ctx, client.ObjectKeyFromObject(a), a)
-		return slices.ContainsFunc(a.Status.Conditions, func(c metav1.Condition) bool {
-			return c.Type == v1alpha1.ConditionReady && c.Status == metav1.ConditionTrue
-		}), err
+		return isReady(a.Status.Conditions), err
 	})
 }
 

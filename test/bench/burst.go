@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os/exec"
@@ -11,7 +12,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/devcluster"
@@ -85,7 +85,10 @@ func (b *bench) burstOfAlertmanager(slack string, n int) (cost, error) {
 		if err != nil {
 			return err
 		}
-		return resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			err = fmt.Errorf("alertmanager does not take the alerts: %s", resp.Status)
+		}
+		return errors.Join(err, resp.Body.Close())
 	})
 }
 
@@ -113,13 +116,7 @@ func (b *bench) burstOfOperator(slack string, n int) (cost, error) {
 	defer o.Stop()
 	rule := &v1alpha1.SlackAlert{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "posts"}}
 	rule.Spec.ChannelRef.Name, rule.Spec.Source, rule.Spec.MaxIncidents = "hook", v1alpha1.AlertSource{Alertmanager: &v1alpha1.AlertmanagerSource{}}, 1000
-	if err := b.create(rule); err != nil {
-		return cost{}, err
-	}
-	if err := b.until(func() (bool, error) {
-		err := b.env.Client.Get(b.ctx, client.ObjectKeyFromObject(rule), rule)
-		return isReady(rule.Status.Conditions), err
-	}); err != nil {
+	if err := b.rule(rule); err != nil {
 		return cost{}, err
 	}
 	posts, err := b.newPoster(ns, rule.Name, intake)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -67,12 +68,8 @@ func (r *report) table() string {
 	return out.String()
 }
 
-// short is a number with as many digits as tell something, never rounded to the
-// other side of a bound that has two decimals.
-func short(v float64) string {
-	text := fmt.Sprintf("%.3f", v)
-	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
-}
+// short is a number with as many digits as tell something.
+func short(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
 
 // String is all of it, the table first.
 func (r *report) String() string {
@@ -84,10 +81,13 @@ func (r *report) String() string {
 	return out.String()
 }
 
-// fill puts the parts in the place of those of a page, each between its marks. Words
-// outside of the marks are people's.
+// fill puts the parts in the place of those of a page, each between its marks; one that
+// says nothing leaves what is there. Words outside of the marks are people's.
 func (r *report) fill(page []byte) ([]byte, error) {
 	for _, s := range append([]*section{r.boundsSection()}, r.parts...) {
+		if s.text.Len() == 0 {
+			continue
+		}
 		begin, end := mark("make bench: "+s.name), mark("end of "+s.name)
 		before, rest, found := bytes.Cut(page, []byte(begin))
 		_, after, ended := bytes.Cut(rest, []byte(end))

@@ -45,7 +45,12 @@ func TestFill(t *testing.T) {
 	if again, err := r.fill(got); err != nil || string(again) != string(got) {
 		t.Errorf("filled again it is (%v)\n%s, want what it was", err, again)
 	}
+	r.begin("compare") // says nothing
+	if again, err := r.fill(got); err != nil || string(again) != string(got) {
+		t.Errorf("with a part that says nothing it is (%v)\n%s, want what it was", err, again)
+	}
 	r.begin("latency")
+	r.say("## Latency")
 	if _, err := r.fill([]byte(page)); err == nil || !strings.Contains(err.Error(), "make bench: latency") {
 		t.Errorf("a page without the mark: %v, want an error that names it", err)
 	}

@@ -142,13 +142,14 @@ func (b *bench) copies(first *v1alpha1.SlackNotification, n int) error {
 	if len(found.Kvs) != 1 {
 		return fmt.Errorf("etcd has %d values for %s", len(found.Kvs), first.Name)
 	}
+	stored := string(found.Kvs[0].Value)
 	// Less than the 128 operations that etcd takes in a transaction.
 	const batch = 100
 	return side((n+batch-1)/batch, 0, func(part int) error {
 		var puts []any
 		for i := max(1, part*batch); i < min(n, (part+1)*batch); i++ {
 			name := fmt.Sprintf("n%06d", i)
-			value := strings.NewReplacer(first.Name, name, string(first.UID), string(uuid.NewUUID())).Replace(string(found.Kvs[0].Value))
+			value := strings.NewReplacer(first.Name, name, string(first.UID), string(uuid.NewUUID())).Replace(stored)
 			puts = append(puts, map[string]any{"requestPut": map[string]string{"key": key(name), "value": encode(value)}})
 		}
 		return b.etcd("txn", map[string]any{"success": puts}, nil)

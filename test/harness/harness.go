@@ -47,6 +47,8 @@ type Env struct {
 	Dir string
 	// Slack is the address of the simulated Slack.
 	Slack string
+	// Patience with an operator that starts; a minute at least.
+	Patience time.Duration
 
 	slack *exec.Cmd
 	// root is the way to the module's directory.
@@ -304,11 +306,11 @@ func (env *Env) StartProgram(ctx context.Context, program Program, name string, 
 	if err := devcluster.Spawn(o.Cmd); err != nil {
 		return nil, err
 	}
-	return o, o.awaitReady(ctx, fmt.Sprintf("http://127.0.0.1:%d/readyz", ports[1]))
+	return o, o.awaitReady(ctx, fmt.Sprintf("http://127.0.0.1:%d/readyz", ports[1]), env.Patience)
 }
 
-func (o *Operator) awaitReady(ctx context.Context, url string) error {
-	deadline := time.Now().Add(10 * time.Minute) // with 200,000 objects it takes some two
+func (o *Operator) awaitReady(ctx context.Context, url string, patience time.Duration) error {
+	deadline := time.Now().Add(max(patience, time.Minute))
 	for time.Now().Before(deadline) {
 		if resp, err := http.Get(url); err == nil { //nolint:gosec // loopback
 			_ = resp.Body.Close()
