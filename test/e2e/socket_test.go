@@ -280,15 +280,17 @@ func TestReplicasKnowEachOther(t *testing.T) {
 	replicas[0].Stop()
 	w.Expect(w.pressed(ts)).To(gomega.Equal(slacksim.FateAcked))
 	w.Eventually(entries).Should(gomega.Equal(1))
-	var all []*slacksim.Socket
-	w.Expect(json.Unmarshal(fetch(t, env.slack+"/_sim/sockets?app="+w.appID()), &all)).To(gomega.Succeed())
-	codes := 0
-	for _, s := range all {
-		if s.CloseCode == 1000 {
-			codes++
+	goodbyes := func() (n int) {
+		var all []*slacksim.Socket
+		w.Expect(json.Unmarshal(fetch(t, env.slack+"/_sim/sockets?app="+w.appID()), &all)).To(gomega.Succeed())
+		for _, s := range all {
+			if s.CloseCode == 1000 {
+				n++
+			}
 		}
+		return n
 	}
-	w.Expect(codes).To(gomega.Equal(1), "the replica that ended said goodbye")
+	w.Eventually(goodbyes).Should(gomega.Equal(1), "the replica that ended said goodbye")
 }
 
 // A press of another cluster's message is not acknowledged, so that it is not taken
