@@ -236,8 +236,10 @@ func TestAlertsWithoutNews(t *testing.T) {
 	}
 	w.Expect(over).To(gomega.Equal(2))
 	// What is told of again fires again.
-	tell("b")
-	w.Expect(w.open(d.rule)).To(gomega.HaveLen(2))
+	w.Eventually(func() []string {
+		tell("a", "b")
+		return w.open(d.rule)
+	}).Should(gomega.HaveLen(2))
 	w.Eventually(func() []string { return w.open(d.rule) }, time.Minute).Should(gomega.BeEmpty())
 	w.Eventually(d.firing).Should(gomega.BeZero())
 }
