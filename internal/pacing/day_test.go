@@ -132,7 +132,7 @@ const (
 	// cpuOfMessage of the operator.
 	cpuOfMessage = 1800 * time.Microsecond
 	// memoryOfFinished in the operator.
-	memoryOfFinished = 1.7 * 1024
+	memoryOfFinished = 1.4 * 1024
 )
 
 // cost of so many messages a day.
