@@ -10,8 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -123,24 +121,6 @@ func (c *Cluster) start(ctx context.Context) error {
 	return c.StartAPIServer(ctx)
 }
 
-// The ports that FreePort chooses from. They are below those that the kernel
-// hands out to connections (ip_local_port_range), one of which may otherwise
-// take the port before the program that it is for does.
-const lowestPort, highestPort = 12000, 32000
-
-// FreePort finds a port of the loopback interface that nobody listens on now.
-func FreePort() (int, error) {
-	var err error
-	for range 100 {
-		port := lowestPort + rand.N(highestPort-lowestPort) //nolint:gosec // no secret
-		var l net.Listener
-		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			return port, l.Close()
-		}
-	}
-	return 0, err
-}
-
 func address(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }
 
 func (c *Cluster) startEtcd() (err error) {
@@ -209,13 +189,13 @@ func (c *Cluster) await(ctx context.Context) error {
 		}
 		switch {
 		case c.etcd.ended():
-			return errors.New("etcd has ended; " + tail(c.path("etcd.log")))
+			return errors.New("etcd has ended; " + Tail(c.path("etcd.log")))
 		case c.api.ended():
-			return errors.New("kube-apiserver has ended; " + tail(c.path("kube-apiserver.log")))
+			return errors.New("kube-apiserver has ended; " + Tail(c.path("kube-apiserver.log")))
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("kube-apiserver is not ready: %w; %s", ctx.Err(), tail(c.path("kube-apiserver.log")))
+			return fmt.Errorf("kube-apiserver is not ready: %w; %s", ctx.Err(), Tail(c.path("kube-apiserver.log")))
 		case <-tick.C:
 		}
 	}

@@ -96,8 +96,8 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// tail is the end of a log, for an error.
-func tail(path string) string {
+// Tail is the end of a log, for an error.
+func Tail(path string) string {
 	data, err := os.ReadFile(path) //nolint:gosec // a path of ours
 	if err != nil {
 		return err.Error()

@@ -324,8 +324,7 @@ func (o *Operator) awaitReady(ctx context.Context, url string, patience time.Dur
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	data, _ := os.ReadFile(o.Log)
-	return errors.New("the operator did not get ready: " + string(data))
+	return errors.New("the operator did not get ready; " + devcluster.Tail(o.Log))
 }
 
 // Stop ends the operator as Kubernetes does.

@@ -135,8 +135,7 @@ func (m *Alertmanager) await(t testing.TB, address, log string) {
 	}
 	for deadline := time.Now().Add(patience); !ready(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			data, _ := os.ReadFile(log) //nolint:gosec // our own file
-			t.Fatalf("Alertmanager did not get ready: %s", data)
+			t.Fatalf("Alertmanager did not get ready; %s", devcluster.Tail(log))
 		}
 	}
 }
