@@ -119,7 +119,6 @@ var brokenSetUps = []struct {
 		w.rechannel(func(c *v1alpha1.SlackChannel) { c.Spec.WebAPI.Channel = "#alrets" })
 	}, `not ready \(ChannelNotFound\): .*alrets`, `kubectl slack verify slc/alerts`},
 	{"an archived Slack channel", "sln/n", func(w *world) {
-		w.sim("channels", slacksim.Channel{ID: w.channel + "Z", Name: "old", Archived: true, Members: []string{w.bot()}})
 		w.rechannel(func(c *v1alpha1.SlackChannel) { c.Spec.WebAPI.Channel = "#old" })
 		w.message("n", nil)
 	}, `not ready \(ChannelArchived\)`, `kubectl slack verify slc/alerts`},

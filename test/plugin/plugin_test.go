@@ -125,6 +125,7 @@ func newNamedWorld(t *testing.T, name string) *world {
 	w.sim("users", slacksim.User{ID: "U" + upper + "BOT", Name: "bot", Bot: true})
 	w.sim("users", slacksim.User{ID: "U" + upper + "ADA", Name: "ada", RealName: "Ada", Email: "ada@example.com"})
 	w.sim("channels", slacksim.Channel{ID: w.channel, Name: "alerts", Members: []string{"U" + upper + "BOT"}})
+	w.sim("channels", slacksim.Channel{ID: w.channel + "Z", Name: "old", Archived: true, Members: []string{"U" + upper + "BOT"}})
 	w.sim("tokens", slacksim.Token{Token: w.token, Team: w.team, BotUser: "U" + upper + "BOT", BotID: "B" + upper, Scopes: slacksim.AllScopes})
 	w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "slack-bot"}, StringData: map[string]string{"token": w.token}})
 	c := &v1alpha1.SlackChannel{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "alerts"}}
