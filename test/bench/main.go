@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -48,6 +49,7 @@ func run() error {
 	only := os.Getenv("BENCH_ONLY")
 	b.begin("machine")
 	b.machine()
+	var failed []error
 	for _, part := range []struct {
 		name string
 		do   func() error
@@ -64,11 +66,15 @@ func run() error {
 		fmt.Fprintf(os.Stderr, "==> %s (%s)\n", part.name, time.Now().Format(time.TimeOnly))
 		b.begin(part.name)
 		if err := part.do(); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
+			b.failed(part.name)
+			failed = append(failed, fmt.Errorf("%s: %w", part.name, err))
+			if ctx.Err() != nil {
+				break
+			}
 		}
 	}
 	fmt.Print(b.String())
-	return b.writePage(os.Getenv("BENCH_PAGE"))
+	return errors.Join(append(failed, b.writePage(os.Getenv("BENCH_PAGE")))...)
 }
 
 // writePage puts what was measured into a page; none for an empty path.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -45,6 +46,30 @@ func (b *bench) newPoster(ns, rule, address string) (*poster, error) {
 	}, nil
 }
 
+// busy is that the intake takes no more of this caller before a while has passed.
+type busy struct{ wait time.Duration }
+
+func (e *busy) Error() string {
+	return fmt.Sprintf("the intake takes no more before %s have passed", e.wait)
+}
+
+// postUntilTaken posts again as often as it is told to wait, as an Alertmanager
+// does. It reports how often that was.
+func (p *poster) postUntilTaken(b *bench, i int) (waits int, err error) {
+	for {
+		var told *busy
+		if err = p.post(b, i); !errors.As(err, &told) {
+			return waits, err
+		}
+		waits++
+		select {
+		case <-b.ctx.Done():
+			return waits, b.ctx.Err()
+		case <-time.After(told.wait):
+		}
+	}
+}
+
 // post tells of a group with one alert that fires, with the present time in an
 // annotation.
 func (p *poster) post(b *bench, i int) error {
@@ -72,6 +97,9 @@ func (p *poster) post(b *bench, i int) error {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if wait, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && resp.StatusCode == http.StatusServiceUnavailable {
+		return &busy{wait: time.Duration(wait) * time.Second}
+	}
 	if resp.StatusCode/100 != 2 {
 		said, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
 		return fmt.Errorf("POST %s: %s: %s", p.url, resp.Status, said)

@@ -35,6 +35,13 @@ func (r *report) say(format string, args ...any) {
 	fmt.Fprintf(&r.parts[len(r.parts)-1].text, format+"\n", args...)
 }
 
+// failed takes back what the part that was begun last has said, so that the page keeps
+// what an earlier run wrote of it, and says so at the begin.
+func (r *report) failed(name string) {
+	r.parts[len(r.parts)-1].text.Reset()
+	fmt.Fprintf(&r.parts[0].text, "The part %q failed in this run: what stands there is of an earlier one.\n", name)
+}
+
 // atMost and atLeast note a figure for the table of the bounds.
 func (r *report) atMost(figure string, measured, limit float64) {
 	r.bounds = append(r.bounds, bound{figure: figure, measured: measured, limit: limit})

@@ -55,3 +55,23 @@ func TestFill(t *testing.T) {
 		t.Errorf("a page without the mark: %v, want an error that names it", err)
 	}
 }
+
+// A part that failed leaves the page's old figures, and the page says so.
+func TestFailedPart(t *testing.T) {
+	const page = "<!-- make bench: bounds -->\n<!-- end of bounds -->\n<!-- make bench: machine -->\n<!-- end of machine -->\n<!-- make bench: idle -->\nold\n<!-- end of idle -->\n"
+	r := &report{}
+	r.begin("machine")
+	r.say("Measured here.")
+	r.begin("idle")
+	r.say("half of what was to be said")
+	r.failed("idle")
+	got, err := r.fill([]byte(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"-->\nold\n<!--", "Measured here.\nThe part \"idle\" failed"} {
+		if !strings.Contains(string(got), want) {
+			t.Errorf("the page is\n%s\nwant %q in it", got, want)
+		}
+	}
+}
