@@ -130,7 +130,7 @@ fuzz: ## Run each fuzz target for FUZZTIME.
 		echo "== $$target in $$package"; go test ./$$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s; done
 
 .PHONY: bench
-bench: setup-envtest $(ALERTMANAGER) ## Run the benchmarks, beside a bare client in the same run, and write docs/benchmarks.md (about an hour; BENCH_SCALE=0.1 for a quick look).
+bench: setup-envtest $(ALERTMANAGER) ## Run the benchmarks, beside a bare client in the same run, and write docs/benchmarks.md (about 35 minutes; BENCH_SCALE=0.1 for a quick look).
 	@KUBEBUILDER_ASSETS=$(ASSETS) BENCH_PAGE=$(if $(BENCH_SCALE)$(BENCH_ONLY),,docs/benchmarks.md) go run ./test/bench
 
 ##@ Build

@@ -91,7 +91,7 @@ func (o *options) bind(f *pflag.FlagSet) {
 	f.StringToStringVar(&o.silenceTimes, "silence-times", nil, "for tests: how long what takes about silences, as in look=1s,length=10s,rest=5s,settle=1s,uptime=0s,patience=10s")
 	_ = f.MarkHidden("silence-times")
 	f.IntVar(&o.maxAlerts, "max-alerts-per-namespace", o.maxAlerts, "how many SlackAlerts of one namespace are at work, the oldest first")
-	f.IntVar(&o.maxObjects, "max-objects-per-kind", o.maxObjects, "how many objects of a kind that SlackAlerts watch are kept in memory, some 5 KiB each")
+	f.IntVar(&o.maxObjects, "max-objects-per-kind", o.maxObjects, "how many objects of a kind that SlackAlerts watch are kept in memory, some 7 KiB each")
 	f.IntVar(&o.concurrency, "concurrency", o.concurrency, "how many SlackNotifications are worked on at once")
 	f.DurationVar(&o.settleTime, "settle-time", o.settleTime, "how long after an attempt of unknown outcome its absence from the conversation proves that Slack did not take it")
 	f.BoolVar(&o.slackLimits, "slack-limits", o.slackLimits, "keep to Slack's rate limits; only false against another Slack that has none")
