@@ -66,11 +66,12 @@ func run() error {
 		fmt.Fprintf(os.Stderr, "==> %s (%s)\n", part.name, time.Now().Format(time.TimeOnly))
 		b.begin(part.name)
 		if err := part.do(); err != nil {
-			b.failed(part.name)
-			failed = append(failed, fmt.Errorf("%s: %w", part.name, err))
+			err = fmt.Errorf("%s: %w", part.name, err)
 			if ctx.Err() != nil {
-				break
+				return err // a page of half a run would say that all of it is of this one
 			}
+			b.failed(part.name)
+			failed = append(failed, err)
 		}
 	}
 	fmt.Print(b.String())

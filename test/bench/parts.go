@@ -16,6 +16,8 @@ type cost struct {
 	took, cpu     time.Duration
 	writes, calls int
 	n             int
+	// waits counts how often the intake had a sender wait.
+	waits int
 }
 
 func (c cost) rate() float64    { return float64(c.n) / c.took.Seconds() }

@@ -17,6 +17,8 @@ type report struct {
 type section struct {
 	name string
 	text strings.Builder
+	// before is how many bounds the parts before it have noted.
+	before int
 }
 
 // bound is a figure and what it may be.
@@ -29,16 +31,20 @@ type bound struct {
 }
 
 // begin has what is said from now on belong to a part.
-func (r *report) begin(name string) { r.parts = append(r.parts, &section{name: name}) }
+func (r *report) begin(name string) {
+	r.parts = append(r.parts, &section{name: name, before: len(r.bounds)})
+}
 
 func (r *report) say(format string, args ...any) {
 	fmt.Fprintf(&r.parts[len(r.parts)-1].text, format+"\n", args...)
 }
 
 // failed takes back what the part that was begun last has said, so that the page keeps
-// what an earlier run wrote of it, and says so at the begin.
+// what an earlier run wrote of it but for its bounds, and says so at the begin.
 func (r *report) failed(name string) {
-	r.parts[len(r.parts)-1].text.Reset()
+	s := r.parts[len(r.parts)-1]
+	s.text.Reset()
+	r.bounds = r.bounds[:s.before]
 	fmt.Fprintf(&r.parts[0].text, "The part %q failed in this run: what stands there is of an earlier one.\n", name)
 }
 

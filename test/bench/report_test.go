@@ -64,6 +64,7 @@ func TestFailedPart(t *testing.T) {
 	r.say("Measured here.")
 	r.begin("idle")
 	r.say("half of what was to be said")
+	r.atMost("half a figure", 1, 2)
 	r.failed("idle")
 	got, err := r.fill([]byte(page))
 	if err != nil {
@@ -73,5 +74,8 @@ func TestFailedPart(t *testing.T) {
 		if !strings.Contains(string(got), want) {
 			t.Errorf("the page is\n%s\nwant %q in it", got, want)
 		}
+	}
+	if strings.Contains(string(got), "half") {
+		t.Errorf("the page has what the part that failed had said:\n%s", got)
 	}
 }

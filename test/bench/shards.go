@@ -301,12 +301,14 @@ func (b *bench) sharingRow(count int, list []slacksim.Message, calls slacksim.Ca
 		}
 	}
 	met, early := refusedPosts(calls, first.Add(time.Minute))
+	share := float64(met) / float64(n+met)
+	shareLater := float64(met-early) / float64(max(1, later+met-early))
 	if count > 1 {
-		b.atMost(fmt.Sprintf("posts of %d shards that meet a 429, from the first minute on", count), float64(met)/float64(n+met), 0.01)
-		b.atMost(fmt.Sprintf("posts of %d shards that meet a 429, after the first minute", count), float64(met-early)/float64(max(1, later+met-early)), 0.01)
+		b.atMost(fmt.Sprintf("posts of %d shards that meet a 429, from the first minute on", count), share, 0.01)
+		b.atMost(fmt.Sprintf("posts of %d shards that meet a 429, after the first minute", count), shareLater, 0.01)
 	}
-	b.say("| %d | %.0f | %d | %.2f %% | %d | %.2f %% | %s | %.2f |", count, float64(n)/last.Sub(first).Minutes(), met, 100*float64(met)/float64(n+met),
-		early, 100*float64(met-early)/float64(max(1, later+met-early)), strings.Trim(fmt.Sprint(parts), "[]"), cpu.Seconds()*1000/float64(n))
+	b.say("| %d | %.0f | %d | %.2f %% | %d | %.2f %% | %s | %.2f |", count, float64(n)/last.Sub(first).Minutes(), met, 100*share,
+		early, 100*shareLater, strings.Trim(fmt.Sprint(parts), "[]"), cpu.Seconds()*1000/float64(n))
 	return nil
 }
 
