@@ -97,7 +97,7 @@ verify-generated: manifests generate docs chart ## Fail when a generated file is
 
 # What go vet looks for in tests is found by make lint.
 .PHONY: test
-test: setup-envtest $(ALERTMANAGER) $(KREW) $(PROMETHEUS) ## Run every test, against a real kube-apiserver and etcd.
+test: setup-envtest $(ALERTMANAGER) $(KREW) $(PROMETHEUS) ## Run the tests, but those that have a target of their own, against a real kube-apiserver and etcd.
 	@KUBEBUILDER_ASSETS=$(ASSETS) $(RACE) go test -vet=off -race -timeout 30m $$(go list ./... | grep -v /test/) # by Go's cache where nothing has changed
 	@go test -vet=off $$(grep -rl --include='*_test.go' 'race.Pointless(t)' internal controllers | xargs -n1 dirname | sort -u | sed 's|^|./|') # what that left out
 	@KUBEBUILDER_ASSETS=$(ASSETS) $(RACE) go test -vet=off -count=1 -race -parallel 4 -timeout 90m ./test/e2e ./test/... # their tests wait more than they work, those of the first most
