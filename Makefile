@@ -36,7 +36,7 @@ GO_FILES := $(shell find api cmd controllers internal -name '*.go' -o -path '*/s
 # collect their garbage less often, which changes nothing of what is built, and an eighth
 # less without what a debugger reads (dlv builds for itself; panics and profiles need none).
 export CGO_ENABLED := 0
-export GOFLAGS := $(GOFLAGS) -trimpath -gcflags=all=-dwarf=false "-toolexec=env GOGC=400"
+export GOFLAGS := $(GOFLAGS) -trimpath -gcflags=all=-dwarf=false -ldflags=-w "-toolexec=env GOGC=400"
 RACE := CGO_ENABLED=1
 
 SHELL := /usr/bin/env bash -o pipefail
@@ -147,7 +147,7 @@ kubectl-slack: $(BIN)/kubectl-slack ## Build the plugin of kubectl, bin/kubectl-
 
 $(BIN)/kubectl-slack: $(GO_FILES) $(wildcard config/crd/*.go config/crd/bases/*.yaml) $(shell find cmd/kubectl-slack -type f)
 	@echo "building bin/kubectl-slack (about 2 minutes the first time, on 2 cores)"
-	@go build -ldflags "-X main.version=$(PLUGIN_VERSION)" -o $@ ./cmd/kubectl-slack
+	@go build -ldflags "-w -X main.version=$(PLUGIN_VERSION)" -o $@ ./cmd/kubectl-slack
 
 .PHONY: krew
 krew: ## Build the plugin for all systems, and krew's manifest of it, into dist/krew.

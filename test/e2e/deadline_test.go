@@ -16,7 +16,9 @@ import (
 // call: a deadline in the manifest may come first, where the machine is busy.
 func (w *world) overdue(n *v1alpha1.SlackNotification) {
 	w.t.Helper()
-	w.update(n, func() { n.Spec.ActiveDeadlineSeconds = ptr(int64(time.Since(n.CreationTimestamp.Time)/time.Second) + 1) })
+	w.update(n, func() {
+		n.Spec.ActiveDeadlineSeconds = ptr(int64(time.Since(n.CreationTimestamp.Time)/time.Second) + 1)
+	})
 	at := n.CreationTimestamp.Add(time.Duration(*n.Spec.ActiveDeadlineSeconds) * time.Second)
 	w.Eventually(time.Now).Should(gomega.BeTemporally(">", at.Add(time.Second)))
 }
