@@ -300,7 +300,7 @@ func (b *bench) sharingRow(count int, list []slacksim.Message, calls slacksim.Ca
 			later++
 		}
 	}
-	met, early := refusedPosts(calls, first.Add(time.Minute))
+	met, early := calls.Provoked["chat.postMessage"], refusedBefore(calls, first.Add(time.Minute))
 	share := float64(met) / float64(n+met)
 	shareLater := float64(met-early) / float64(max(1, later+met-early))
 	if count > 1 {
@@ -312,15 +312,13 @@ func (b *bench) sharingRow(count int, list []slacksim.Message, calls slacksim.Ca
 	return nil
 }
 
-// refusedPosts counts the posts that met a 429, and those of them before a time.
-func refusedPosts(calls slacksim.Calls, end time.Time) (all, before int) {
+// refusedBefore counts the posts that met a 429 before a time. The log keeps the last
+// calls alone, so that what is not in it counts as later.
+func refusedBefore(calls slacksim.Calls, end time.Time) (count int) {
 	for _, call := range calls.Log {
-		if call.Method == "chat.postMessage" && call.Answer == "429" {
-			all++
-			if call.At.Before(end) {
-				before++
-			}
+		if call.Method == "chat.postMessage" && call.Answer == "429" && call.At.Before(end) {
+			count++
 		}
 	}
-	return all, before
+	return count
 }
