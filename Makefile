@@ -87,7 +87,8 @@ vet: ## Run go vet.
 	@go vet ./...
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) ## Run the linter, the import rules of docs/design.md included.
+lint: $(GOLANGCI_LINT) ## Run the linter, the import rules of docs/design.md included, and look at the versions of modules.
+	@hack/modules.sh
 	@$(GOLANGCI_LINT) run
 
 .PHONY: verify-generated
