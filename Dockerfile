@@ -18,9 +18,10 @@ COPY controllers/ controllers/
 COPY internal/ internal/
 COPY hack/licenses.sh hack/
 COPY hack/image/ hack/image/
-ARG TARGETARCH=amd64
+# BuildKit says for which architecture; a default here would hide what it says.
+ARG TARGETARCH
 ARG REVISION=unknown
-RUN go run -C hack/image . --root /src --rootfs /rootfs --arch ${TARGETARCH} --revision ${REVISION}
+RUN go run -C hack/image . --root /src --rootfs /rootfs --arch "${TARGETARCH:-$(go env GOARCH)}" --revision ${REVISION}
 
 FROM ${BASE}
 ARG VERSION

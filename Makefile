@@ -8,8 +8,8 @@ IMG ?= slack-notifier:$(VERSION)
 ARCHITECTURES ?= amd64 arm64
 # How long each fuzz target runs.
 FUZZTIME ?= 20s
-# Version of the plugin of kubectl.
-PLUGIN_VERSION ?= $(shell git describe --tags --exact-match 2>/dev/null || echo v0.0.0-$$(git rev-parse --short HEAD 2>/dev/null || echo dev))
+# Version of the plugin of kubectl: the operator's.
+PLUGIN_VERSION ?= $(VERSION)
 # Ends the demo by itself.
 ONCE ?=
 
@@ -29,7 +29,7 @@ HELM_UNITTEST := $(BIN)/helm-unittest
 KUBECONFORM := $(BIN)/kubeconform
 PROMETHEUS := $(BIN)/prometheus
 KUBECTL ?= kubectl
-GO_FILES := $(shell find api cmd controllers internal -name '*.go' -o -path '*/slacksim/page/*' 2>/dev/null) go.mod go.sum
+GO_FILES := $(shell find api cmd controllers internal -name '*.go' -o -path '*/slacksim/page/*' 2>/dev/null) internal/version/VERSION go.mod go.sum
 
 # Go keeps what it has compiled by these settings, so there is one for all but the race
 # detector, which needs cgo. The compiler and the linker take a sixth less time when they
@@ -181,9 +181,9 @@ build-installer: setup-envtest ## Write dist/install.yaml (all that a cluster ne
 	@echo "dist/install.yaml and dist/crds.yaml install slack-notifier $(VERSION)"
 
 .PHONY: package-chart
-package-chart: $(HELM3) ## Pack the Helm chart into dist/.
+package-chart: $(HELM3) ## Pack the Helm chart into dist/, with the image IMG.
 	@mkdir -p dist
-	@$(HELM3) package charts/slack-notifier -d dist
+	@hack/package-chart.sh $(HELM3) $(IMG) dist
 
 .PHONY: release-files
 release-files: image build-installer package-chart ## Build all that a release has, into dist/.

@@ -31,4 +31,5 @@ find config/prometheus -name '*.yaml' ! -name kustomization.yaml ! -name scraper
 find config/prometheus config/grafana -name '*.json' -exec cp {} $files/prometheus/ \; 2>/dev/null || true
 
 sed -i.bak -e "s/^version: .*/version: ${version#v}/" -e "s/^appVersion: .*/appVersion: $version/" $chart/Chart.yaml
-rm $chart/Chart.yaml.bak
+sed -i.bak -e "s/slack-notifier-[0-9][^ ]*\.tgz/slack-notifier-${version#v}.tgz/" $chart/README.md
+rm $chart/Chart.yaml.bak $chart/README.md.bak

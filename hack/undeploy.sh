@@ -20,14 +20,18 @@ held() {
 }
 
 # release KIND FINALIZER lets all objects go that are still held. They are being
-# deleted, so that no operator puts the finalizer back.
+# deleted, so that no operator puts the finalizer back. One that can't be let go is
+# gone meanwhile, as the operator may still work, or is told of by who waits for it.
 release() {
   held "$1" "$2" | tr '\n' '\0' | xargs -0 -r -P 4 -n 1 sh -c '
     IFS=" " read -r namespace name others <<END
 $2
 END
-    "$0" patch "$1" -n "$namespace" "$name" --type=merge -p "{\"metadata\":{\"finalizers\":$others}}" >/dev/null &&
-    echo "released $1 $namespace/$name; what it has in Slack stays there"' "$kubectl" "$1.$group"
+    if said=$($0 patch "$1" -n "$namespace" "$name" --type=merge -p "{\"metadata\":{\"finalizers\":$others}}" 2>&1); then
+      echo "released $1 $namespace/$name; what it has in Slack stays there"
+    else
+      case $said in *NotFound* | *"have a resource type"*) ;; *) echo "undeploy: $1 $namespace/$name: $said" >&2 ;; esac
+    fi' "$kubectl" "$1.$group"
 }
 
 # remove SECONDS FINALIZER KIND... deletes kinds with all objects, and waits.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -134,10 +135,8 @@ func (o *options) check() (checked, error) {
 	if _, err = egress.NewProxyRules(o.allowedProxies, ""); err != nil {
 		return c, fmt.Errorf("--allowed-proxies: %w", err)
 	}
-	for _, ns := range o.customConnections {
-		if ns != "*" && len(validation.IsDNS1123Label(ns)) > 0 {
-			return c, fmt.Errorf("--custom-connections: %q is no namespace: give names of namespaces, separated by commas, or * for all", ns)
-		}
+	if err = o.checkNamespaces(); err != nil {
+		return c, err
 	}
 	if c.alertmanagers, err = silencer.Hosts(o.alertmanagerHosts); err != nil {
 		return c, fmt.Errorf("--alertmanager-hosts: %w", err)
@@ -158,6 +157,25 @@ func (o *options) check() (checked, error) {
 		return c, fmt.Errorf("--slack-limits-share: %w", err)
 	}
 	return c, o.checkNumbers()
+}
+
+func (o *options) checkNamespaces() error {
+	const names = "names of namespaces, separated by commas"
+	for _, one := range []struct {
+		flag, give string
+		namespaces []string
+	}{
+		{"watch-namespaces", names, o.watchNamespaces},
+		{"cluster-scope-namespaces", names, o.clusterScopeNamespaces},
+		{"custom-connections", names + ", or * for all", slices.DeleteFunc(slices.Clone(o.customConnections), func(ns string) bool { return ns == "*" })},
+	} {
+		for _, ns := range one.namespaces {
+			if len(validation.IsDNS1123Label(ns)) > 0 {
+				return fmt.Errorf("--%s: %q is no namespace: give %s", one.flag, ns, one.give)
+			}
+		}
+	}
+	return nil
 }
 
 func (o *options) share() (float64, error) {

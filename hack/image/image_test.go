@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -165,7 +166,12 @@ func TestImage(t *testing.T) {
 		})
 	}
 	t.Run("pushed", func(t *testing.T) { isPushed(t, o.out) })
-	t.Run("the Dockerfile's files", func(t *testing.T) { sameByDockerfile(t, content(t, all["amd64"])) })
+	for _, row := range []struct{ name, targetArch, arch string }{
+		{"the Dockerfile's files for another architecture, as BuildKit names it", "arm64", "arm64"},
+		{"the Dockerfile's files where nobody names one", "", runtime.GOARCH},
+	} {
+		t.Run(row.name, func(t *testing.T) { sameByDockerfile(t, row.targetArch, content(t, all[row.arch])) })
+	}
 }
 
 // isPushed sends the image to a registry in memory, and asks that for its digest.
@@ -254,10 +260,14 @@ func isConfigured(t *testing.T, img v1.Image, arch string) {
 
 // sameByDockerfile runs what the Dockerfile runs, and compares the files, the user
 // and the labels.
-func sameByDockerfile(t *testing.T, want map[string][]byte) {
+func sameByDockerfile(t *testing.T, targetArch string, want map[string][]byte) {
 	data, err := os.ReadFile(filepath.Join(root, "Dockerfile"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	// With a default, docker buildx puts that architecture's binary into all images.
+	if arg := regexp.MustCompile(`(?m)^ARG TARGETARCH.*$`).Find(data); string(arg) != "ARG TARGETARCH" {
+		t.Errorf("the Dockerfile has %q, want ARG TARGETARCH without a default", arg)
 	}
 	line := regexp.MustCompile(`(?m)^RUN (go run -C hack/image .*)$`).FindSubmatch(data)
 	if line == nil {
@@ -270,7 +280,7 @@ func sameByDockerfile(t *testing.T, want map[string][]byte) {
 	}
 	script := strings.NewReplacer("/src", source, "/rootfs", dir).Replace(string(line[1]))
 	run := exec.CommandContext(t.Context(), "sh", "-ec", script)
-	run.Dir, run.Env = root, append(os.Environ(), "TARGETARCH=amd64", "REVISION=abc")
+	run.Dir, run.Env = root, append(os.Environ(), "TARGETARCH="+targetArch, "REVISION=abc")
 	if out, err := run.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", script, err, out)
 	}

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -80,10 +81,14 @@ func Start(ctx context.Context, root string, slackFlags ...string) (*Env, error)
 	return env, nil
 }
 
+// quiet is called by tests that run beside each other. Without a logger
+// controller-runtime complains that nobody has set one.
+var quiet = sync.OnceFunc(func() { ctrl.SetLogger(logr.Discard()) })
+
 // StartBare is Start without anything of the operator's on the control plane.
 func StartBare(ctx context.Context, root string, slackFlags ...string) (_ *Env, err error) {
 	env := &Env{root: root}
-	ctrl.SetLogger(logr.Discard()) // or it complains that nobody has set one
+	quiet()
 	defer func() {
 		if err != nil {
 			env.Close()

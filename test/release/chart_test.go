@@ -64,6 +64,30 @@ func component(name string) edit {
 // kustomized is what kubectl kustomize makes of folders of config.
 func kustomized(t *testing.T, edits []edit, folders ...string) string {
 	t.Helper()
+	dir := configured(t, edits)
+	var all []string
+	for _, folder := range folders {
+		all = append(all, kustomize(t, filepath.Join(dir, folder)))
+	}
+	return strings.Join(all, "\n---\n")
+}
+
+func kustomize(t *testing.T, folder string) string {
+	t.Helper()
+	assets, err := devcluster.Assets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kubectl, err := filepath.Abs(filepath.Join(assets, "kubectl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return output(t, kubectl, "kustomize", folder)
+}
+
+// configured is a copy of config with edits.
+func configured(t *testing.T, edits []edit) string {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(root, "config"))); err != nil {
 		t.Fatal(err)
@@ -78,19 +102,7 @@ func kustomized(t *testing.T, edits []edit, folders ...string) string {
 			t.Fatal(err)
 		}
 	}
-	assets, err := devcluster.Assets()
-	if err != nil {
-		t.Fatal(err)
-	}
-	kubectl, err := filepath.Abs(filepath.Join(assets, "kubectl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []string
-	for _, folder := range folders {
-		all = append(all, output(t, kubectl, "kustomize", filepath.Join(dir, folder)))
-	}
-	return strings.Join(all, "\n---\n")
+	return dir
 }
 
 // ours are labels and annotations that one of the two sets, and nobody reads.
@@ -283,6 +295,7 @@ func TestChartRefuses(t *testing.T) {
 			{"a misspelt flag", "operator.clustername=x", "clustername"},
 			{"another type", "replicas=two", "replicas"},
 			{"a namespace that is none", "operator.watchNamespaces={Team_A}", "watchNamespaces"},
+			{"all namespaces by a name", "operator.watchNamespaces={*}", "watchNamespaces"},
 			{"a right to write what is watched", "rbac.watchRules[0].apiGroups={apps},rbac.watchRules[0].resources={deployments},rbac.watchRules[0].verbs={delete}", "verbs"},
 			{"Roles of no namespace", "rbac.namespaced=true", "operator.watchNamespaces"},
 			{"TLS without a certificate", "intake.enabled=true,intake.tls.certManager.enabled=false", "intake.tls.secretName"},

@@ -2,6 +2,8 @@ package release
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -53,18 +55,30 @@ func (l *lab) archived(channel string) bool {
 	return false
 }
 
+// hasty is a kubectl for which each object is gone before it can be changed, as when
+// the operator lets it go just then. It is called with an option, as many call theirs.
+func (l *lab) hasty() string {
+	l.t.Helper()
+	path := filepath.Join(l.t.TempDir(), "kubectl")
+	script := "#!/bin/sh\nshift\n[ \"$1\" != patch ] || '" + l.kubectlPath() + "' \"$@\" >/dev/null\nexec '" + l.kubectlPath() + "' \"$@\"\n"
+	l.Expect(os.WriteFile(path, []byte(script), 0o700)).To(gomega.Succeed())
+	return path + " --first"
+}
+
 func TestUndeploy(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name string
 		// gone says that the operator has ended before.
-		gone bool
+		gone  bool
+		hasty bool
 		// left is what stands in Slack in the end.
 		left     []string
 		archived bool
 	}{
 		{name: "the operator runs", left: []string{"free"}, archived: true},
 		{name: "the operator is gone", gone: true, left: []string{"free", "held"}},
+		{name: "the objects go while they are let go", gone: true, hasty: true, left: []string{"free", "held"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			l := newLab(t)
@@ -79,9 +93,14 @@ func TestUndeploy(t *testing.T) {
 
 			minute, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			out, err := l.try(minute, "", "make", "undeploy")
+			kubectl := l.kubectlPath()
+			if row.hasty {
+				kubectl = l.hasty()
+			}
+			out, err := l.try(minute, "", "make", "undeploy", "KUBECTL="+kubectl)
 			l.Expect(err).NotTo(gomega.HaveOccurred())
 			t.Log(out)
+			l.Expect(out).NotTo(gomega.ContainSubstring("NotFound"))
 			l.Expect(l.kinds()).To(gomega.BeEmpty())
 			l.Expect(l.there("deployment")).To(gomega.BeEmpty())
 			l.Expect(l.there("clusterrole")).NotTo(gomega.ContainElement(gomega.ContainSubstring("slack-notifier")))
@@ -110,6 +129,29 @@ spec: {channelRef: {name: alerts}, text: held, deletionPolicy: Delete}
 	out, err := l.try(t.Context(), "", "make", "uninstall")
 	l.Expect(err).To(gomega.HaveOccurred(), "somebody else holds an object, and so its kind: %s", out)
 	l.Expect(l.finalizers()).To(gomega.ConsistOf("example.com/theirs"))
+}
+
+// What docs/operating.md has people type when an object hangs, after the kinds that
+// could be deleted are gone.
+func TestDocumentedWayOutOfAHang(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.kubectl("apply", "--server-side", "-k", "config/default")
+	l.apply(namespaceA)
+	for name, finalizers := range map[string]string{"ours": "slack.notify.dev/archive-channel", "both": "example.com/theirs, slack.notify.dev/archive-channel, example.com/more"} {
+		l.apply(`
+apiVersion: slack.notify.dev/v1alpha1
+kind: SlackChannel
+metadata: {name: ` + name + `, namespace: team-a, finalizers: [` + finalizers + `]}
+spec: {webAPI: {tokenSecretRef: {name: slack-bot}, channel: "#owned"}}
+`)
+	}
+	l.kubectl("delete", "crd", "slackalerts.slack.notify.dev", "slacknotifications.slack.notify.dev")
+	l.kubectl("delete", "--wait=false", "slc", "--all", "-n", "team-a")
+	fence := harness.Fences(read(t, "docs/operating.md"), "Uninstalling", "sh")[1]
+	l.run("sh", "-c", `PATH="$(dirname "$KUBECTL"):$PATH"`+"\n"+fence)
+	l.Expect(strings.Fields(l.kubectl("get", "slc", "-A", "-o", "jsonpath={.items[*].metadata.name} {.items[*].metadata.finalizers[*]}"))).To(
+		gomega.Equal([]string{"both", "example.com/theirs", "example.com/more"}), "only what others hold is left")
 }
 
 // While another operator leads, cleanup waits for it: it would put back what is

@@ -54,6 +54,7 @@ func TestVersionAgrees(t *testing.T) {
 	for _, row := range []struct{ name, file, pattern, want string }{
 		{"kustomize", "config/manager/kustomization.yaml", `newTag: (\S+)`, want},
 		{"chart", "charts/slack-notifier/Chart.yaml", `version: (\S+)`, strings.TrimPrefix(want, "v")},
+		{"chart's README", "charts/slack-notifier/README.md", `helm install slack-notifier slack-notifier-(\S+)\.tgz`, strings.TrimPrefix(want, "v")},
 		{"chart's operator", "charts/slack-notifier/Chart.yaml", `appVersion: (\S+)`, want},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -67,6 +68,14 @@ func TestVersionAgrees(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The plugin says the operator's version, whatever the commit: it compares the two.
+func TestPluginHasTheVersion(t *testing.T) {
+	got := strings.TrimSpace(output(t, "make", "-s", "--eval", "plugin-version: ; @echo $(PLUGIN_VERSION)", "plugin-version"))
+	if want := version.Get().Version; got != want {
+		t.Errorf("make kubectl-slack builds %s, want %s", got, want)
 	}
 }
 

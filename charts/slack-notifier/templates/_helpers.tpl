@@ -1,14 +1,20 @@
+{{- /*
+At most 28 characters, since a Service may have 63 and its name adds
+-controller-manager-metrics-service. A longer name ends in a hash of the whole, so
+that two releases that begin alike are two.
+*/ -}}
 {{- define "slack-notifier.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
-{{- else -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
-{{- if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- $full := .Release.Name -}}
+{{- if .Values.fullnameOverride -}}
+{{- $full = .Values.fullnameOverride -}}
+{{- else if not (contains $name .Release.Name) -}}
+{{- $full = printf "%s-%s" .Release.Name $name -}}
 {{- end -}}
+{{- if gt (len $full) 28 -}}
+{{- $full = printf "%s-%s" ($full | trunc 19 | trimSuffix "-") (sha256sum $full | trunc 8) -}}
 {{- end -}}
+{{- $full | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "slack-notifier.labels" -}}
@@ -89,6 +95,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "slack-notifier.lease" -}}
 slack-notifier.slack.notify.dev
 {{- with .Values.operator.watchLabelSelector }}-{{ sha256sum . | trunc 8 }}{{ end }}
+{{- end -}}
+
+{{- /* Where that Lease is. */ -}}
+{{- define "slack-notifier.leaseNamespace" -}}
+{{- default .Release.Namespace .Values.operator.leaderElectionNamespace -}}
 {{- end -}}
 
 {{- /* The rules of the role "role" in files/rbac/"file". */ -}}
