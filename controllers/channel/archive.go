@@ -127,7 +127,7 @@ func (r *Reconciler) callArchive(ctx context.Context, c *v1alpha1.SlackChannel, 
 		ctrl.LoggerFrom(ctx).Info("Archived a channel", "channel", id)
 		return 0, nil
 	case e.Class == slack.ClassRateLimited:
-		r.Limiter.Penalize(r.Clock.Now(), workspace, slack.MethodConversationsArchive, e.RetryAfter)
+		r.penalize(workspace, slack.MethodConversationsArchive, e)
 		return max(e.RetryAfter, time.Second), e
 	case e.Class.Transient():
 		failures := r.remember(c, func(m *memory) { m.failures++ }).failures

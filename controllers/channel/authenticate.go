@@ -94,7 +94,7 @@ func (r *Reconciler) authTest(ctx context.Context, c *v1alpha1.SlackChannel, con
 	case e == nil:
 		r.identified(c, conn, identity)
 	case e.Class == slack.ClassRateLimited:
-		r.Limiter.Penalize(now, r.workspaceOfToken(c, conn), slack.MethodAuthTest, e.RetryAfter)
+		r.penalize(r.workspaceOfToken(c, conn), slack.MethodAuthTest, e)
 	}
 	r.wake(r.tokens.answered(name, conn, now, r.Clock.Now(), identity, e))
 	return authenticated{identity: identity, failed: e}

@@ -75,7 +75,7 @@ func (r *Reconciler) appOf(ctx context.Context, c *v1alpha1.SlackChannel) (app s
 		r.tokens.noteApp(conn, bot, app)
 		return app, 0
 	case e.Class == slack.ClassRateLimited:
-		r.Limiter.Penalize(r.Clock.Now(), ws, slack.MethodBotsInfo, e.RetryAfter)
+		r.penalize(ws, slack.MethodBotsInfo, e)
 	}
 	return c.Status.AppID, max(e.RetryAfter, longestPause)
 }

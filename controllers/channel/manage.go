@@ -189,7 +189,7 @@ func (r *Reconciler) refused(k *check, err error, advice string) *outcome {
 	name := k.managed.name
 	switch e.Class {
 	case slack.ClassRateLimited:
-		r.Limiter.Penalize(r.Clock.Now(), k.ws.Key, e.Method, e.RetryAfter)
+		r.penalize(k.ws.Key, e.Method, e)
 	case slack.ClassNameTaken:
 		return stalled(v1alpha1.ReasonNameTaken, fmt.Sprintf(
 			"%v: another channel has the name %q, maybe an archived one or one that the bot can't see; name another one in spec.webAPI.channel", e, name))

@@ -295,7 +295,7 @@ func (r *Reconciler) memberError(k *check, e *slack.Error) (*slack.Error, *pause
 	}
 	after := e.RetryAfter
 	if e.Class == slack.ClassRateLimited {
-		r.Limiter.Penalize(r.Clock.Now(), k.ws.Key, e.Method, e.RetryAfter)
+		r.penalize(k.ws.Key, e.Method, e)
 	}
 	k.managed.failures++
 	return nil, &pause{fmt.Sprintf("%v; the members are looked after later, and nothing needs to be done here", e), max(after, pauseOf(k.c, k.managed.failures))}

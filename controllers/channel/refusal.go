@@ -72,7 +72,7 @@ func (r *Reconciler) outcomeOf(k *check, e *slack.Error) *outcome {
 	name := k.c.Spec.WebAPI.Channel
 	switch e.Class {
 	case slack.ClassRateLimited:
-		if e.Code == "" { // no server has said so
+		if e.Busy { // no server has said so
 			return k.waiting(e.Reason, max(e.RetryAfter, pauseAfter(0)))
 		}
 		return k.waiting("Slack asked to wait (rate limit) while this SlackChannel was being checked; the check goes on by itself", max(e.RetryAfter, pauseAfter(0)))

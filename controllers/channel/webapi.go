@@ -212,11 +212,19 @@ func (r *Reconciler) join(ctx context.Context, k *check, found *slack.Conversati
 	}
 	e := slack.AsError(err)
 	if e.Class == slack.ClassRateLimited {
-		r.Limiter.Penalize(r.Clock.Now(), k.ws.Key, slack.MethodConversationsJoin, e.RetryAfter)
-	} else if !e.Class.Transient() && public {
-		return nil // it can post without being a member
+		r.penalize(k.ws.Key, slack.MethodConversationsJoin, e)
+	} else if e.Unserved || !e.Class.Transient() && public {
+		return nil // it can post without being a member, or the post will tell
 	}
 	return r.joinRefused(k, found.Name, e)
+}
+
+// penalize obeys a 429 of Slack's. A wait of the operator's own says nothing of
+// Slack's limits.
+func (r *Reconciler) penalize(workspace slack.Workspace, method string, e *slack.Error) {
+	if !e.Busy {
+		r.Limiter.Penalize(r.Clock.Now(), workspace, method, e.RetryAfter)
+	}
 }
 
 // joinRefused is the outcome of a call to join that has failed.

@@ -189,7 +189,9 @@ func (d *Directory) refused(ws Workspace, method string, err error) error {
 		return e
 	}
 	now := d.clock.Now()
-	d.options.Limiter.Penalize(now, ws.Key, method, e.RetryAfter)
+	if !e.Busy {
+		d.options.Limiter.Penalize(now, ws.Key, method, e.RetryAfter)
+	}
 	return &WaitError{Method: method, At: now.Add(max(e.RetryAfter, time.Second))}
 }
 

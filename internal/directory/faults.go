@@ -11,6 +11,8 @@ import (
 // ws: after a pause, with other credentials, or not at all.
 func (l *list[E]) fault(r *reading[E], ws Workspace, e *slack.Error) (pause time.Duration, ok bool) {
 	switch {
+	case e.Busy:
+		return max(e.RetryAfter, time.Second), true
 	case e.Class == slack.ClassRateLimited:
 		l.d.options.Limiter.Penalize(l.d.clock.Now(), ws.Key, l.method, e.RetryAfter)
 		return 0, true

@@ -154,6 +154,9 @@ func (d *Directory) askGroups(ctx context.Context, ws Workspace, owner string) e
 	groups, err := ws.API.ListUserGroups(ctx)
 	end()
 	load := Load{Workspace: ws.team(), List: "usergroups", Entries: len(groups), Took: d.clock.Since(begin)}
+	if e := slack.AsError(err); e != nil && e.Code == "unknown_method" {
+		err = nil // where there is no such method, there are no groups
+	}
 	if err == nil {
 		d.options.Observe(load)
 		for _, waiting := range d.takeGroups(ws, groups) {

@@ -169,7 +169,7 @@ func (r *Reader) postpone(q Question, now, at time.Time) Answer {
 func (r *Reader) took(now time.Time, q Question, rd *reading, list []slack.StoredMessage, next string) (Answer, bool) {
 	r.mu.Lock()
 	s := r.state(q.Place, now)
-	s.failures, s.trouble = 0, nil
+	s.failures, s.unserved, s.trouble = 0, 0, nil
 	endless := rd.take(list, next, now, mostKeptInAll-r.kept(), s.asked)
 	owners := s.answered()
 	p := s.register(q, now, now)
@@ -220,16 +220,22 @@ func (r *Reader) failed(now time.Time, q Question, rd *reading, e *slack.Error) 
 
 // trouble notes why a call failed, and answers who made it.
 func (r *Reader) trouble(now time.Time, s *state, credential string, e *slack.Error) Answer {
+	unserved := s.unserved
+	s.unserved = 0
 	switch {
 	case e.Class == slack.ClassRateLimited:
-		r.limiter.Penalize(now, s.place.Workspace, s.place.method(), e.RetryAfter)
+		if !e.Busy {
+			r.limiter.Penalize(now, s.place.Workspace, s.place.method(), e.RetryAfter)
+		}
 		pause := e.RetryAfter
 		if pause <= 0 {
 			pause = pacing.DefaultRetryAfter
 		}
 		s.notBefore, s.trouble = now.Add(pause), e
-	case e.Class.Transient():
-		s.failures++
+	case e.Class.Transient() && (!e.Unserved || unserved < unservedAfter):
+		if s.failures++; e.Unserved {
+			s.unserved = unserved + 1
+		}
 		s.pause(now, s.failures, e)
 	default:
 		s.refused[credential] = refusal{e, now.Add(refusedFor)}
@@ -238,59 +244,101 @@ func (r *Reader) trouble(now time.Time, s *state, credential string, e *slack.Er
 	return Answer{Kind: Later, Err: e, At: s.notBefore}
 }
 
+// unservedAfter is how many times in a row a status must have said that there is no such
+// method before that is believed, which takes minutes: a proxy on the way may say so
+// while what is behind it comes back.
+const unservedAfter = 9
+
 // pause keeps all from reading for a while.
 func (s *state) pause(now time.Time, failures int, e *slack.Error) {
 	s.notBefore, s.trouble = now.Add(max(backoff.Full(failures, firstPause, longestPause), e.RetryAfter)), e
 }
 
 // One asks for the one message of a place that has a ts: Found, Absent, Later
-// or Refused. It makes one call, and shares with readings what is known of
-// errors. The holder's name is the caller's to choose.
+// or Refused. It makes one call, and more only where Slack says that there is another
+// page, which it may say of an empty one (slack.HistoryQuery); the message is Absent when
+// all were read. After Later it goes on where it stood. It shares with readings what is
+// known of errors. The holder's name is the caller's to choose.
 func (r *Reader) One(ctx context.Context, now func() time.Time, api slack.API, p Place, credential, ts string, h pacing.Holder) Answer {
-	list, a, ok := r.once(ctx, now, api, p, credential, slack.HistoryQuery{Exactly: ts}, h)
-	if !ok {
-		return a
-	}
-	for _, m := range list {
-		if m.Timestamp == ts {
-			return Answer{Kind: Found, Message: m, Stripped: m.Metadata == nil || len(m.Metadata.Payload) == 0}
+	for range pagesAtOnce {
+		list, next, a, ok := r.once(ctx, now, api, p, credential, slack.HistoryQuery{Exactly: ts, Cursor: r.cursorOf(now(), p, ts)}, h)
+		if !ok {
+			if a.Err != nil && a.Err.Class == slack.ClassInvalidCursor {
+				r.keepCursor(now(), p, ts, "")
+			}
+			return a
+		}
+		for _, m := range list {
+			if m.Timestamp == ts {
+				r.keepCursor(now(), p, ts, "")
+				return Answer{Kind: Found, Message: m, Stripped: m.Metadata == nil || len(m.Metadata.Payload) == 0}
+			}
+		}
+		r.keepCursor(now(), p, ts, next)
+		if next == "" {
+			return Answer{Kind: Absent}
 		}
 	}
-	return Answer{Kind: Absent}
+	return Answer{Kind: Later, At: now().Add(fallback)}
+}
+
+// mostCursors bounds how many messages of a place are looked for page by page at once.
+const mostCursors = 100
+
+// cursorOf is the page at which the look for one message goes on.
+func (r *Reader) cursorOf(now time.Time, p Place, ts string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state(p, now).cursors[ts]
+}
+
+// keepCursor notes it; "" means that the look begins anew.
+func (r *Reader) keepCursor(now time.Time, p Place, ts, cursor string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.state(p, now)
+	switch {
+	case cursor == "":
+		delete(s.cursors, ts)
+	case s.cursors == nil || len(s.cursors) >= mostCursors:
+		s.cursors = map[string]string{ts: cursor}
+	default:
+		s.cursors[ts] = cursor
+	}
 }
 
 // May asks whether Slack lets a place be read, whatever is there. When it does not,
 // the answer is Refused or Later. Otherwise it is like One.
 func (r *Reader) May(ctx context.Context, now func() time.Time, api slack.API, p Place, credential string, h pacing.Holder) (Answer, bool) {
-	_, a, ok := r.once(ctx, now, api, p, credential, slack.HistoryQuery{Limit: 1}, h)
+	_, _, a, ok := r.once(ctx, now, api, p, credential, slack.HistoryQuery{Limit: 1}, h)
 	return a, ok
 }
 
 // once makes one call about a place; not ok when it could not be made, or failed.
-func (r *Reader) once(ctx context.Context, now func() time.Time, api slack.API, p Place, credential string, q slack.HistoryQuery, h pacing.Holder) ([]slack.StoredMessage, Answer, bool) {
+func (r *Reader) once(ctx context.Context, now func() time.Time, api slack.API, p Place, credential string, q slack.HistoryQuery, h pacing.Holder) (list []slack.StoredMessage, next string, a Answer, ok bool) {
 	begin := now()
 	if a, ok := r.mayCall(begin, p, credential); !ok {
-		return nil, a, false
+		return nil, "", a, false
 	}
 	if ctx.Err() != nil {
-		return nil, Answer{Kind: Later, At: begin}, false
+		return nil, "", Answer{Kind: Later, At: begin}, false
 	}
 	if at, ok := r.limiter.Reserve(begin, p.Workspace, p.method(), h); !ok {
-		return nil, Answer{Kind: Later, At: at}, false
+		return nil, "", Answer{Kind: Later, At: at}, false
 	}
 	q.Conversation, q.ThreadTS = p.Conversation, p.Thread
-	list, _, err := api.History(ctx, q)
+	list, next, err := api.History(ctx, q)
 	end := now()
 	r.limiter.Done(end, p.Workspace, p.method(), h.Name)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return nil, Answer{Kind: Later, At: end}, false
+		return nil, "", Answer{Kind: Later, At: end}, false
 	case err != nil:
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return nil, r.trouble(end, r.state(p, end), credential, slack.AsError(err)), false
+		return nil, "", r.trouble(end, r.state(p, end), credential, slack.AsError(err)), false
 	}
-	return list, Answer{}, true
+	return list, next, Answer{}, true
 }
 
 // mayCall reports whether no refusal and no trouble speaks against a call.

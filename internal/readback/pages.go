@@ -3,6 +3,7 @@ package readback
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/slack-notifier/slack-notifier/internal/message"
@@ -256,15 +257,10 @@ func timestamp(t time.Time) string {
 	return fmt.Sprintf("%010d.%06d", t.Unix(), t.Nanosecond()/1000)
 }
 
-// isTimestamp reports whether a string is a ts: ten digits, a point, six digits.
+// isTimestamp reports whether a string is a ts that compares as a string: ten digits,
+// and decimals, of which Slack has six.
 func isTimestamp(s string) bool {
-	if len(s) != 17 || s[10] != '.' {
-		return false
-	}
-	for i := range len(s) {
-		if i != 10 && (s[i] < '0' || s[i] > '9') {
-			return false
-		}
-	}
-	return true
+	seconds, decimals, point := strings.Cut(s, ".")
+	digits := func(s string) bool { return strings.Trim(s, "0123456789") == "" }
+	return len(seconds) == 10 && digits(seconds) && digits(decimals) && len(decimals) <= 9 && point == (decimals != "")
 }

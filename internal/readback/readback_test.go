@@ -323,3 +323,105 @@ func TestOne(t *testing.T) {
 	}
 	r.wantsCalls(5, "a refusal is remembered")
 }
+
+// Slack may say of an empty page that there is another. The message is gone only when
+// all were read.
+func TestOneOnALaterPage(t *testing.T) {
+	empty := func(next string) func(slack.HistoryQuery) ([]slack.StoredMessage, string, error) {
+		return func(slack.HistoryQuery) ([]slack.StoredMessage, string, error) { return nil, next, nil }
+	}
+	setup := func(t *testing.T) (*rig, func() Answer) {
+		r := newRig(t)
+		ts := r.slack.post(bot, of("n", "r"))
+		place := r.sends("n").Place
+		return r, func() Answer {
+			return r.reader.One(context.Background(), r.clock, r.slack, place, "v1", ts, place.holder("team", 0))
+		}
+	}
+	t.Run("it is found there", func(t *testing.T) {
+		r, one := setup(t)
+		r.slack.script = append(r.slack.script, empty("2"), nil)
+		r.wants(one(), Found, "the message")
+		if got := r.slack.calls[1].Cursor; got != "2" {
+			t.Errorf("the second call asked for %q, want page 2", got)
+		}
+	})
+	t.Run("it is gone after the last", func(t *testing.T) {
+		r, one := setup(t)
+		r.slack.script = append(r.slack.script, empty("2"), empty(""))
+		r.wants(one(), Absent, "the message")
+	})
+	t.Run("pages that are left prove nothing, and are read later", func(t *testing.T) {
+		r, one := setup(t)
+		for page := range pagesAtOnce {
+			r.slack.script = append(r.slack.script, empty(fmt.Sprint(page+2)))
+		}
+		a := one()
+		if r.wants(a, Later, "the message"); !a.At.After(r.now) {
+			t.Errorf("asked back at %v, wanted later than now", a.At)
+		}
+		r.slack.script = append(r.slack.script, nil)
+		r.wants(one(), Found, "the message")
+		if got, want := r.slack.calls[len(r.slack.calls)-1].Cursor, fmt.Sprint(pagesAtOnce+1); got != want {
+			t.Errorf("it went on at %q, want %q", got, want)
+		}
+	})
+	t.Run("a wait for a slot loses no page", func(t *testing.T) {
+		r, one := setup(t)
+		r.slack.script = append(r.slack.script, func(slack.HistoryQuery) ([]slack.StoredMessage, string, error) {
+			r.limiter.free = r.now.Add(time.Minute)
+			return nil, "2", nil
+		}, empty(""))
+		r.wants(one(), Later, "without a slot")
+		r.passes(time.Minute)
+		r.wants(one(), Absent, "the message")
+		if got := r.slack.calls[1].Cursor; got != "2" {
+			t.Errorf("it went on at %q, want page 2", got)
+		}
+	})
+	t.Run("a cursor that Slack does not know any more begins it anew", func(t *testing.T) {
+		r, one := setup(t)
+		r.slack.script = append(r.slack.script, empty("2"), fails(slack.ClassInvalidCursor, "invalid_cursor", 0))
+		r.wants(one(), Later, "after the cursor")
+		r.passes(time.Hour)
+		r.wants(one(), Found, "the message")
+		if got := r.slack.calls[2].Cursor; got != "" {
+			t.Errorf("it went on at %q, want the first page", got)
+		}
+	})
+}
+
+// A server that has no such method can't be asked, which is believed when it has said so
+// for a while; between other failures it tells nothing.
+func TestServerWithoutTheMethod(t *testing.T) {
+	missing := func(slack.HistoryQuery) ([]slack.StoredMessage, string, error) {
+		return nil, "", &slack.Error{Class: slack.ClassAmbiguous, Method: slack.MethodHistory, Code: "http_404", Unserved: true}
+	}
+	ask := func(r *rig, q Question) Answer {
+		a := r.ask(q)
+		r.now = later(r.now, a.At)
+		return a
+	}
+	r := newRig(t)
+	q := r.sends("n")
+	r.passes(time.Minute)
+	for range unservedAfter {
+		r.slack.script = append(r.slack.script, fails(slack.ClassAmbiguous, "http_503", 0), missing)
+		r.wants(ask(r, q), Later, "an outage")
+		r.wants(ask(r, q), Later, "one 404 after it")
+	}
+	r.slack.script = append(r.slack.script, nil)
+	r.wants(ask(r, q), Absent, "after the outage")
+
+	r = newRig(t)
+	q = r.sends("n")
+	r.passes(time.Minute)
+	for range unservedAfter {
+		r.slack.script = append(r.slack.script, missing)
+		r.wants(ask(r, q), Later, "a 404")
+	}
+	r.slack.script = append(r.slack.script, missing)
+	if a := ask(r, q); a.Kind != Refused || !a.Err.Unserved {
+		t.Errorf("after %d in a row: %+v, want Refused", unservedAfter+1, a)
+	}
+}

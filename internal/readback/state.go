@@ -25,13 +25,16 @@ type state struct {
 	// past are readings that nobody needs to go on, the newest first.
 	past []*reading
 
-	// failures in a row of calls, and restarts in a row of readings that came
-	// to no end. Nobody reads before notBefore, because of trouble.
-	failures, restarts int
-	notBefore          time.Time
-	trouble            *slack.Error
+	// failures in a row of calls, of which the last unserved said that there is no such
+	// method, and restarts in a row of readings that came to no end. Nobody reads before
+	// notBefore, because of trouble.
+	failures, unserved, restarts int
+	notBefore                    time.Time
+	trouble                      *slack.Error
 	// refused by credential.
 	refused map[string]refusal
+	// cursors are the pages at which the looks for one message go on, by its ts.
+	cursors map[string]string
 }
 
 type refusal struct {

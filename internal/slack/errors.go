@@ -97,6 +97,9 @@ type Error struct {
 	// Unserved is true when who answers does not know the method, as a gateway or
 	// another server than Slack's may not; nothing was done.
 	Unserved bool
+	// Busy is true when no request was made, as too many of the same tenant's are under
+	// way: it is a wait of the operator's own, and tells nothing of Slack's limits.
+	Busy bool
 }
 
 // Bounds of what an error takes over from an answer, since it gets into

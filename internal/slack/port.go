@@ -127,7 +127,9 @@ type StoredMessage struct {
 	Metadata *Metadata
 }
 
-// HistoryQuery asks for one page of a conversation's messages, newest first.
+// HistoryQuery asks for one page of a conversation's messages, newest first. A page may
+// have fewer than Limit, or none, and others may follow all the same
+// (docs.slack.dev/apis/web-api/pagination).
 type HistoryQuery struct {
 	Conversation string
 	// ThreadTS reads the replies of one message instead.

@@ -383,8 +383,8 @@ func TestNewClientRefuses(t *testing.T) {
 
 func TestRetryAfter(t *testing.T) {
 	for value, want := range map[string]time.Duration{
-		"": 0, "30": 30 * time.Second, "0": 0, "-1": 0, "soon": 0, "1.5": 0,
-		"Wed, 21 Oct 2026 07:28:00 GMT": 0, "9000000000000000000": time.Hour, "90000000000000000000000": time.Hour,
+		"": 0, "30": 30 * time.Second, "0": 0, "-1": 0, "soon": 0, "1.5": 1500 * time.Millisecond, "NaN": 0, "-Inf": 0, "1e9": time.Hour,
+		"Wed, 21 Oct 2020 07:28:00 GMT": 0, "Wed, 21 Oct 2120 07:28:00 GMT": time.Hour, "9000000000000000000": time.Hour, "90000000000000000000000": time.Hour,
 	} {
 		a := Answer{Header: http.Header{"Retry-After": {value}}}
 		if got := a.RetryAfter(); got != want {

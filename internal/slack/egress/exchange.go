@@ -3,9 +3,11 @@ package egress
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"net/http/httptrace"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -41,22 +43,30 @@ func (a *Answer) Release() {
 	}
 }
 
-// RetryAfter is the time that the Retry-After header asks to wait, 0 when it
-// is missing or not a whole number of seconds; an hour at most, and five minutes
-// when a tenant's own server may have asked for it.
+// RetryAfter is the time that the Retry-After header asks to wait, in seconds or until
+// a date (RFC 9110, 10.2.3); 0 when it is missing or neither. It is an hour at most, and
+// five minutes when a tenant's own server may have asked for it.
 func (a *Answer) RetryAfter() time.Duration {
-	seconds, err := strconv.ParseInt(a.Header.Get("Retry-After"), 10, 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) || seconds <= 0 {
+	value := strings.TrimSpace(a.Header.Get("Retry-After"))
+	seconds, err := strconv.ParseFloat(value, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		at, err := http.ParseTime(value)
+		if err != nil {
+			return 0
+		}
+		seconds = math.Ceil(time.Until(at).Seconds())
+	}
+	if !(seconds > 0) { // no number is not above 0 either
 		return 0
 	}
 	longest := maxRetryAfter
 	if a.longest > 0 {
 		longest = a.longest
 	}
-	if seconds > int64(longest/time.Second) {
+	if seconds > longest.Seconds() {
 		return longest
 	}
-	return time.Duration(seconds) * time.Second
+	return time.Duration(seconds * float64(time.Second))
 }
 
 // Do makes one request and reads its answer. Exactly one of the results is

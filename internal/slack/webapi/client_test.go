@@ -174,11 +174,33 @@ func TestEveryMethodClassifies(t *testing.T) {
 	}
 }
 
+// Whoever asks to wait is obeyed, whatever the status.
 func TestRetryAfterIsTold(t *testing.T) {
-	client, _ := newClient(t, status(429, ``, "Retry-After", "7"))
-	for method, call := range every(client) {
-		if e := slack.AsError(call(t)); e.RetryAfter != 7*time.Second {
-			t.Errorf("%s: %v", method, e.RetryAfter)
+	for name, handler := range map[string]http.HandlerFunc{
+		"429": status(429, ``, "Retry-After", "7"), "503": status(503, `<html>`, "Retry-After", "7"),
+		"503 with a code": status(503, `{"ok":false,"error":"service_unavailable"}`, "Retry-After", "7"),
+		"200 with a code": status(200, `{"ok":false,"error":"ratelimited"}`, "Retry-After", "7"),
+	} {
+		client, _ := newClient(t, handler)
+		for method, call := range every(client) {
+			if e := slack.AsError(call(t)); e.RetryAfter != 7*time.Second {
+				t.Errorf("%s, %s: %v", name, method, e.RetryAfter)
+			}
+		}
+	}
+}
+
+// A channel is a channel though its latest message, its topic or its time are odd.
+func TestOddChannel(t *testing.T) {
+	const odd = `{"ok":true,"channel":{"id":"C1","name":"alerts","is_member":true,"created":1.5,"topic":"a text","latest":{"attachments":[{"fields":[{"short":"true"}]}]}}}`
+	client, _ := newClient(t, body(odd))
+	for name, ask := range map[string]func() (slack.Conversation, error){
+		"info":   func() (slack.Conversation, error) { return client.ConversationInfo(t.Context(), "C1") },
+		"create": func() (slack.Conversation, error) { return client.CreateConversation(t.Context(), "alerts", false) },
+		"rename": func() (slack.Conversation, error) { return client.RenameConversation(t.Context(), "C1", "alerts") },
+	} {
+		if got, err := ask(); err != nil || got.ID != "C1" || got.Name != "alerts" || !got.Member {
+			t.Errorf("%s: %+v, %v; want the channel", name, got, err)
 		}
 	}
 }

@@ -99,7 +99,7 @@ func (x *exchange) classify(method string, err error) *slack.Error {
 	}
 	var nothing struct{}
 	if e := decode(method, x.answer.Body, &nothing); e != nil {
-		return e
+		return asksToWait(e, x.answer)
 	}
 	if err == nil {
 		return nil
@@ -126,7 +126,7 @@ func transportError(method string, f *egress.Failure) *slack.Error {
 	case f.Refused:
 		e.Class = slack.ClassInvalidCall
 	case f.Busy: // nothing was done, as with a 429
-		e.Class, e.RetryAfter = slack.ClassRateLimited, backoff.Around(egress.BusyPause)
+		e.Class, e.Busy, e.RetryAfter = slack.ClassRateLimited, true, backoff.Around(egress.BusyPause)
 	case f.Sent:
 		e.Class = slack.ClassAmbiguous
 	}
@@ -146,14 +146,23 @@ func statusError(method string, a *egress.Answer) *slack.Error {
 			Reason: "a redirect, which is not followed because the token would go with it; check --slack-api-url"}
 	case a.Status != http.StatusOK:
 		if e := refusalOf(method, a.Body); e != nil && e.Class != slack.ClassUnknown {
-			return e
+			return asksToWait(e, a)
 		}
 		// Slack's documents say nothing of these, so nothing is known.
-		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Code: fmt.Sprintf("http_%d", a.Status), Unserved: unserved[a.Status]}
+		return asksToWait(&slack.Error{Class: slack.ClassAmbiguous, Method: method, Code: fmt.Sprintf("http_%d", a.Status), Unserved: unserved[a.Status]}, a)
 	case a.Incomplete != nil:
 		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Reason: "the answer broke off: " + a.Incomplete.Error()}
 	}
 	return nil
+}
+
+// asksToWait adds to what an answer says how long it asks to wait, which a server may do
+// with any status.
+func asksToWait(e *slack.Error, a *egress.Answer) *slack.Error {
+	if e != nil && e.RetryAfter == 0 {
+		e.RetryAfter = a.RetryAfter()
+	}
+	return e
 }
 
 // answerHead is what every answer has.
@@ -226,7 +235,7 @@ func (c *Client) exchange(ctx context.Context, method string, body any, out any)
 	if e != nil {
 		return e
 	}
-	return decode(method, answer.Body, out)
+	return asksToWait(decode(method, answer.Body, out), answer)
 }
 
 // Content types of a call. Every method takes a form, some take JSON too.

@@ -15,8 +15,9 @@ var (
 	botID          = regexp.MustCompile(`^B[A-Z0-9]{1,40}$`)
 	groupID        = regexp.MustCompile(`^S[A-Z0-9]{1,40}$`)
 	teamID         = regexp.MustCompile(`^[TE][A-Z0-9]{1,40}$`)
-	timestamp      = regexp.MustCompile(`^[0-9]{1,12}\.[0-9]{6}$`)
-	scopeName      = regexp.MustCompile(`^[a-z0-9._:-]{1,64}$`)
+	// Slack's have six decimals; a server in its place may have others.
+	timestamp = regexp.MustCompile(`^([0-9]{1,12}\.[0-9]{6}|[0-9]{10}(\.[0-9]{1,9})?)$`)
+	scopeName = regexp.MustCompile(`^[a-z0-9._:-]{1,64}$`)
 )
 
 // maxText bounds each text that is taken over from an answer, in bytes. The

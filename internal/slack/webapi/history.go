@@ -57,10 +57,6 @@ func historyParams(q slack.HistoryQuery) (string, url.Values) {
 		params.Set("latest", q.Exactly)
 		params.Set("oldest", q.Exactly)
 		params.Set("inclusive", "true")
-		limit = 1
-		if q.ThreadTS != "" && q.ThreadTS != q.Exactly {
-			limit = 2 // the first page of a thread begins with its parent
-		}
 	case !q.Oldest.IsZero():
 		params.Set("oldest", fmt.Sprintf("%d.%06d", q.Oldest.Unix(), q.Oldest.Nanosecond()/1000))
 	}

@@ -79,13 +79,13 @@ func TestHistoryOfExactlyOneMessage(t *testing.T) {
 		want        string
 		next        string
 	}{
-		{"found", slack.HistoryQuery{Exactly: parent}, "/api/conversations.history", "1", `"has_more":true,"messages":[{"ts":"` + parent + `"}],"response_metadata":{"next_cursor":"n"}`, parent, ""},
-		{"gone", slack.HistoryQuery{Exactly: parent}, "/api/conversations.history", "1", `"messages":[]`, "", ""},
-		{"another one", slack.HistoryQuery{Exactly: parent}, "/api/conversations.history", "1", `"messages":[{"ts":"` + reply + `"}]`, "", ""},
-		{"a reply", slack.HistoryQuery{Exactly: reply, ThreadTS: parent}, "/api/conversations.replies", "2", `"messages":[{"ts":"` + parent + `"},{"ts":"` + reply + `"}]`, reply, ""},
-		{"a reply on a later page", slack.HistoryQuery{Exactly: reply, ThreadTS: parent}, "/api/conversations.replies", "2",
+		{"found", slack.HistoryQuery{Exactly: parent}, "/api/conversations.history", "200", `"has_more":true,"messages":[{"ts":"` + parent + `"}],"response_metadata":{"next_cursor":"n"}`, parent, ""},
+		{"gone", slack.HistoryQuery{Exactly: parent}, "/api/conversations.history", "200", `"messages":[]`, "", ""},
+		{"another one", slack.HistoryQuery{Exactly: parent}, "/api/conversations.history", "200", `"messages":[{"ts":"` + reply + `"}]`, "", ""},
+		{"a reply", slack.HistoryQuery{Exactly: reply, ThreadTS: parent}, "/api/conversations.replies", "200", `"messages":[{"ts":"` + parent + `"},{"ts":"` + reply + `"}]`, reply, ""},
+		{"a reply on a later page", slack.HistoryQuery{Exactly: reply, ThreadTS: parent}, "/api/conversations.replies", "200",
 			`"has_more":true,"messages":[{"ts":"` + parent + `"}],"response_metadata":{"next_cursor":"n"}`, "", "n"},
-		{"the parent of a thread", slack.HistoryQuery{Exactly: parent, ThreadTS: parent}, "/api/conversations.replies", "1", `"messages":[{"ts":"` + parent + `"}]`, parent, ""},
+		{"the parent of a thread", slack.HistoryQuery{Exactly: parent, ThreadTS: parent}, "/api/conversations.replies", "200", `"messages":[{"ts":"` + parent + `"}]`, parent, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			client, _ := newClient(t, func(w http.ResponseWriter, r *http.Request) {
@@ -104,12 +104,21 @@ func TestHistoryOfExactlyOneMessage(t *testing.T) {
 	}
 }
 
+// Servers in Go write an empty list as null.
+func TestHistoryOfNothing(t *testing.T) {
+	client, _ := newClient(t, body(`{"ok":true,"messages":null,"has_more":false}`))
+	if messages, next, err := client.History(t.Context(), slack.HistoryQuery{Conversation: "C1"}); err != nil || len(messages) > 0 || next != "" {
+		t.Errorf("%v, %q, %v; want a whole page without messages", messages, next, err)
+	}
+}
+
 // What can't be a whole page proves no absence.
 func TestHistoryThatBreaksOffIsNoAnswer(t *testing.T) {
 	for name, answer := range map[string]string{
 		"more, but not where":    `{"ok":true,"messages":[],"has_more":true}`,
 		"no list":                `{"ok":true}`,
-		"null":                   `{"ok":true,"messages":null}`,
+		"null, and no end":       `{"ok":true,"messages":null}`,
+		"null, and more":         `{"ok":true,"messages":null,"has_more":true,"response_metadata":{"next_cursor":"n"}}`,
 		"a list of another type": `{"ok":true,"messages":{"0":{"ts":"1.000001"}}}`,
 		"a cursor without end":   `{"ok":true,"messages":[],"response_metadata":{"next_cursor":"` + strings.Repeat("x", 5000) + `"}}`,
 		"a page without end":     `{"ok":true,"messages":[{}` + strings.Repeat(",{}", maxElements) + `]}`,

@@ -20,8 +20,12 @@ const (
 	maxCursor = 1000
 )
 
-// errTooMany is a list beyond maxElements.
-var errTooMany = errors.New("too many elements")
+var (
+	// errTooMany is a list beyond maxElements.
+	errTooMany = errors.New("too many elements")
+	// errNull is a null in place of a list, as servers in Go write an empty one.
+	errNull = errors.New("null in place of a list")
+)
 
 // list makes one call that answers with a list, and reads the list element by
 // element, so that an odd one spoils nothing but itself and none is kept but
@@ -44,11 +48,11 @@ func (c *Client) readList(ctx context.Context, method string, params url.Values,
 	}
 	body := answer.Body
 	var page struct {
-		HasMore flag            `json:"has_more"`
+		HasMore *flag           `json:"has_more"`
 		Meta    json.RawMessage `json:"response_metadata"`
 	}
 	if e := decode(method, body, &page); e != nil {
-		return "", e
+		return "", asksToWait(e, answer)
 	}
 	ambiguous := func(reason string) *slack.Error {
 		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Reason: reason}
@@ -56,6 +60,8 @@ func (c *Client) readList(ctx context.Context, method string, params url.Values,
 	switch err := elements(body, field, each); {
 	case errors.Is(err, errTooMany):
 		return "", ambiguous("Slack's answer holds more than a page")
+	case errors.Is(err, errNull) && (field != "messages" || page.HasMore != nil && !bool(*page.HasMore)):
+		// Of messages the absence counts, so the end must be told.
 	case err != nil:
 		return "", ambiguous("Slack's answer could not be read")
 	}
@@ -66,7 +72,7 @@ func (c *Client) readList(ctx context.Context, method string, params url.Values,
 	switch {
 	case len(meta.NextCursor) > maxCursor:
 		return "", ambiguous("Slack's answer names the next page in a way that can't be right")
-	case bool(page.HasMore) && meta.NextCursor == "":
+	case page.HasMore != nil && bool(*page.HasMore) && meta.NextCursor == "":
 		return "", ambiguous("Slack's answer says that there is more but not where")
 	}
 	return meta.NextCursor, nil
@@ -91,7 +97,10 @@ func elements(object []byte, field string, each func(json.RawMessage)) error {
 			}
 			continue
 		}
-		if token, err := d.Token(); err != nil || token != json.Delim('[') {
+		switch token, err := d.Token(); {
+		case err == nil && token == nil:
+			return errNull
+		case err != nil || token != json.Delim('['):
 			return errIncomplete
 		}
 		for n := 0; d.More(); n++ {
@@ -121,7 +130,7 @@ func pageParams(cursor string, limit int) url.Values {
 	return params
 }
 
-// listedConversation is a channel in conversations.list
+// listedConversation is a channel as conversations.list and conversations.info have it
 // (docs.slack.dev/reference/objects/conversation-object).
 type listedConversation struct {
 	ID       text      `json:"id"`
@@ -146,23 +155,30 @@ func (c *Client) ListConversations(ctx context.Context, cursor string, limit int
 	}
 	var out []slack.Conversation
 	next, err := c.list(ctx, slack.MethodConversationsList, params, "channels", func(raw json.RawMessage) {
-		var ch listedConversation
-		if json.Unmarshal(raw, &ch) != nil || !conversationID.MatchString(string(ch.ID)) {
-			return
+		if one, ok := decodeConversation(raw); ok {
+			out = append(out, one)
 		}
-		one := slack.Conversation{
-			ID: string(ch.ID), Name: string(ch.Name), Private: bool(ch.Private), Archived: bool(ch.Archived), Member: bool(ch.Member),
-			DM: bool(ch.IM || ch.MPIM), Creator: matching(userID, string(ch.Creator)), Topic: string(ch.Topic.Value), Purpose: string(ch.Purpose.Value),
-		}
-		if ch.Created > 0 {
-			one.Created = time.Unix(int64(ch.Created), 0)
-		}
-		out = append(out, one)
 	})
 	return out, next, err
 }
 
-// listedUser is a user in users.list
+// decodeConversation reads what can be read of a channel; false when it has no ID.
+func decodeConversation(raw json.RawMessage) (slack.Conversation, bool) {
+	var ch listedConversation
+	if json.Unmarshal(raw, &ch) != nil || !conversationID.MatchString(string(ch.ID)) {
+		return slack.Conversation{}, false
+	}
+	one := slack.Conversation{
+		ID: string(ch.ID), Name: string(ch.Name), Private: bool(ch.Private), Archived: bool(ch.Archived), Member: bool(ch.Member),
+		DM: bool(ch.IM || ch.MPIM), Creator: matching(userID, string(ch.Creator)), Topic: string(ch.Topic.Value), Purpose: string(ch.Purpose.Value),
+	}
+	if ch.Created > 0 {
+		one.Created = time.Unix(int64(ch.Created), 0)
+	}
+	return one, true
+}
+
+// listedUser is a user as users.list and users.lookupByEmail have it
 // (docs.slack.dev/reference/objects/user-object).
 type listedUser struct {
 	ID       text            `json:"id"`
@@ -179,26 +195,33 @@ type listedUser struct {
 func (c *Client) ListUsers(ctx context.Context, cursor string, limit int) ([]slack.User, string, error) {
 	var out []slack.User
 	next, err := c.list(ctx, slack.MethodUsersList, pageParams(cursor, limit), "members", func(raw json.RawMessage) {
-		var u listedUser
-		if json.Unmarshal(raw, &u) != nil || !userID.MatchString(string(u.ID)) {
-			return
+		if u, ok := decodeUser(raw); ok {
+			out = append(out, u)
 		}
-		var profile struct {
-			DisplayName text `json:"display_name"`
-			RealName    text `json:"real_name"`
-			Email       text `json:"email"`
-		}
-		_ = json.Unmarshal(u.Profile, &profile) // a user without one is a user
-		if u.RealName == "" {
-			u.RealName = profile.RealName
-		}
-		out = append(out, slack.User{
-			ID: string(u.ID), Name: string(u.Name), DisplayName: string(profile.DisplayName), RealName: string(u.RealName),
-			Email: string(profile.Email), Deleted: bool(u.Deleted), Bot: bool(u.Bot) || u.ID == slackbot,
-			Team: matching(teamID, string(u.Team)), Stranger: bool(u.Stranger),
-		})
 	})
 	return out, next, err
+}
+
+// decodeUser reads what can be read of a user; false when it has no ID.
+func decodeUser(raw json.RawMessage) (slack.User, bool) {
+	var u listedUser
+	if json.Unmarshal(raw, &u) != nil || !userID.MatchString(string(u.ID)) {
+		return slack.User{}, false
+	}
+	var profile struct {
+		DisplayName text `json:"display_name"`
+		RealName    text `json:"real_name"`
+		Email       text `json:"email"`
+	}
+	_ = json.Unmarshal(u.Profile, &profile) // a user without one is a user
+	if u.RealName == "" {
+		u.RealName = profile.RealName
+	}
+	return slack.User{
+		ID: string(u.ID), Name: string(u.Name), DisplayName: string(profile.DisplayName), RealName: string(u.RealName),
+		Email: string(profile.Email), Deleted: bool(u.Deleted), Bot: bool(u.Bot) || u.ID == slackbot,
+		Team: matching(teamID, string(u.Team)), Stranger: bool(u.Stranger),
+	}, true
 }
 
 // noPlan is what usergroups.list answers where the plan has no user groups

@@ -10,33 +10,18 @@ import (
 
 // CreateConversation implements slack.API.
 func (c *Client) CreateConversation(ctx context.Context, name string, private bool) (slack.Conversation, error) {
-	return c.changed(slack.MethodConversationsCreate, func(api *slackgo.Client) (*slackgo.Channel, error) {
-		return api.CreateConversationContext(ctx, slackgo.CreateConversationParams{ChannelName: name, IsPrivate: private})
+	return c.conversation(slack.MethodConversationsCreate, func(api *slackgo.Client) error {
+		_, err := api.CreateConversationContext(ctx, slackgo.CreateConversationParams{ChannelName: name, IsPrivate: private})
+		return err
 	})
 }
 
 // RenameConversation implements slack.API.
 func (c *Client) RenameConversation(ctx context.Context, id, name string) (slack.Conversation, error) {
-	return c.changed(slack.MethodConversationsRename, func(api *slackgo.Client) (*slackgo.Channel, error) {
-		return api.RenameConversationContext(ctx, id, name)
+	return c.conversation(slack.MethodConversationsRename, func(api *slackgo.Client) error {
+		_, err := api.RenameConversationContext(ctx, id, name)
+		return err
 	})
-}
-
-// changed makes a call that answers with a channel.
-func (c *Client) changed(method string, do func(*slackgo.Client) (*slackgo.Channel, error)) (slack.Conversation, error) {
-	var out slack.Conversation
-	err := c.call(method, func(api *slackgo.Client) error {
-		ch, err := do(api)
-		if err != nil {
-			return err
-		}
-		if ch == nil || !conversationID.MatchString(ch.ID) {
-			return errIncomplete
-		}
-		out = conversation(ch)
-		return nil
-	})
-	return out, err
 }
 
 // ArchiveConversation implements slack.API.

@@ -63,10 +63,13 @@ func (c *Client) Post(ctx context.Context, conversation string, m slack.Message)
 		posted.Conversation = conversation
 	}
 	var stored struct {
-		ThreadTS string `json:"thread_ts"`
+		TS       text `json:"ts"`
+		ThreadTS text `json:"thread_ts"`
 	}
-	if json.Unmarshal(answer.Message, &stored) == nil && timestamp.MatchString(stored.ThreadTS) {
-		posted.ThreadTS = stored.ThreadTS
+	_ = json.Unmarshal(answer.Message, &stored) // what can't be read is missing
+	posted.ThreadTS = matching(timestamp, string(stored.ThreadTS))
+	if posted.ThreadTS == "" && !timestamp.MatchString(string(stored.TS)) {
+		posted.ThreadTS = m.ThreadTS // the answer says nothing of where it went
 	}
 	return posted, nil
 }

@@ -62,6 +62,24 @@ func TestP02OddMessageInTheAnswer(t *testing.T) {
 	}
 }
 
+// Slack's answer shows the message, and with it whether it is in the thread. One without
+// a message says nothing of that.
+func TestPostIntoAThread(t *testing.T) {
+	const thread = "1690000000.000001"
+	for name, row := range map[string]struct{ answer, want string }{
+		"in the thread":      {`"message":{"ts":"1700000000.000100","thread_ts":"` + thread + `"}`, thread},
+		"outside of it":      {`"message":{"ts":"1700000000.000100","text":"x"}`, ""},
+		"no message":         {`"channel":"C1"`, thread},
+		"an empty message":   {`"message":{}`, thread},
+		"a message of a bot": {`"message":"x"`, thread},
+	} {
+		client, _ := newClient(t, body(`{"ok":true,"ts":"1700000000.000100",`+row.answer+`}`))
+		if posted, err := client.Post(t.Context(), "C1", slack.Message{Text: "x", ThreadTS: thread}); err != nil || posted.ThreadTS != row.want {
+			t.Errorf("%s: %+v, %v; want the thread %q", name, posted, err, row.want)
+		}
+	}
+}
+
 // P13: each parameter is sent once, and none is sent empty.
 func TestP13NothingTwice(t *testing.T) {
 	client, _ := newClient(t, func(w http.ResponseWriter, r *http.Request) {

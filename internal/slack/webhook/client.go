@@ -142,7 +142,7 @@ func transportError(f *egress.Failure) *slack.Error {
 	case f.Refused:
 		e.Class = slack.ClassInvalidCall
 	case f.Busy: // nothing was done, as with a 429
-		e.Class, e.RetryAfter = slack.ClassRateLimited, backoff.Around(egress.BusyPause)
+		e.Class, e.Busy, e.RetryAfter = slack.ClassRateLimited, true, backoff.Around(egress.BusyPause)
 	case f.Sent:
 		e.Class = slack.ClassAmbiguous
 	}
@@ -182,6 +182,15 @@ var mayBeBroadcast = map[string]bool{"action_prohibited": true, "restricted_acti
 
 var plainCode = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 
+// saysOK reports whether a body is Slack's ok, or what a server in its place answers: the
+// Web API's.
+func saysOK(body string) bool {
+	var answer struct {
+		OK bool `json:"ok"`
+	}
+	return strings.EqualFold(strings.Trim(body, `"`), "ok") || json.Unmarshal([]byte(body), &answer) == nil && answer.OK
+}
+
 // classify judges an answer by its body first and its status second, since the
 // statuses of many bodies are not documented.
 func classify(a *egress.Answer) *slack.Error {
@@ -194,11 +203,12 @@ func classify(a *egress.Answer) *slack.Error {
 	case a.Status == http.StatusTooManyRequests:
 		e.Class, e.Code, e.RetryAfter = slack.ClassRateLimited, "ratelimited", a.RetryAfter()
 		return e
-	case a.Status == http.StatusOK && text == "ok" && a.Incomplete == nil:
+	case a.Status == http.StatusOK && saysOK(text) && a.Incomplete == nil:
 		return nil
 	}
+	e.RetryAfter = a.RetryAfter()
 	if class, ok := codes[e.Code]; ok {
-		e.Class, e.RetryAfter = class, a.RetryAfter()
+		e.Class = class
 		return e
 	}
 	switch {

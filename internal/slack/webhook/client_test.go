@@ -103,15 +103,25 @@ func TestP05Answers(t *testing.T) {
 			t.Errorf("%d %q says %q", c.status, c.body, e)
 		}
 	}
-	if _, err := serve(t, answering(200, "ok\n")).Post(t.Context(), "", slack.Message{Text: "x"}); err != nil {
-		t.Error(err)
+	// Slack says ok; a server in its place may say so in other words.
+	for _, ok := range []string{"ok", "ok\n", "OK", `"ok"`, `{"ok":true}`} {
+		if _, err := serve(t, answering(200, ok)).Post(t.Context(), "", slack.Message{Text: "x"}); err != nil {
+			t.Errorf("%q: %v", ok, err)
+		}
+	}
+	for _, no := range []string{`{"ok":false}`, `{"ok":"true"}`, `{}`, "okay", "true"} {
+		if _, err := serve(t, answering(200, no)).Post(t.Context(), "", slack.Message{Text: "x"}); slack.ClassOf(err) != slack.ClassAmbiguous || err == nil {
+			t.Errorf("%q: %v, want an answer that tells nothing", no, err)
+		}
 	}
 }
 
 func TestRetryAfter(t *testing.T) {
-	_, err := serve(t, answering(429, "", "Retry-After", "30")).Post(t.Context(), "", slack.Message{Text: "x"})
-	if e := slack.AsError(err); e.RetryAfter != 30*time.Second {
-		t.Errorf("%+v", e)
+	for _, code := range []int{429, 500, 503} {
+		_, err := serve(t, answering(code, "", "Retry-After", "30")).Post(t.Context(), "", slack.Message{Text: "x"})
+		if e := slack.AsError(err); e.RetryAfter != 30*time.Second {
+			t.Errorf("%d: %+v", code, e)
+		}
 	}
 }
 
