@@ -241,7 +241,7 @@ func (r *Reconciler) postAll(ctx context.Context, p *pass, turn []*recipient) {
 // written reports whether a request may have reached Slack.
 func written(err error) bool {
 	e := slack.AsError(err)
-	return e == nil || e.Class != slack.ClassUnavailable || e.Code != ""
+	return e == nil || !e.Busy && (e.Class != slack.ClassUnavailable || e.Code != "")
 }
 
 // posted notes a success.
@@ -306,7 +306,7 @@ func permalink(w *way, conversation, timestamp, thread string) string {
 func (r *Reconciler) notPosted(ctx context.Context, p *pass, rcpt *recipient, e *slack.Error) {
 	now := r.Clock.Now()
 	e = rcpt.target.explain(p.content.rendered.Name(e))
-	if e.Class == slack.ClassRateLimited {
+	if e.Class == slack.ClassRateLimited && !e.Busy {
 		penalize := r.Lanes.PenalizePost
 		if p.way.webhook() {
 			penalize = r.Lanes.Penalize
@@ -314,9 +314,9 @@ func (r *Reconciler) notPosted(ctx context.Context, p *pass, rcpt *recipient, e 
 		penalize(now, p.lane(rcpt), e.RetryAfter)
 	}
 	where, thread := rcpt.target.conversation, rcpt.target.thread
-	rcpt.Apply(delivery.Refused{Do: delivery.Post, Err: e, Settle: r.settleTime(), Conversation: where, Thread: thread}, p.want, r.can(p.way, rcpt), now)
+	rcpt.Apply(delivery.Refused{Do: delivery.Post, Err: e, Settle: r.settleTime(), Conversation: where, Thread: thread, Bot: p.way.facts.Identity.BotID, User: p.way.facts.Identity.BotUserID}, p.want, r.can(p.way, rcpt), now)
 	r.learn(p.way, rcpt, e)
-	if e.Class != slack.ClassUnavailable && e.Class != slack.ClassAmbiguous {
+	if e.Class != slack.ClassUnavailable && e.Class != slack.ClassAmbiguous && !e.Busy {
 		r.Lanes.Answered(p.way.workspace.Key)
 	}
 	r.afterFailure(ctx, p, rcpt)

@@ -109,6 +109,11 @@ func (r *Reconciler) begin(n *v1alpha1.SlackNotification, up parent, c *v1alpha1
 		keep[key] = d
 		p.recipients = append(p.recipients, &recipient{Recipient: one, key: key, Delivery: d})
 	}
+	for key, d := range t.Deliveries {
+		if _, kept := keep[key]; !kept && d.MayBeOut() {
+			r.ledger.LoseSight(t) // who comes back is looked for before anything is sent
+		}
+	}
 	r.mendShared(p, t, stored)
 	r.Lanes.Keep(p.now, p.name.String(), p.tickets())
 	t.Deliveries = keep

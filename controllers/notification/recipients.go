@@ -315,6 +315,9 @@ func (r *Reconciler) inherited(ctx context.Context, n, up *v1alpha1.SlackNotific
 		return nil, nil
 	}
 	c := &v1alpha1.SlackChannel{}
+	if !r.Channels.Sees(channelKey(n).Namespace) {
+		return nil, nil // which the SlackChannel's own check tells
+	}
 	if err := r.Client.Get(ctx, channelKey(n), c); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
@@ -360,7 +363,8 @@ func (p *pass) posts() bool {
 		if rcpt.Phase == delivery.Editing {
 			return false
 		}
-		posts = posts || rcpt.Phase == delivery.Unsent || rcpt.Phase == delivery.Verifying
+		// What this process has sent into a thread is looked for there, parent or none.
+		posts = posts || rcpt.Phase == delivery.Unsent || rcpt.Phase == delivery.Verifying && rcpt.Doubt.Cause != delivery.AnswerLost
 	}
 	return posts
 }

@@ -148,6 +148,38 @@ func TestReducedDecidesNothing(t *testing.T) {
 	}
 }
 
+// Whatever has had a finished notification looked at once more, nothing is kept of it
+// when that is done.
+func TestNothingIsKeptOfTheFinished(t *testing.T) {
+	g := newRig(t)
+	for range 3 {
+		g.reconcile()
+	}
+	if g.r.Waiting() != 0 {
+		t.Fatalf("%d wait after the delivery", g.r.Waiting())
+	}
+	was := g.now()
+	was.Annotations = map[string]string{v1alpha1.AnnotationRequestedAt: "now"}
+	if err := g.store.Update(t.Context(), was); err != nil {
+		t.Fatal(err)
+	}
+	was = g.now()
+	g.reconcile()
+	is := g.now()
+	if is.Status.LastHandledRequest != "now" {
+		t.Fatalf("the request was not handled: %+v", is.Status)
+	}
+	if g.r.relevant().Update(event.UpdateEvent{ObjectOld: was, ObjectNew: is}) {
+		g.reconcile()
+	}
+	if g.r.Waiting() != 0 {
+		t.Errorf("%d wait, though all is delivered", g.r.Waiting())
+	}
+	if g.r.relevant().Update(event.UpdateEvent{ObjectOld: is, ObjectNew: g.now()}) {
+		t.Error("it is looked at for ever")
+	}
+}
+
 // A reply to a notification of which the cache keeps little goes into its thread.
 func TestReplyToReduced(t *testing.T) {
 	g, l := delivered(t, nil)

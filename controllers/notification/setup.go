@@ -43,7 +43,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 	open := func(value func(*v1alpha1.SlackNotification) string) client.IndexerFunc {
 		return func(o client.Object) []string {
 			n, ok := o.(*v1alpha1.SlackNotification)
-			if !ok || n.Status.Phase == v1alpha1.PhaseDelivered && n.Status.ObservedGeneration == n.Generation {
+			if !ok || finished.Settled(n) {
 				return nil
 			}
 			if v := value(n); v != "" {
@@ -105,6 +105,7 @@ func (r *Reconciler) relevant() predicate.Predicate {
 			return true
 		}
 		return was.Generation != is.Generation || !is.DeletionTimestamp.IsZero() || finished.Requested(is) || finished.TrackedBy(was) != finished.TrackedBy(is) || answersChanged(was, is) ||
+			finished.Settled(is) && r.ledger.Get(client.ObjectKeyFromObject(is)) != nil ||
 			is.Status.FinishedAt != nil && (was.Status.FinishedAt == nil || was.Status.ObservedGeneration != is.Status.ObservedGeneration || was.Status.Phase != is.Status.Phase)
 	}}
 }

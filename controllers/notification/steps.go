@@ -146,6 +146,9 @@ func (r *Reconciler) question(p *pass, w *way, rcpt *recipient, conversation, th
 		Credential: w.credential, After: rcpt.After, Oldest: doubt.Since.Add(-ledger.Skew), Settled: doubt.Settles,
 		Author: author(w), Owner: p.name, Group: p.n.Namespace, Priority: priorities[p.n.Spec.Severity],
 	}
+	if doubt.Bot != "" || doubt.User != "" { // the token may be another bot's by now
+		q.Author = readback.Author{BotID: doubt.Bot, UserID: doubt.User}
+	}
 	if doubt.ByKey && !p.want.Remove {
 		q.Key = message.KeyHash(p.n.Namespace, p.n.Spec.IdempotencyKey)
 		if kept := p.now.Add(-keyLife); doubt.Cause == delivery.KeyLookup || kept.Before(q.Oldest) {
@@ -253,7 +256,7 @@ func (r *Reconciler) call(p *pass, w *way, rcpt *recipient, method, waits string
 	e := slack.AsError(do())
 	now = r.Clock.Now()
 	r.Limiter.Done(now, w.workspace.Key, method, h.Name)
-	if e != nil && e.Class == slack.ClassRateLimited {
+	if e != nil && e.Class == slack.ClassRateLimited && !e.Busy {
 		r.Limiter.Penalize(now, w.workspace.Key, method, e.RetryAfter)
 	}
 	return e, true

@@ -185,8 +185,8 @@ type Absent struct {
 	Here string
 }
 
-func (e Absent) apply(d *Delivery, w Want, _ Can, _ time.Time) {
-	doubt := d.Doubt
+func (e Absent) apply(d *Delivery, w Want, _ Can, now time.Time) {
+	doubt, failed := d.Doubt, d.Retry
 	d.Retry = Retry{Credential: d.Retry.Credential, Joined: d.Retry.Joined}
 	if doubt.Cause != AnswerLost && doubt.Conversation != "" && e.Here != "" && doubt.Conversation != e.Here {
 		// It was recorded for one conversation and belongs into another by now: the
@@ -198,6 +198,14 @@ func (e Absent) apply(d *Delivery, w Want, _ Can, _ time.Time) {
 		d.Posted.Last = true
 	}
 	d.afterDoubt()
+	if doubt.Cause == AnswerLost {
+		// That Slack did not take it once says nothing of the next time.
+		d.Retry.Failures, d.Retry.Since = failed.Failures, failed.Since
+		if failed.Failures > 1 && now.Before(doubt.Again) {
+			d.Retry.At = doubt.Again
+			d.Note = Note{v1alpha1.ReasonSlackUnavailable, fmt.Sprintf("%s; the message is not in Slack, and %s", doubt.Lost, d.retrying()), false}
+		}
+	}
 	d.reconsider(w)
 }
 

@@ -113,6 +113,12 @@ type Doubt struct {
 	Unannounced bool
 	// ByKey means: what is looked for is a message with the idempotency key.
 	ByKey bool
+	// Bot and User are who has made the attempt; empty for the bot of today's token.
+	Bot, User string
+	// Again is the earliest time of another attempt, where the answer was lost, and
+	// Lost says what came in its place.
+	Again time.Time
+	Lost  string
 }
 
 // Cause of a doubt.

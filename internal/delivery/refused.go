@@ -18,6 +18,8 @@ type Refused struct {
 	Settle time.Duration
 	// Conversation and Thread are where it was posted to.
 	Conversation, Thread string
+	// Bot and User are who has posted; empty where nobody knows.
+	Bot, User string
 }
 
 func (e Refused) apply(d *Delivery, w Want, c Can, now time.Time) {
@@ -30,7 +32,7 @@ func (e Refused) apply(d *Delivery, w Want, c Can, now time.Time) {
 	case Edit, Delete:
 		told = e.change(d, w, c, now)
 	case Join:
-		if told = !e.Err.Class.Transient() && !d.Retry.NotMember; told {
+		if told = (!e.Err.Class.Transient() || e.Err.Unserved) && (!d.Retry.NotMember || c.PostUnseen); told {
 			// The bot may be allowed to post without being a member: the post will tell.
 			d.Apply(JoinOK{}, w, c, now)
 			v := verdictOf(e.Err.Class)
@@ -55,7 +57,8 @@ func (e Refused) post(d *Delivery, w Want, c Can, now time.Time) bool {
 // reading reports whether the refusal to read tells what to do next. What passes,
 // and what keeps from posting as well, tells nothing.
 func (e Refused) reading(d *Delivery, w Want, c Can, now time.Time) bool {
-	never := e.Err.Class == slack.ClassMissingScope || e.Err.Class == slack.ClassNotInChannel && c.PostUnseen && !c.Join
+	unseen := e.Err.Class == slack.ClassNotInChannel && c.PostUnseen && (!c.Join || d.Retry.Joined && d.Retry.JoinReason != "")
+	never := unseen || e.Err.Unserved || e.Err.Class == slack.ClassMissingScope
 	switch {
 	case never && e.Do == Check:
 		d.Apply(Unconfirmable{}, w, c, now)
@@ -102,18 +105,19 @@ func (e Refused) lost(d *Delivery, w Want, c Can, now time.Time) {
 	if d.Doubt != nil && d.Doubt.Since.Before(since) {
 		since = d.Doubt.Since
 	}
+	d.failures(now)
 	d.Doubt = &Doubt{
-		Cause: AnswerLost, Since: since, Settles: now.Add(e.Settle), Conversation: e.Conversation, Thread: e.Thread, Via: w.Via, ViaUID: w.ViaUID,
+		Cause: AnswerLost, Since: since, Settles: now.Add(max(e.Settle, e.Err.RetryAfter)), Conversation: e.Conversation, Thread: e.Thread, Bot: e.Bot, User: e.User, Via: w.Via, ViaUID: w.ViaUID,
+		Again: now.Add(pause(d.Retry.Failures, e.Err.RetryAfter)), Lost: e.Err.Error(),
 	}
 	d.Phase = Verifying
-	d.failures(now)
 	d.Note = Note{v1alpha1.ReasonSlackUnavailable, fmt.Sprintf("%v; %s", e.Err, d.retrying()), false}
 	if !c.Read {
 		// A webhook can't be asked: with Retry it is sent again after a pause.
-		pause := now.Add(pause(d.Retry.Failures, e.Err.RetryAfter))
+		again := d.Doubt.Again
 		d.Apply(Unreadable{Why: fmt.Sprintf("a webhook can't be asked (%v)", e.Err)}, w, c, now)
 		if d.Phase == Unsent {
-			d.Retry.At = pause
+			d.Retry.At = again
 			d.Note = Note{v1alpha1.ReasonSlackUnavailable, fmt.Sprintf("%v; %s", e.Err, d.retrying()), false}
 		}
 	}
@@ -137,6 +141,9 @@ func (d *Delivery) fail(e Refused, w Want, now time.Time) {
 		d.Retry.Failures, d.Retry.Limited = 0, true
 		d.Retry.At = now.Add(max(e.Err.RetryAfter, 0))
 		d.Note = Note{v.reason, fmt.Sprintf("%s%v; it is sent by itself when the time that Slack asked for has passed", e.prefix(), e.Err), false}
+		if e.Err.Busy {
+			d.Note.Message = e.prefix() + e.Err.Error()
+		}
 	case !v.halt:
 		d.Retry.At = now.Add(pause(d.Retry.Failures, e.Err.RetryAfter))
 		d.Note = Note{v.reason, fmt.Sprintf("%s%v; %s", e.prefix(), e.Err, d.retrying()), false}

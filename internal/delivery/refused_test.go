@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -45,8 +46,56 @@ func TestRefusals(t *testing.T) {
 		{name: "a join that is refused after the post was", from: unsent(), steps: []step{joins, refused(Post, slack.ClassNotInChannel), refused(Join, slack.ClassMissingScope)}, phase: Unsent, do: Wait,
 			holds: halted(v1alpha1.ReasonMissingScope, false)},
 		{name: "a join beforehand that is refused lets the post tell", from: unsent(), steps: []step{joins, happens(NotMember{}), refused(Join, slack.ClassMissingScope)}, phase: Unsent, do: Post},
+		{name: "where the bot may post unseen and not join, the policy decides about a doubt", from: unsent(),
+			steps: []step{joins, unseen, lost, passes(time.Minute), refused(Read, slack.ClassNotInChannel), refused(Join, slack.ClassMissingScope), refused(Read, slack.ClassNotInChannel)}, phase: Unsent, do: Post},
+		{name: "and the reading is tried after the join was refused", from: unsent(),
+			steps: []step{joins, unseen, lost, passes(time.Minute), refused(Read, slack.ClassNotInChannel), refused(Join, slack.ClassMissingScope)}, phase: Verifying, do: Read},
+		{name: "a server that can't be read back leaves a doubt to the policy", from: unsent(), steps: []step{lost, passes(time.Minute), unserved}, phase: Unsent, do: Post},
+		{name: "answers that get lost time and again are failures in a row", from: unsent(), steps: slices.Repeat([]step{lost, passes(5 * time.Minute), absent}, 8), phase: Unsent, do: Post,
+			holds: func(s *scene) string {
+				return is(s.d.Retry.Failures == 8 && s.d.Retry.Since.Equal(noon), "want eight failures since the first")
+			}},
+		{name: "which are paused for", from: unsent(), steps: append(slices.Repeat([]step{lost, passes(5 * time.Minute), absent}, 8), lost, again(time.Minute), absent), phase: Unsent, do: Wait, holds: waits(v1alpha1.ReasonSlackUnavailable)},
+		{name: "a server that asks to wait is not read before", from: unsent(), steps: []step{overloaded(time.Minute), passes(59 * time.Second)}, phase: Verifying, do: Wait},
+		{name: "and then it is", from: unsent(), steps: []step{overloaded(time.Minute), passes(61 * time.Second)}, phase: Verifying, do: Read},
+		{name: "who is too busy here is not told of Slack", from: unsent(), steps: []step{busy}, phase: Unsent, do: Wait,
+			holds: func(s *scene) string {
+				return is(!contains(s.d.Note.Message, "Slack asked"), "want no word of Slack: "+s.d.Note.Message)
+			}},
 		{name: "a join that fails is repeated", from: unsent(), steps: []step{joins, happens(NotMember{}), refused(Join, slack.ClassUnavailable), passes(time.Minute)}, phase: Unsent, do: Join},
 	})
+}
+
+// unseen lets the bot post where it is no member.
+func unseen(s *scene) { s.c.PostUnseen = true }
+
+// unserved is an answer to a reading that says that there is no such method.
+func unserved(s *scene) {
+	e := refuse(Read, slack.ClassAmbiguous)
+	e.Err.Unserved = true
+	s.d.Apply(e, s.w, s.c, s.now)
+}
+
+// again has the pause after a lost answer last for a time, which is left to chance.
+func again(pause time.Duration) step {
+	return func(s *scene) { s.d.Doubt.Again = s.now.Add(pause) }
+}
+
+// overloaded is a 503 with Retry-After.
+func overloaded(wait time.Duration) step {
+	return func(s *scene) {
+		e := refuse(Post, slack.ClassAmbiguous)
+		e.Settle, e.Err.RetryAfter = 3*time.Second, wait
+		s.d.Apply(Attempting{}, s.w, s.c, s.now)
+		s.d.Apply(e, s.w, s.c, s.now)
+	}
+}
+
+// busy is a call that was not made.
+func busy(s *scene) {
+	e := refuse(Post, slack.ClassRateLimited)
+	e.Err.Busy, e.Err.RetryAfter, e.Err.Reason = true, 2*time.Second, "too many at once"
+	s.d.Apply(e, s.w, s.c, s.now)
 }
 
 func limited(wait time.Duration) step {

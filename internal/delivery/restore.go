@@ -47,7 +47,7 @@ func Restore(recipient string, s *v1alpha1.Delivery, w Want, o Ownership, now ti
 	switch {
 	case s.State == v1alpha1.DeliveryUnknown:
 		d.Phase = Unknown
-		d.Doubt = &Doubt{Cause: Takeover, Since: d.LastAttemptAt, Conversation: s.ConversationID}
+		d.Doubt = &Doubt{Cause: Takeover, Since: later(d.LastAttemptAt, w.Created), Conversation: s.ConversationID, ByKey: w.Keyed}
 		d.Halt, d.Note = &Halt{Reason: s.Reason, Message: s.Message, Final: true}, Note{}
 		d.restorePosted(s, o, w)
 	case s.State == v1alpha1.DeliveryDelivered && s.Reason == v1alpha1.ReasonSameAs:

@@ -8,17 +8,23 @@ import (
 	"unicode/utf8"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
 // RefusedError says that the API server does not store a message, because of a
-// quota, a policy or the operator's rights. To try at once again is of no use.
+// quota, a policy, an admission webhook that does not answer, or the operator's rights.
+// To try at once again is of no use.
 type RefusedError struct {
 	// Words of the API server.
 	Words string
 }
 
 func (e *RefusedError) Error() string { return "the API server does not store the message: " + e.Words }
+
+// webhookDown is in what the API server says when it can't ask an admission webhook with
+// failurePolicy Fail (k8s.io/apiserver, admission/plugin/webhook/errors).
+const webhookDown = "failed calling webhook"
 
 // maxWords of the API server are told, in bytes.
 const maxWords = 500
@@ -29,19 +35,26 @@ func refusal(err error) error {
 	if !errors.As(err, &status) {
 		return err
 	}
-	switch status.Status().Code {
-	case http.StatusBadRequest, http.StatusForbidden, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
-		words := strings.Join(strings.Fields(status.Status().Message), " ")
-		if len(words) > maxWords {
-			words = words[:maxWords]
-			for !utf8.ValidString(words) {
-				words = words[:len(words)-1]
-			}
-			words += "…"
-		}
-		return &RefusedError{Words: words}
-	default:
+	if !refuses(status.Status()) {
 		return err
+	}
+	words := strings.Join(strings.Fields(status.Status().Message), " ")
+	if len(words) > maxWords {
+		words = words[:maxWords]
+		for !utf8.ValidString(words) {
+			words = words[:len(words)-1]
+		}
+		words += "…"
+	}
+	return &RefusedError{Words: words}
+}
+
+func refuses(s metav1.Status) bool {
+	switch s.Code {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return true
+	default:
+		return s.Code == http.StatusInternalServerError && strings.Contains(s.Message, webhookDown)
 	}
 }
 

@@ -1,10 +1,12 @@
 package incident
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -35,6 +37,29 @@ func TestRefusedMessagesStopNoOthers(t *testing.T) {
 	g.expect("+a one, +b two, +c one")
 	if got := g.store.Refused(g.Rule.UID); got != "" {
 		t.Errorf("the rule still says %q", got)
+	}
+}
+
+// An admission webhook that does not answer refuses too; any other error of the API
+// server's own is one.
+func TestRefusedByAWebhookThatIsDown(t *testing.T) {
+	g := newRig(t)
+	failing := func(words string) {
+		g.Fail = func(verb string, _ client.Object) error {
+			if verb == "create" {
+				return apierrors.NewInternalError(errors.New(words))
+			}
+			return nil
+		}
+	}
+	failing(`failed calling webhook "policy.example.com": connection refused`)
+	out := g.apply(g.news("a", "one"))
+	if words := out.Refused[alerting.KeyOf(string(g.Rule.UID), []string{"a"}).ID]; !strings.Contains(words, "policy.example.com") {
+		t.Errorf("refused is %v, want the name of the webhook", out.Refused)
+	}
+	failing("etcd has no leader")
+	if _, err := g.store.Apply(t.Context(), g.Rule, []Update{g.news("a", "one")}, Options{}); err == nil {
+		t.Error("an error of the API server is taken for a refusal")
 	}
 }
 

@@ -187,12 +187,21 @@ func (l *Ledger) Find(n *v1alpha1.SlackNotification, now time.Time) (t *Entry, f
 	// What this process has brought to its end, nobody else has worked on since.
 	ours := l.Posted.Has(n.UID, settledMark, "")
 	t = &Entry{UID: n.UID, FirstSeen: now, Made: ours || l.since.Made(n) && (!l.since.Sharded || untouched(n))}
+	t.Made = t.Made && !l.Posted.Has(n.UID, unseenMark, "")
 	t.HandedOver = l.since.Sharded && !t.Made && l.since.newer(n)
 	l.entries[name] = t
 	return t, true
 }
 
-const settledMark = "settled"
+// Marks in Posted, in place of a conversation.
+const settledMark, unseenMark = "settled", "unseen"
+
+// LoseSight notes that something is out, or may be, of which neither the Entry nor the
+// status will tell any more, as its recipient was taken out of the spec.
+func (l *Ledger) LoseSight(t *Entry) {
+	t.Made = false
+	l.Posted.Add(t.UID, unseenMark, "")
+}
 
 // Settle forgets an object of which nothing is left to do, but for that it was
 // this process that did it.
@@ -206,6 +215,7 @@ func (l *Ledger) Settle(n *v1alpha1.SlackNotification) {
 func (l *Ledger) Leave(name types.NamespacedName) {
 	if t := l.Get(name); t != nil {
 		l.Posted.Remove(t.UID, settledMark, "")
+		l.Posted.Remove(t.UID, unseenMark, "")
 	}
 	l.Drop(name)
 }

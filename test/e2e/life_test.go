@@ -66,6 +66,11 @@ func TestEdit(t *testing.T) {
 	w.Expect(w.texts(was.Status.Deliveries[1].ConversationID)).To(gomega.Equal([]string{"second text"}))
 	w.Expect(w.alerts()).To(gomega.HaveLen(1))
 	w.Expect(w.alerts()[0].Edits).To(gomega.Equal(1))
+	// One who comes back has it already.
+	w.update(n, func() { n.Spec.Recipients = append(n.Spec.Recipients, user("ada")) })
+	w.becomes(n, delivered())
+	w.Expect(w.texts(was.Status.Deliveries[1].ConversationID)).To(gomega.Equal([]string{"second text"}))
+	w.Expect(n.Status.Deliveries[2].Timestamp).To(gomega.Equal(was.Status.Deliveries[1].Timestamp))
 }
 
 // Whatever the form of the content was and becomes, nothing old is left over.
