@@ -221,6 +221,10 @@ func (s *Server) serveFaults(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, answer{"ok": true})
 		return
 	}
+	if r.Method == http.MethodGet {
+		writeJSON(w, s.faults.pending())
+		return
+	}
 	var f Fault
 	if !readJSON(w, r, &f) {
 		return

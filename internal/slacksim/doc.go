@@ -33,6 +33,7 @@
 //
 //	GET    state, messages, deleted   what there is; ?channel= narrows it
 //	GET    calls                      each call as it was answered, and counts
+//	GET    faults                     the Faults that have not all happened yet
 //	GET    events                     a stream that tells of each change
 //	GET    sockets, acks, presses     the connections of apps, what came over them, what people pressed and
 //	                                  its fate; ?app= narrows it, and presses take ?channel=, ?ts=, ?id= too

@@ -76,6 +76,17 @@ func (f *faults) add(one *Fault) {
 	f.list = append(f.list, one)
 }
 
+// pending are the faults that have not happened as often as they are to.
+func (f *faults) pending() []Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := make([]Fault, len(f.list))
+	for i, one := range f.list {
+		out[i] = *one
+	}
+	return out
+}
+
 // clear ends the faults of a team, or all.
 func (f *faults) clear(team string) {
 	f.mu.Lock()

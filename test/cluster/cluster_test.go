@@ -38,6 +38,7 @@ func TestCluster(t *testing.T) {
 	t.Run("metrics through the Service", testMetrics)
 	t.Run("intake through the Service", testIntake)
 	t.Run("drain", testDrain)
+	t.Run("terminated amid a post", testTerminated)
 	t.Run("killed amid posts", testKilled)
 	t.Run("a stopped process is restarted by its probe", testStopped)
 	t.Run("out of memory amid posts", testOutOfMemory)

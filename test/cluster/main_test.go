@@ -86,8 +86,13 @@ func enter() (int, error) {
 	cmd := exec.Command("unshare", args...)
 	cmd.Env = append(os.Environ(), insideOf+"="+dir)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	leave, err := enterGroup(cmd)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "cluster: %v: %v\n", errNoNode, err)
+		return noNode, nil
+	}
 	err = cmd.Run()
-	removeCgroups()
+	leave()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return exit.ExitCode(), nil
 	}

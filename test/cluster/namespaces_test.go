@@ -81,15 +81,11 @@ func furnish() error {
 // cgroups mounts the hierarchies anew, so that the node sees those of its own
 // cgroup namespace alone, and stays within the limits of who runs the tests.
 func cgroups() error {
-	const top = "/sys/fs/cgroup"
-	if _, err := os.Stat(top + "/cgroup.controllers"); err == nil {
-		if err := syscall.Unmount(top, syscall.MNT_DETACH); err != nil {
-			return err
-		}
-		return syscall.Mount("cgroup2", top, "cgroup2", 0, "")
+	if unified() {
+		return mountUnified()
 	}
 	for _, controller := range []string{"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids"} {
-		dir := filepath.Join(top, controller)
+		dir := filepath.Join(cgroupTop, controller)
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
 			return fmt.Errorf("unmounting %s: %w", dir, err)
 		}
@@ -103,7 +99,7 @@ func cgroups() error {
 // removeCgroups removes the empty groups that the node leaves behind.
 func removeCgroups() {
 	for range 8 { // a group can be removed when it has no children
-		_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
+		_ = filepath.WalkDir(cgroupTop, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.IsDir() && strings.Contains(path, "/kubepods") {
 				_ = os.Remove(path)
 			}

@@ -3,8 +3,11 @@
 package cluster
 
 import (
+	"bufio"
 	"context"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -52,6 +55,40 @@ func restarts(t *testing.T, pod string) int32 {
 		return 0
 	}
 	return p.Status.ContainerStatuses[0].RestartCount
+}
+
+// A leader whose Pod is deleted while a post is on its way gets SIGTERM from the
+// kubelet, and the message comes once, whoever ends it.
+func testTerminated(t *testing.T) {
+	kubectl(t, "rollout", "status", "-n", operatorNamespace, "deployment/"+deployment, "--timeout=3m")
+	pod := leader(t)
+	release := hold(t)
+	apply(t, notification("shop", "terminated"))
+	isHeld(t)
+	logs := exec.CommandContext(t.Context(), "kubectl", "logs", "--follow", "-n", operatorNamespace, pod)
+	said, err := logs.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := logs.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kubectl(t, "delete", "pod", "-n", operatorNamespace, pod, "--wait=false")
+	lines := bufio.NewScanner(said)
+	stops := false
+	for !stops && lines.Scan() {
+		stops = strings.Contains(lines.Text(), "Stopping and waiting for leader election runnables")
+	}
+	if !stops {
+		t.Errorf("the operator in Pod %s did not say that it stops, before its log ended", pod)
+	}
+	release()
+	_, _ = io.Copy(io.Discard, said)
+	_ = logs.Wait()
+	delivered(t, "shop", "terminated")
+	if got := inSlack(t, "shop"); got["terminated"] != 1 {
+		t.Errorf("in Slack: %v, want terminated once", got)
+	}
 }
 
 // A leader that is killed while it posts, as for want of memory, is started again by

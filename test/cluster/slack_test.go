@@ -83,6 +83,40 @@ func (m *machine) redirect(ctx context.Context) error {
 	})
 }
 
+// hold keeps the next post on its way. What it returns lets it go on.
+func hold(t *testing.T) (release func()) {
+	t.Helper()
+	call := func(method, body string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, "http://"+slackAt+"/_sim/faults", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+	}
+	call(http.MethodPost, `{"method":"chat.postMessage","kind":"hold"}`)
+	return func() { t.Helper(); call(http.MethodDelete, "") }
+}
+
+// isHeld waits until a post is on its way, and does not arrive.
+func isHeld(t *testing.T) {
+	t.Helper()
+	await(t, "a post is on its way", func(context.Context) (bool, error) {
+		resp, err := http.Get("http://" + slackAt + "/_sim/faults")
+		if err != nil {
+			return false, err
+		}
+		defer resp.Body.Close()
+		var pending []slacksim.Fault
+		err = json.NewDecoder(resp.Body).Decode(&pending)
+		return err == nil && len(pending) == 0, err
+	})
+}
+
 // messages are all that stand in Slack.
 func messages(t *testing.T) []slacksim.Message {
 	t.Helper()
