@@ -129,27 +129,28 @@ func (s *siege) flood() func(*siege) func() string {
 		s.evil.notify(fmt.Sprint("flood-", n), "busy", fill)
 	}
 	s.Eventually(func() int { return len(s.messages(place)) }).ShouldNot(gomega.BeZero(), "the attack is under way")
-	before := len(s.messages(place))
-	send := func(name string, severity v1alpha1.Severity) *v1alpha1.SlackNotification {
-		return s.tenant.notify(name, "busy", s.from(s.tenant.ns), func(n *v1alpha1.SlackNotification) { own(n); n.Spec.Severity = severity })
+	send := func(name string, severity v1alpha1.Severity) (n *v1alpha1.SlackNotification, before int) {
+		n = s.tenant.notify(name, "busy", s.from(s.tenant.ns), func(n *v1alpha1.SlackNotification) { own(n); n.Spec.Severity = severity })
+		return n, len(s.messages(place))
 	}
-	urgent, less := send("urgent", v1alpha1.SeverityCritical), send("less-urgent", v1alpha1.SeverityError)
+	urgent, beforeUrgent := send("urgent", v1alpha1.SeverityCritical)
+	less, beforeLess := send("less-urgent", v1alpha1.SeverityError)
 	return func(s *siege) func() string {
 		// Of the same severity the namespaces take turns; every fourth turn goes by age,
 		// for which a minute counts as much as one level of severity. A turn takes a
 		// second at the least.
-		turns := func(n *v1alpha1.SlackNotification, most int) int {
+		turns := func(n *v1alpha1.SlackNotification, before, most int) int {
 			s.Eventually(func() look { return s.see(n) }, 3*time.Minute).Should(gomega.Equal(delivered()), n.Name)
 			for i, m := range s.messages(place) {
 				if m.TS == n.Status.Deliveries[0].Timestamp {
-					s.Expect(i-before).To(gomega.BeNumerically("<=", most), "messages before %s", n.Name)
+					s.Expect(i-before).To(gomega.BeNumerically("<=", most), "messages before %s, made at %s, delivered at %s", n.Name, n.CreationTimestamp.UTC(), m.TS)
 					return i - before
 				}
 			}
 			s.t.Errorf("%s is not in Slack", n.Name)
 			return 0
 		}
-		same, after := turns(urgent, 6), turns(less, 60+4*3)
+		same, after := turns(urgent, beforeUrgent, 6), turns(less, beforeLess, 60+4*3)
 		return func() string {
 			return fmt.Sprintf("nothing: his are sent, one a second; another's Critical had the turn %d, an Error the turn %d", same+1, after+1)
 		}
