@@ -60,6 +60,10 @@ type Update struct {
 type Options struct {
 	// HoldOverflow puts off what would change the overflow.
 	HoldOverflow bool
+	// Confirm says of what changes nothing by what the cache shows whether that is to be
+	// decided by what is stored. A write shows by a conflict that the cache was behind,
+	// and what is not written does not; another replica may have written just before.
+	Confirm func(Desired) bool
 }
 
 // Applied is what became of the updates.
@@ -106,6 +110,7 @@ func (s *Store) Apply(ctx context.Context, rule *v1alpha1.SlackAlert, updates []
 		if a.snapshot, err = s.reload(ctx, rule, a.m); err != nil {
 			return a.out, err
 		}
+		a.live = true
 	}
 	return a.out, ErrBusy
 }
@@ -117,6 +122,8 @@ type session struct {
 	m        *memory
 	snapshot *snapshot
 	options  Options
+	// live is true when the snapshot was read from the API server.
+	live bool
 	// muted is the end of the time in which nothing is posted; nil otherwise.
 	muted *metav1.Time
 	// taken are names that belong to somebody else.
@@ -186,7 +193,18 @@ func (a *session) one(ctx context.Context, u Update, list *overflow) (bool, erro
 	case ended && !next.Firing:
 		return list.end(u.Key.ID, next.Over, end.At), nil
 	}
-	return false, a.settle(ctx, u.Key, next)
+	writes := a.m.writes
+	err := a.settle(ctx, u.Key, next)
+	if err == nil && a.m.writes == writes && a.unconfirmed(next) {
+		err = errOutdated
+	}
+	return false, err
+}
+
+// unconfirmed reports whether that nothing is written is to be decided once more, by
+// what is stored.
+func (a *session) unconfirmed(next Desired) bool {
+	return !a.live && a.options.Confirm != nil && a.options.Confirm(next)
 }
 
 // settle makes of a group with messages of its own what it is to be.

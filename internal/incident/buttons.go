@@ -135,14 +135,27 @@ func (s *State) offered() Offer {
 	return *s.Offer
 }
 
+// keptFor is the offer after a replica has been at work that has not seen the rule as it
+// is: it does not decide what a silence matches. With news whoever has seen it does.
+func (o Offer) keptFor(rule *v1alpha1.SlackAlert, news bool) *Offer {
+	if news {
+		o.Generation = rule.Generation
+	}
+	return &o
+}
+
 // renewOffer asks what a silence would match, when the rule or the alerts may have
 // changed that.
 func (a *session) renewOffer(s *State, news bool) {
+	silences := a.rule.Spec.Actions != nil && a.rule.Spec.Actions.Silence != nil && a.Offer != nil
 	switch {
-	case a.rule.Spec.Actions == nil || a.rule.Spec.Actions.Silence == nil || a.Offer == nil || s.Key == overflowKey || !s.Open():
+	case !silences || s.Key == overflowKey || !s.Open():
 		s.Offer = nil
 		return
 	case s.Offer != nil && s.Offer.Generation == a.rule.Generation && !news:
+		return
+	case s.Offer != nil && s.Offer.Generation > a.rule.Generation:
+		s.Offer = s.Offer.keptFor(a.rule, news)
 		return
 	}
 	offer := a.Offer(a.rule, s.Data)

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -255,4 +256,32 @@ func TestSilenceOfAnIncident(t *testing.T) {
 			t.Error("it is kept for ever")
 		}
 	})
+}
+
+// A replica that has an older SlackAlert in its cache does not change what a silence
+// matches.
+func TestOfferOfAnOlderRule(t *testing.T) {
+	g := opened(t, nil)
+	g.store.Offer = func(rule *v1alpha1.SlackAlert, _ json.RawMessage) Offer {
+		return Offer{Matchers: []Matcher{{"generation", fmt.Sprint(rule.Generation)}}}
+	}
+	offered := func() string {
+		n := g.incidentOf()
+		s, _ := StateOf(&n)
+		return s.offered().Matchers[0].Value
+	}
+	older := g.Rule.DeepCopy()
+	g.Rule.Generation = older.Generation + 1
+	g.apply(g.news("a", "two"))
+	if got, want := offered(), fmt.Sprint(g.Rule.Generation); got != want {
+		t.Fatalf("a silence matches what generation %s says, want %s", got, want)
+	}
+	for _, text := range []string{"two", "three"} {
+		if _, err := g.store.Apply(g.Ctx, older, []Update{g.news("a", text)}, Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := offered(), fmt.Sprint(g.Rule.Generation); got != want {
+			t.Errorf("after %q by an older rule a silence matches what generation %s says, want %s", text, got, want)
+		}
+	}
 }

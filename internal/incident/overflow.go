@@ -212,5 +212,13 @@ func (a *session) beyond(key alerting.Key, next Desired, list *overflow) bool {
 	case known && equality.Semantic.DeepEqual(group.Data, next.Small):
 		return false
 	}
-	return list.put(key.ID, key.Text, next.Small)
+	if !list.put(key.ID, key.Text, next.Small) {
+		a.out.Refused[key.ID] = overflowFull
+		return false
+	}
+	return true
 }
+
+// overflowFull is told of groups that fire and are in no list: they are tried again, as
+// what the API server refuses is.
+const overflowFull = "there are more alerts beyond spec.maxIncidents than one object has room for: raise spec.maxIncidents, or have the rule group by fewer labels"

@@ -1,7 +1,9 @@
 package incident
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
 	"github.com/slack-notifier/slack-notifier/internal/incident/incidenttest"
 )
@@ -60,6 +63,36 @@ func TestRefusedByAWebhookThatIsDown(t *testing.T) {
 	failing("etcd has no leader")
 	if _, err := g.store.Apply(t.Context(), g.Rule, []Update{g.news("a", "one")}, Options{}); err == nil {
 		t.Error("an error of the API server is taken for a refusal")
+	}
+}
+
+// Groups for which the list of those beyond maxIncidents has no room are told of as what
+// is not stored, and take a place that becomes free.
+func TestMoreThanOneObjectHasRoomFor(t *testing.T) {
+	g := newRig(t)
+	g.Rule.Spec.MaxIncidents = 1
+	large := func(i int, firing bool) Update {
+		return Update{Key: alerting.KeyOf(string(g.Rule.UID), []string{fmt.Sprint("group", i)}), Next: func(Current) Desired {
+			data, _ := json.Marshal(strings.Repeat("x", 1900))
+			return Desired{Firing: firing, Data: data, Small: data, Count: 1, Render: func(string) v1alpha1.Content { return v1alpha1.Content{Text: "x"} }}
+		}}
+	}
+	var all, ends []Update
+	for i := range 200 {
+		all, ends = append(all, large(i, true)), append(ends, large(i, false))
+	}
+	out := g.apply(all...)
+	stored := len(all) - len(out.Refused)
+	t.Logf("%d of %d groups have room", stored, len(all))
+	if stored < 50 || stored == len(all) {
+		t.Fatalf("%d of %d are stored, want as many as one object has room for", stored, len(all))
+	}
+	if words := g.store.Refused(g.Rule.UID); !strings.Contains(words, "spec.maxIncidents") {
+		t.Errorf("the rule says %q, want the way out", words)
+	}
+	g.apply(ends[:100]...)
+	if out := g.apply(all[100:]...); len(out.Refused) >= len(all)-stored {
+		t.Errorf("%d are refused still, want those stored for whom there is room by now", len(out.Refused))
 	}
 }
 

@@ -183,7 +183,9 @@ type parsed struct {
 // what it has written itself and the cache may not show yet.
 type memory struct {
 	written map[types.UID]written
-	parsed  map[types.UID]parsed
+	// writes counts them.
+	writes int
+	parsed map[types.UID]parsed
 	// refused are the groups whose messages the API server does not store.
 	refused map[string]refusedGroup
 	// deleted are the UIDs of objects that are gone from the cache since it was last

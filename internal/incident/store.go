@@ -164,6 +164,7 @@ func (m *memory) put(b *snapshot, n *v1alpha1.SlackNotification) {
 // remember has the next reading know of a write.
 func (s *Store) remember(m *memory, n *v1alpha1.SlackNotification) {
 	m.written[n.UID] = written{object: n, at: s.Clock.Now()}
+	m.writes++
 }
 
 // errOutdated means that something was decided by what is no longer so.
@@ -202,5 +203,6 @@ func (s *Store) delete(ctx context.Context, m *memory, n *v1alpha1.SlackNotifica
 		return refusal(outdated(err))
 	}
 	m.written[n.UID] = written{gone: true, at: s.Clock.Now()}
+	m.writes++
 	return nil
 }

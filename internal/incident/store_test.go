@@ -152,6 +152,39 @@ func TestStaleCache(t *testing.T) {
 	}
 }
 
+// A post comes to one replica, and the next one to another whose cache does not show
+// yet what the first has stored. What it finds nothing to change in is decided by what
+// is stored.
+func TestNothingToChangeIsConfirmed(t *testing.T) {
+	for _, row := range []struct {
+		name         string
+		before, then string
+		want         string
+	}{
+		{"an end", "", "", "Resolved: a"},
+		{"the same once more, after an end", "one", "one", "+a one, Resolved: a"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			g := newRig(t)
+			if row.before != "" {
+				g.apply(g.news("a", row.before))
+			}
+			g.Freeze()
+			if row.before == "" {
+				g.apply(g.news("a", "one"))
+			} else {
+				g.apply(g.news("a", ""))
+			}
+			g.restart() // the other replica
+			if _, err := g.store.Apply(g.Ctx, g.Rule, []Update{g.news("a", row.then)}, Options{Confirm: func(Desired) bool { return true }}); err != nil {
+				t.Fatal(err)
+			}
+			g.Lag = nil
+			g.expect(row.want)
+		})
+	}
+}
+
 // Whatever write is the last one before a crash, the rest is made up for.
 func TestCrashes(t *testing.T) {
 	for at := 1; at <= 8; at++ {

@@ -31,7 +31,7 @@ func (s *Server) alerts(r *http.Request, to route) *answer {
 	if refused != nil {
 		return refused
 	}
-	return s.work(r.Context(), func(ctx context.Context) *answer {
+	return s.work(r.Context(), to.namespace, func(ctx context.Context) *answer {
 		rule, refused := s.rule(ctx, to)
 		switch {
 		case refused != nil:

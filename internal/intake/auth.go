@@ -79,8 +79,13 @@ func tooOften() *answer { return again(1, nil, "too many requests from this call
 
 func busy() *answer { return again(5, nil, "too many requests at once") }
 
-// work runs f when it is its turn at the API server.
-func (s *Server) work(ctx context.Context, f func(context.Context) *answer) *answer {
+// work runs f, which is about a namespace, when it is its turn at the API server.
+func (s *Server) work(ctx context.Context, namespace string, f func(context.Context) *answer) *answer {
+	leave, ok := s.limits.enter(ctx, namespace)
+	if !ok {
+		return again(5, nil, fmt.Sprintf("too many requests at once for namespace %q", namespace))
+	}
+	defer leave()
 	if !s.limits.take(ctx, s.limits.work, 1) {
 		return busy()
 	}

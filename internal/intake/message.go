@@ -54,7 +54,7 @@ func (s *Server) message(r *http.Request) *answer {
 	if refused := p.prepare(r); refused != nil {
 		return refused
 	}
-	return s.work(r.Context(), func(ctx context.Context) *answer {
+	return s.work(r.Context(), p.channel.Namespace, func(ctx context.Context) *answer {
 		if _, refused := s.store(ctx, p); refused != nil {
 			return refused
 		}
@@ -102,7 +102,7 @@ func (s *Server) messages(r *http.Request, to route) *answer {
 	if refused := p.prepare(r); refused != nil {
 		return refused
 	}
-	return s.work(r.Context(), func(ctx context.Context) *answer {
+	return s.work(r.Context(), p.channel.Namespace, func(ctx context.Context) *answer {
 		if refused := s.channelExists(ctx, p.channel); refused != nil {
 			return refused
 		}

@@ -68,7 +68,7 @@ func (s *Server) signed(r *http.Request, to route) *answer {
 		return refused
 	}
 	var rule *v1alpha1.SlackAlert
-	refused = s.work(r.Context(), func(ctx context.Context) (refused *answer) {
+	refused = s.work(r.Context(), to.namespace, func(ctx context.Context) (refused *answer) {
 		rule, refused = s.rule(ctx, to)
 		return refused
 	})
@@ -83,7 +83,7 @@ func (s *Server) signed(r *http.Request, to route) *answer {
 			return refused
 		}
 	}
-	return s.work(r.Context(), func(ctx context.Context) *answer {
+	return s.work(r.Context(), to.namespace, func(ctx context.Context) *answer {
 		if err := s.verify(ctx, to, rule, r.Header, data); err != nil {
 			return notVerified(err)
 		}

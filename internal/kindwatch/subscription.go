@@ -61,6 +61,8 @@ type Subscription struct {
 	handler    Handler
 	wake       func()
 	parts      []*watch
+	// seen are how many failures of each part it has been told of.
+	seen []int
 
 	// Of the pool, whose lock holds them.
 	looks  map[types.UID]*glance
@@ -106,12 +108,14 @@ func (s *Subscription) see(l *glance) uint64 {
 }
 
 // Refused returns why the API server has refused the watch since it was last
-// asked, or the Unavailable that it has come to be; nil when it goes on.
-func (s *Subscription) Refused() error {
-	for _, part := range s.parts {
+// asked, or the Unavailable that it has come to be; nil when it goes on. Each of those
+// who share a watch is told.
+func (s *Subscription) Refused() (err error) {
+	for i, part := range s.parts {
 		part.mu.Lock()
-		err := part.failed
-		part.failed = nil
+		if s.seen[i] != part.failures {
+			s.seen[i], err = part.failures, part.failed
+		}
 		part.mu.Unlock()
 		if err != nil {
 			return err

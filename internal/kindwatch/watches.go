@@ -50,6 +50,10 @@ func (w *Watches) Subscribe(ctx context.Context, namespace string, s *Scope, h H
 	sub := &Subscription{watches: w, kind: s.Kind.GVK, namespace: namespace, namespaces: s.Namespaces, handler: h, wake: wake}
 	missing := w.attach(ctx, sub, s, false)
 	if len(missing) == 0 {
+		if err := w.overfull(s.Kind); err != nil {
+			sub.Close()
+			return nil, err
+		}
 		return sub, nil
 	}
 	// To count takes a call, for which nobody else waits.
@@ -106,7 +110,11 @@ func (w *Watches) attach(ctx context.Context, sub *Subscription, s *Scope, begin
 	}
 	for _, place := range places {
 		sub.parts = append(sub.parts, running[place])
-		running[place].join(sub)
+		seen := running[place].join(sub)
+		if slices.Contains(missing, place) {
+			seen = 0 // what has failed since it was begun
+		}
+		sub.seen = append(sub.seen, seen)
 	}
 	return nil
 }
@@ -216,8 +224,9 @@ type watch struct {
 	// users by the namespaces that they look at; by "" those of a kind that has
 	// none.
 	users map[string]map[*Subscription]struct{}
-	// failed is why the API server has refused it.
-	failed error
+	// failed is why the API server has refused it last, and failures is how often it has.
+	failed   error
+	failures int
 }
 
 // OnAdd implements cache.ResourceEventHandler.
@@ -257,8 +266,8 @@ func (w *watch) tell(obj, before any, initial, gone bool) {
 }
 
 // join has a subscriber see what there is, and what comes. What comes in between may be
-// told twice, which changes nothing.
-func (w *watch) join(s *Subscription) {
+// told twice, which changes nothing. It returns how often the watch has failed before.
+func (w *watch) join(s *Subscription) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, namespace := range s.places() {
@@ -268,6 +277,7 @@ func (w *watch) join(s *Subscription) {
 		w.users[namespace][s] = struct{}{}
 	}
 	w.replay(s)
+	return w.failures
 }
 
 // leave reports whether a subscriber was the last one.
@@ -314,6 +324,7 @@ func (w *watch) fail(ctx context.Context, r *cache.Reflector, err error) {
 func (w *watch) refuse(err error) {
 	w.mu.Lock()
 	w.failed = err
+	w.failures++
 	var wake []func()
 	for _, users := range w.users {
 		for s := range users {

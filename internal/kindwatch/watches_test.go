@@ -185,6 +185,11 @@ func TestTooManyObjects(t *testing.T) {
 	}
 	t.Cleanup(sub.Close)
 	until(t, "the watch", sub.Synced)
+	other, err := w.Subscribe(t.Context(), "team", scopeOf("team"), &watcher{}, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(other.Close)
 	for i := range 110 {
 		if _, err := w.Client.Resource(podKind.Resource).Namespace("team").Create(t.Context(), podOf("team", fmt.Sprint("later", i)), metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
@@ -197,5 +202,14 @@ func TestTooManyObjects(t *testing.T) {
 	})
 	if p.Reason != v1alpha1.ReasonTooManyObjects {
 		t.Errorf("the problem is %s", p.Reason)
+	}
+	if err := other.Refused(); !errors.As(err, &p) {
+		t.Errorf("who shares the watch is told %v, want the same", err)
+	}
+	if err := sub.Refused(); err != nil {
+		t.Errorf("%v is told twice", err)
+	}
+	if _, err := w.Subscribe(t.Context(), "team", scopeOf("team"), &watcher{}, func() {}); !errors.As(err, &p) {
+		t.Errorf("one more takes part: %v, want the refusal", err)
 	}
 }

@@ -81,7 +81,10 @@ func Decode(source *v1alpha1.WebhookSource, raw Raw, receivedAt time.Time) (Post
 	}
 	p.Ping = source.Preset == v1alpha1.PresetGitHub && one(raw.Headers, "X-Github-Event") == "ping"
 	if at := sentAt(source.Preset, p.Body); !at.IsZero() && !at.After(receivedAt.Add(maxSkew)) {
-		p.At = at.UTC()
+		// What a clock that runs ahead says first would make all that others say late.
+		if p.At = at.UTC(); p.At.After(receivedAt.Add(time.Second)) {
+			p.At = receivedAt.UTC()
+		}
 	}
 	p.identity, p.firm = identify(source.Preset, raw, p.Body)
 	return p, nil

@@ -37,3 +37,24 @@ func TestTypesOfABody(t *testing.T) {
 		}
 	}
 }
+
+// A sender's clock that runs ahead is believed up to now: what the next one says is not
+// older than that.
+func TestClockThatRunsAhead(t *testing.T) {
+	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	for name, row := range map[string]struct {
+		sent time.Duration
+		want time.Time
+	}{
+		"right":              {-3 * time.Second, now.Add(-3 * time.Second)},
+		"a part of a second": {400 * time.Millisecond, now.Add(400 * time.Millisecond)},
+		"minutes ahead":      {4 * time.Minute, now},
+		"wrong":              {time.Hour, time.Time{}},
+	} {
+		raw := Raw{Body: []byte(`{"time":"` + now.Add(row.sent).Format(time.RFC3339Nano) + `"}`)}
+		post, err := Decode(&v1alpha1.WebhookSource{Preset: v1alpha1.PresetArgoCD}, raw, now)
+		if err != nil || !post.At.Equal(row.want) {
+			t.Errorf("%s: it was sent at %v (%v), want %v", name, post.At, err, row.want)
+		}
+	}
+}

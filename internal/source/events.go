@@ -249,8 +249,11 @@ func (e *events) fold(current incident.Current, pending []alerting.Event, now ti
 	data := readEvents(current.Data)
 	fresh := data.fresh(pending)
 	if len(fresh) == 0 {
-		firing := current.Open && now.Before(data.NewsAt.Add(e.quiet))
-		return incident.Desired{Firing: firing, Data: current.Data, Small: current.Data, Count: data.Total}
+		out := incident.Desired{Firing: current.Open && now.Before(data.NewsAt.Add(e.quiet)), Data: current.Data, Small: current.Data, Count: data.Total}
+		if current.Open && !out.Firing {
+			out.Note = forWantOf("Event", e.quiet)
+		}
+		return out
 	}
 	if !current.Open {
 		data.Total = 0

@@ -3,6 +3,7 @@ package source
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -317,5 +318,17 @@ func TestEventsOfWrongClocks(t *testing.T) {
 				t.Errorf("Events were looked at until %v, which is yet to come", at)
 			}
 		})
+	}
+}
+
+// The end of an incident for want of Events says that it is that.
+func TestEndForWantOfEventsSaysSo(t *testing.T) {
+	w := newWorld(t)
+	end := w.events.fold(incident.Current{Open: true, Known: true}, nil, start.Add(time.Hour), alerting.Key{}, nil)
+	if end.Firing || !strings.Contains(end.Note, "No Event has told of it for 10m (resolveAfter)") {
+		t.Errorf("it fires: %v, and its end says %q", end.Firing, end.Note)
+	}
+	if over := w.events.fold(incident.Current{Known: true}, nil, start.Add(time.Hour), alerting.Key{}, nil); over.Note != "" {
+		t.Errorf("one that is over says %q", over.Note)
 	}
 }

@@ -80,8 +80,11 @@ func sooner(a, b time.Time) time.Time {
 }
 
 // forWantOfNews says that nothing was posted of an incident for a time.
-func forWantOfNews(within time.Duration) string {
-	return fmt.Sprintf("_No post has told of it for %s (resolveAfter), so it counts as resolved. Nothing has said that it is over._", shortDuration(within))
+func forWantOfNews(within time.Duration) string { return forWantOf("post", within) }
+
+// forWantOf says what has not come.
+func forWantOf(news string, within time.Duration) string {
+	return fmt.Sprintf("_No %s has told of it for %s (resolveAfter), so it counts as resolved. Nothing has said that it is over._", news, shortDuration(within))
 }
 
 // shortDuration is a duration as people write it: 1h30m, not 1h30m0s.

@@ -106,7 +106,11 @@ func (r *Receiver) take(ctx context.Context, alert *v1alpha1.SlackAlert, read fu
 	if err != nil || len(got.updates) == 0 {
 		return got.answer(), err
 	}
-	applied, err := r.Store.Apply(ctx, Quiet(alert), got.updates, incident.Options{})
+	// What a post does not change is answered as stored, so it must not be the cache that
+	// is behind: the post before it may have come to another replica. An Alertmanager
+	// says again what fires, and what is over but a few times.
+	confirm := func(d incident.Desired) bool { return alert.Spec.Source.Webhook != nil || !d.Firing }
+	applied, err := r.Store.Apply(ctx, Quiet(alert), got.updates, incident.Options{Confirm: confirm})
 	if err != nil {
 		return "", err
 	}
