@@ -3,12 +3,14 @@ package answering
 import (
 	"context"
 	"crypto/hmac"
+	"errors"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
+	"github.com/slack-notifier/slack-notifier/internal/webhookkey"
 )
 
 // SigningSecrets are those of the apps of SlackChannels, as a cache knows them and
@@ -70,6 +72,9 @@ func (h *HTTP) Take(ctx context.Context, channel types.NamespacedName, secret, p
 		}
 		if name != channel {
 			other, err := h.Secrets.Signing(ctx, c)
+			if err != nil && !errors.As(err, new(*webhookkey.Problem)) {
+				app.Unsure = true // whose it is can't be told now
+			}
 			if err != nil || !hmac.Equal(other, secret) {
 				continue
 			}

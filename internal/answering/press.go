@@ -36,6 +36,9 @@ type press struct {
 	until time.Time
 
 	n *v1alpha1.SlackNotification
+	// fresh is true when n was read from the API server. What is refused for good is
+	// refused by that alone: the cache of a replica may be behind.
+	fresh bool
 	// channel is the SlackChannel that the message went through.
 	channel *v1alpha1.SlackChannel
 	// may is who may do what, once that was asked: by the list and the action.
@@ -127,6 +130,9 @@ func (p *press) place(ctx context.Context) (r *result, done bool) {
 	if underway(p.n) {
 		return nil, false
 	}
+	if !p.fresh {
+		return p.readAgain(ctx), true
+	}
 	p.tell(p.anyChannel(ctx, p.from, p.click.TeamID), p.click, "This button belongs to an older message, or to another one: nothing was recorded. Use the newest message.")
 	return &result{OutcomeMisplaced, true}, true
 }
@@ -145,14 +151,17 @@ func underway(n *v1alpha1.SlackNotification) bool {
 // has a token or a signing secret of his own can make up clicks for those alone.
 func (p *press) through(ctx context.Context, d *v1alpha1.Delivery) *result {
 	i := slices.IndexFunc(p.from.Channels, func(c Channel) bool { return c.UID == d.ViaUID && d.ViaUID != "" })
+	if i < 0 && p.from.Unsure {
+		return &result{OutcomeFailed, false}
+	}
 	if i < 0 {
-		return &result{OutcomeMisplaced, true}
+		return p.elsewhere(ctx)
 	}
 	c := &v1alpha1.SlackChannel{}
 	err := p.Client.Get(ctx, p.from.Channels[i].NamespacedName, c)
 	switch {
 	case apierrors.IsNotFound(err), err == nil && c.UID != d.ViaUID:
-		return &result{OutcomeMisplaced, true}
+		return p.elsewhere(ctx)
 	case err != nil:
 		return &result{OutcomeFailed, false}
 	}
@@ -163,6 +172,13 @@ func (p *press) through(ctx context.Context, d *v1alpha1.Delivery) *result {
 	}
 	p.channel = c
 	return nil
+}
+
+// elsewhere is the result of a click on what went out through a SlackChannel that this
+// way does not belong to, as after that was deleted and made anew.
+func (p *press) elsewhere(ctx context.Context) *result {
+	p.tell(p.anyChannel(ctx, p.from, p.click.TeamID), p.click, "The SlackChannel that this message was sent through is another one by now: nothing was recorded. Use a newer message, or have this one sent again.")
+	return &result{OutcomeMisplaced, true}
 }
 
 // readAgain reads the object from the API server; nil when the click is to be
@@ -178,7 +194,7 @@ func (p *press) readAgain(ctx context.Context) *result {
 		p.Log.Error(err, "Could not read the object of a button", "slacknotification", client.ObjectKeyFromObject(p.n))
 		return &result{OutcomeFailed, false}
 	}
-	p.n = n
+	p.n, p.fresh = n, true
 	if r, done := p.place(ctx); done {
 		return r
 	}
@@ -201,11 +217,17 @@ func (p *press) answer(ctx context.Context) (result, error) {
 		return result{OutcomeDuplicate, true}, nil
 	}
 	chosen, late := interact.Choose(p.n, p.click, p.Clock.Now())
+	if late != nil && !p.fresh {
+		return p.again(ctx)
+	}
 	if late != nil {
 		p.tell(p.channel, p.click, late.Text)
 		return result{OutcomeLate, true}, nil
 	}
 	verdict := p.verdict(ctx, chosen)
+	if !verdict.Allowed() && !p.fresh {
+		return p.again(ctx)
+	}
 	if !verdict.Allowed() {
 		return p.refuse(chosen, verdict), nil
 	}
@@ -221,6 +243,14 @@ func (p *press) answer(ctx context.Context) (result, error) {
 	p.Log.Info("Recorded answer", "slacknotification", client.ObjectKeyFromObject(n), "action", response.Action, "user", response.User.ID,
 		"allowedBy", response.AllowedBy, "decision", n.Status.Decision, "id", response.ID)
 	return result{OutcomeRecorded, true}, nil
+}
+
+// again decides by what is stored.
+func (p *press) again(ctx context.Context) (result, error) {
+	if r := p.readAgain(ctx); r != nil {
+		return *r, nil
+	}
+	return p.answer(ctx)
 }
 
 // operation of a JSON patch (RFC 6902).

@@ -37,6 +37,8 @@ type App struct {
 	// Channels share the connection: what they have posted may be answered through
 	// it.
 	Channels []Channel
+	// Unsure is true when it could not be told now whether Channels are all.
+	Unsure bool
 }
 
 // Channel is a SlackChannel.

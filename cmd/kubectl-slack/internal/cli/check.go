@@ -255,6 +255,9 @@ func checkChannels(ctx context.Context, cluster client.Client, where *client.Lis
 		default:
 			add(explain.Good, "SlackChannel %s/%s: %s", c.Namespace, c.Name, ready.Message)
 		}
+		if buttons := conditions.Find(c, v1alpha1.ConditionInteractive); buttons != nil && buttons.Status == "False" {
+			add(explain.Bad, "SlackChannel %s/%s: nobody's click on a button arrives: %s: %s", c.Namespace, c.Name, buttons.Reason, buttons.Message)
+		}
 		if once := conditions.Find(c, v1alpha1.ConditionExactlyOnce); once != nil && once.Status == "False" {
 			add(explain.Unknown, "SlackChannel %s/%s: %s", c.Namespace, c.Name, once.Message)
 		}

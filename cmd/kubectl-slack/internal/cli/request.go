@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -186,6 +187,9 @@ func (a *app) resend(ctx context.Context, r *resending, args []string) error {
 	if err != nil {
 		return err
 	}
+	if len(list) != 1 {
+		return fmt.Errorf("resend takes one SlackNotification, not %d", len(list))
+	}
 	n := &v1alpha1.SlackNotification{}
 	if err := cluster.Get(ctx, client.ObjectKey{Namespace: ns, Name: list[0]}, n); err != nil {
 		return err
@@ -251,6 +255,9 @@ func (a *app) sendAgain(ctx context.Context, cluster client.WithWatch, n *v1alph
 	n.Spec.DeepCopyInto(&again.Spec)
 	again.Labels = ownLabels(n.Labels)
 	again.Spec.IdempotencyKey, again.Spec.NotBefore, again.Spec.Suspend = "", nil, false
+	if owner := metav1.GetControllerOf(n); owner != nil && owner.Kind == "SlackAlert" {
+		again.Spec.Actions, again.Spec.Answers = nil, nil // they are about the incident, which the copy is not
+	}
 	if len(r.recipient) > 0 {
 		again.Spec.Recipients = nil
 		for _, wanted := range r.recipient {

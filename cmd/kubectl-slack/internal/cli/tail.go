@@ -146,10 +146,14 @@ func (t *tail) see(n *v1alpha1.SlackNotification, from time.Time) {
 	}
 	for _, d := range n.Status.Deliveries {
 		at, what := whenOf(n, d), whatOf(d)
-		if told[d.Recipient] == what {
+		state := what // and which content, as each edit is told in the same words
+		if d.State == v1alpha1.DeliveryDelivered {
+			state += " " + d.Timestamp + " " + d.ContentHash
+		}
+		if told[d.Recipient] == state {
 			continue
 		}
-		told[d.Recipient] = what
+		told[d.Recipient] = state
 		if at.Before(from) {
 			continue
 		}
