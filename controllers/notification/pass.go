@@ -109,11 +109,7 @@ func (r *Reconciler) begin(n *v1alpha1.SlackNotification, up parent, c *v1alpha1
 		keep[key] = d
 		p.recipients = append(p.recipients, &recipient{Recipient: one, key: key, Delivery: d})
 	}
-	for key, d := range t.Deliveries {
-		if _, kept := keep[key]; !kept && d.MayBeOut() {
-			r.ledger.LoseSight(t) // who comes back is looked for before anything is sent
-		}
-	}
+	r.loseSight(t, keep, stored)
 	r.mendShared(p, t, stored)
 	r.Lanes.Keep(p.now, p.name.String(), p.tickets())
 	t.Deliveries = keep
@@ -122,6 +118,23 @@ func (r *Reconciler) begin(n *v1alpha1.SlackNotification, up parent, c *v1alpha1
 	}
 	p.handleRequest(fresh)
 	return p
+}
+
+// loseSight has a recipient who was taken out of the spec, and to whom something is, or
+// may be, out, be looked for before anything is sent, if he comes back.
+func (r *Reconciler) loseSight(t *ledger.Entry, keep map[string]*delivery.Delivery, stored map[string]*v1alpha1.Delivery) {
+	for key, d := range t.Deliveries {
+		if keep[key] == nil && d.MayBeOut() {
+			r.ledger.LoseSight(t)
+			return
+		}
+	}
+	for key, s := range stored {
+		if keep[key] == nil && (s.DeliveredAt != nil || s.Unverified || s.Reason == v1alpha1.ReasonDelivering || s.State == v1alpha1.DeliveryUnknown) {
+			r.ledger.LoseSight(t)
+			return
+		}
+	}
 }
 
 // wanted is what the spec asks for.

@@ -129,8 +129,9 @@ func TestFailedEditAfterTheDeadline(t *testing.T) {
 	w.Eventually(func() bool { return w.tells(n, v1alpha1.ReasonInvalidToken) }).Should(gomega.BeTrue())
 	w.Expect(n.Status.Summary).To(gomega.Equal("1/1"), "the message is out, though with an older content")
 	w.mend()
+	w.grant(slacksim.Token{Token: w.token + "2"})
 	secret := secretOf(w.ns, "c-token", nil)
-	w.update(secret, func() { secret.Data["version"] = []byte("2") })
+	w.update(secret, func() { secret.Data["token"] = []byte(w.token + "2") })
 	w.becomes(n, delivered()) // by itself, as its status says
 	w.Expect(w.texts(w.id("C", "ALERTS"))).To(gomega.Equal([]string{"second"}))
 }
