@@ -73,6 +73,12 @@ func (w *world) hooked(url string) {
 	w.rechannel(func(c *v1alpha1.SlackChannel) {
 		c.Spec.WebAPI, c.Spec.Webhook = nil, &v1alpha1.Webhook{URLSecretRef: v1alpha1.SecretKeyReference{Name: "hook"}}
 	})
+	// What is sent before the operator has seen that goes out by the Web API.
+	w.Eventually(func() (int64, error) {
+		c := &v1alpha1.SlackChannel{}
+		err := env.Client.Get(w.t.Context(), client.ObjectKeyFromObject(w.alerts), c)
+		return c.Generation - c.Status.ObservedGeneration, err
+	}).Should(gomega.BeZero())
 }
 
 // hook is a webhook of the test's channel, and its URL.
