@@ -130,11 +130,16 @@ func (r *Reconciler) loseSight(t *ledger.Entry, keep map[string]*delivery.Delive
 		}
 	}
 	for key, s := range stored {
-		if keep[key] == nil && (s.DeliveredAt != nil || s.Unverified || s.Reason == v1alpha1.ReasonDelivering || s.State == v1alpha1.DeliveryUnknown) {
+		if keep[key] == nil && mayBeOut(s) {
 			r.ledger.LoseSight(t)
 			return
 		}
 	}
+}
+
+// mayBeOut is Delivery.MayBeOut of what a status tells.
+func mayBeOut(s *v1alpha1.Delivery) bool {
+	return s.DeliveredAt != nil || s.Unverified || s.Attempts > 0 || s.Reason == v1alpha1.ReasonDelivering
 }
 
 // wanted is what the spec asks for.
@@ -215,7 +220,7 @@ func (p *pass) begun(stored map[string]*v1alpha1.Delivery) []v1alpha1.Recipient 
 		all = append(all, key)
 	}
 	for key, s := range stored {
-		out = out || s.DeliveredAt != nil || s.Unverified || s.Attempts > 0
+		out = out || mayBeOut(s)
 		if !slices.Contains(all, key) {
 			all = append(all, key)
 		}

@@ -1,7 +1,6 @@
 package answering
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -11,47 +10,6 @@ import (
 // atOnce are the clicks of one app that are taken at once. What is beyond waits,
 // for as long as Slack does.
 const atOnce = 64
-
-// gate bounds how many clicks of an app are taken at once. There are as many apps
-// as SlackChannels have, at most.
-type gate struct {
-	mu   sync.Mutex
-	apps map[string]*room
-}
-
-type room struct {
-	slots chan struct{}
-	users int
-}
-
-// enter waits for room; not ok when ctx ends before there is some.
-func (g *gate) enter(ctx context.Context, app string) (leave func(), ok bool) {
-	g.mu.Lock()
-	r := g.apps[app]
-	if r == nil {
-		if g.apps == nil {
-			g.apps = map[string]*room{}
-		}
-		r = &room{slots: make(chan struct{}, atOnce)}
-		g.apps[app] = r
-	}
-	r.users++
-	g.mu.Unlock()
-	done := func() {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if r.users--; r.users == 0 {
-			delete(g.apps, app)
-		}
-	}
-	select {
-	case r.slots <- struct{}{}:
-		return func() { <-r.slots; done() }, true
-	case <-ctx.Done():
-		done()
-		return nil, false
-	}
-}
 
 const (
 	// warnEvery is the least time between two Events about one object.

@@ -19,6 +19,7 @@ import (
 	"github.com/slack-notifier/slack-notifier/internal/connection"
 	"github.com/slack-notifier/slack-notifier/internal/directory"
 	"github.com/slack-notifier/slack-notifier/internal/interact"
+	"github.com/slack-notifier/slack-notifier/internal/rooms"
 	"github.com/slack-notifier/slack-notifier/internal/slack"
 	"github.com/slack-notifier/slack-notifier/internal/slack/socket"
 )
@@ -94,7 +95,7 @@ type Taker struct {
 	// cluster; proven when that cluster has posted it. It may be nil.
 	Shared func(from App, proven bool)
 
-	gate       gate
+	rooms      rooms.Rooms
 	denied     pacer
 	teller     teller
 	strays     strays
@@ -109,7 +110,7 @@ var _ socket.Taker = (*Taker)(nil)
 func (t *Taker) Take(ctx context.Context, from App, payload []byte) bool {
 	began := t.Clock.Now()
 	outcome, taken := OutcomeBusy, false
-	if leave, ok := t.gate.enter(ctx, keyOf(from)); ok {
+	if leave, ok := t.rooms.Enter(ctx, keyOf(from), atOnce); ok {
 		outcome, taken = t.take(ctx, from, payload)
 		leave()
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/slack-notifier/slack-notifier/api/v1alpha1"
 	"github.com/slack-notifier/slack-notifier/internal/alerting"
@@ -194,17 +195,33 @@ func (a *session) one(ctx context.Context, u Update, list *overflow) (bool, erro
 		return list.end(u.Key.ID, next.Over, end.At), nil
 	}
 	writes := a.m.writes
-	err := a.settle(ctx, u.Key, next)
-	if err == nil && a.m.writes == writes && a.unconfirmed(next) {
-		err = errOutdated
+	if err := a.settle(ctx, u.Key, next); err != nil || a.m.writes != writes {
+		return false, err
 	}
-	return false, err
+	return false, a.confirm(ctx, u.Key, last, next)
 }
 
-// unconfirmed reports whether that nothing is written is to be decided once more, by
-// what is stored.
-func (a *session) unconfirmed(next Desired) bool {
-	return !a.live && a.options.Confirm != nil && a.options.Confirm(next)
+// confirm looks whether the cache was behind in what nothing was written for: the open
+// incident is another version by now, or there is one after the last. It costs one read
+// of one object.
+func (a *session) confirm(ctx context.Context, key alerting.Key, last *incident, next Desired) error {
+	if a.live || a.options.Confirm == nil || !a.options.Confirm(next) {
+		return nil
+	}
+	number, version := 1, ""
+	if last != nil {
+		number = last.state.Number + 1
+	}
+	name := alerting.IncidentName(a.rule.Name, nameID(a.rule, key.ID), number)
+	if last.isOpen() {
+		name, version = last.object.Name, last.object.ResourceVersion
+	}
+	stored := &v1alpha1.SlackNotification{}
+	err := a.Live.Get(ctx, client.ObjectKey{Namespace: a.rule.Namespace, Name: name}, stored)
+	if err = client.IgnoreNotFound(err); err == nil && stored.ResourceVersion != version {
+		return errOutdated
+	}
+	return err
 }
 
 // settle makes of a group with messages of its own what it is to be.

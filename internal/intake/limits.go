@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/slack-notifier/slack-notifier/internal/kubeauth"
+	"github.com/slack-notifier/slack-notifier/internal/rooms"
 )
 
 // Limits of the server. They keep it at some 130 MiB whatever comes in; a caller
@@ -34,7 +35,7 @@ type Limits struct {
 	Work int64
 	// NamespaceWork is how many of them store something for one namespace, so that one
 	// that takes long keeps no other out; a quarter of Work by default.
-	NamespaceWork int64
+	NamespaceWork int
 	// Wait is how long a request waits for its turn; 2s by default.
 	Wait time.Duration
 	// Rate and Burst are how many requests one caller may make a second; 50, and
@@ -85,8 +86,7 @@ type limiters struct {
 	Limits
 	work, bodies, large *semaphore.Weighted
 	// shares of the work, by namespace.
-	sharesMu sync.Mutex
-	shares   map[string]*share
+	shares rooms.Rooms
 	// reading are the namespaces for which a large post is read.
 	reading             sync.Map
 	callers, namespaces *kubeauth.Rates
@@ -101,7 +101,7 @@ func newLimiters(l Limits, c clock.PassiveClock) *limiters {
 	l.Bodies = orDefault(l.Bodies, 16<<20)
 	l.Connections = orDefault(l.Connections, 1000)
 	l.Work = orDefault(l.Work, 64)
-	l.NamespaceWork = orDefault(l.NamespaceWork, max(l.Work/4, 1))
+	l.NamespaceWork = orDefault(l.NamespaceWork, max(int(l.Work/4), 1))
 	l.Wait = orDefault(l.Wait, 2*time.Second)
 	l.Rate, l.Burst = orDefault(l.Rate, 50), orDefault(l.Burst, 200)
 	l.NamespaceRate, l.NamespaceBurst = orDefault(l.NamespaceRate, 100), orDefault(l.NamespaceBurst, 400)
@@ -117,37 +117,11 @@ func newLimiters(l Limits, c clock.PassiveClock) *limiters {
 	}
 }
 
-// share is what a namespace has of the work, while requests for it are there.
-type share struct {
-	*semaphore.Weighted
-	users int
-}
-
 // enter waits for a place in the share of a namespace, but not for long.
 func (l *limiters) enter(ctx context.Context, namespace string) (leave func(), ok bool) {
-	l.sharesMu.Lock()
-	if l.shares == nil {
-		l.shares = map[string]*share{}
-	}
-	s := l.shares[namespace]
-	if s == nil {
-		s = &share{Weighted: semaphore.NewWeighted(l.NamespaceWork)}
-		l.shares[namespace] = s
-	}
-	s.users++
-	l.sharesMu.Unlock()
-	part := func() {
-		l.sharesMu.Lock()
-		defer l.sharesMu.Unlock()
-		if s.users--; s.users == 0 {
-			delete(l.shares, namespace)
-		}
-	}
-	if !l.take(ctx, s.Weighted, 1) {
-		part()
-		return nil, false
-	}
-	return func() { s.Release(1); part() }, true
+	ctx, cancel := context.WithTimeout(ctx, l.Wait)
+	defer cancel()
+	return l.shares.Enter(ctx, namespace, l.NamespaceWork)
 }
 
 // take waits for a part of a semaphore, but not for long.

@@ -48,12 +48,11 @@ type Watches struct {
 // that was there at first has been looked at. The error may be an *Unavailable.
 func (w *Watches) Subscribe(ctx context.Context, namespace string, s *Scope, h Handler, wake func()) (*Subscription, error) {
 	sub := &Subscription{watches: w, kind: s.Kind.GVK, namespace: namespace, namespaces: s.Namespaces, handler: h, wake: wake}
+	if err := w.overfull(s.Kind); err != nil {
+		return nil, err
+	}
 	missing := w.attach(ctx, sub, s, false)
 	if len(missing) == 0 {
-		if err := w.overfull(s.Kind); err != nil {
-			sub.Close()
-			return nil, err
-		}
 		return sub, nil
 	}
 	// To count takes a call, for which nobody else waits.

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // cgroupTop is where the control groups are.
@@ -100,14 +102,15 @@ func mountUnified() error {
 	if err := os.Mkdir(filepath.Join(cgroupTop, leaf), 0o755); err != nil {
 		return err
 	}
-	end := time.Now().Add(10 * time.Second)
-	for {
-		err := passOn(cgroupTop)
-		if err == nil || time.Now().After(end) {
-			return err
-		}
-		time.Sleep(20 * time.Millisecond)
+	var last error
+	err := wait.PollUntilContextTimeout(context.Background(), 20*time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
+		last = passOn(cgroupTop)
+		return last == nil, nil
+	})
+	if err != nil {
+		return last
 	}
+	return nil
 }
 
 // passOn has a group of cgroup v2 give its children the controllers that a kubelet

@@ -98,8 +98,8 @@ func (x *exchange) classify(method string, err error) *slack.Error {
 		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Reason: errExcessive.Error()}
 	}
 	var nothing struct{}
-	if e := decode(method, x.answer.Body, &nothing); e != nil {
-		return asksToWait(e, x.answer)
+	if e := decode(method, x.answer, &nothing); e != nil {
+		return e
 	}
 	if err == nil {
 		return nil
@@ -159,9 +159,7 @@ func statusError(method string, a *egress.Answer) *slack.Error {
 // asksToWait adds to what an answer says how long it asks to wait, which a server may do
 // with any status.
 func asksToWait(e *slack.Error, a *egress.Answer) *slack.Error {
-	if e != nil && e.RetryAfter == 0 {
-		e.RetryAfter = a.RetryAfter()
-	}
+	e.RetryAfter = a.RetryAfter()
 	return e
 }
 
@@ -235,7 +233,7 @@ func (c *Client) exchange(ctx context.Context, method string, body any, out any)
 	if e != nil {
 		return e
 	}
-	return asksToWait(decode(method, answer.Body, out), answer)
+	return decode(method, answer, out)
 }
 
 // Content types of a call. Every method takes a form, some take JSON too.
@@ -268,13 +266,14 @@ func (c *Client) ask(ctx context.Context, method, contentType string, data []byt
 }
 
 // decode reads a 200. Only "ok":true counts as success.
-func decode(method string, body []byte, out any) *slack.Error {
+func decode(method string, a *egress.Answer, out any) *slack.Error {
+	body := a.Body
 	var head answerHead
 	if err := json.Unmarshal(body, &head); err != nil {
 		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Reason: "Slack's answer could not be read"}
 	}
 	if head.Error != "" && (head.OK == nil || !*head.OK) {
-		return errorOf(method, head)
+		return asksToWait(errorOf(method, head), a)
 	}
 	if head.OK == nil || !*head.OK {
 		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Reason: "Slack's answer says neither that it worked nor what failed"}

@@ -51,16 +51,17 @@ func (c *Client) readList(ctx context.Context, method string, params url.Values,
 		HasMore *flag           `json:"has_more"`
 		Meta    json.RawMessage `json:"response_metadata"`
 	}
-	if e := decode(method, body, &page); e != nil {
-		return "", asksToWait(e, answer)
+	if e := decode(method, answer, &page); e != nil {
+		return "", e
 	}
+	more := page.HasMore != nil && bool(*page.HasMore)
 	ambiguous := func(reason string) *slack.Error {
 		return &slack.Error{Class: slack.ClassAmbiguous, Method: method, Reason: reason}
 	}
 	switch err := elements(body, field, each); {
 	case errors.Is(err, errTooMany):
 		return "", ambiguous("Slack's answer holds more than a page")
-	case errors.Is(err, errNull) && (field != "messages" || page.HasMore != nil && !bool(*page.HasMore)):
+	case errors.Is(err, errNull) && (field != "messages" || page.HasMore != nil && !more):
 		// Of messages the absence counts, so the end must be told.
 	case err != nil:
 		return "", ambiguous("Slack's answer could not be read")
@@ -72,7 +73,7 @@ func (c *Client) readList(ctx context.Context, method string, params url.Values,
 	switch {
 	case len(meta.NextCursor) > maxCursor:
 		return "", ambiguous("Slack's answer names the next page in a way that can't be right")
-	case page.HasMore != nil && bool(*page.HasMore) && meta.NextCursor == "":
+	case more && meta.NextCursor == "":
 		return "", ambiguous("Slack's answer says that there is more but not where")
 	}
 	return meta.NextCursor, nil

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/slack-notifier/slack-notifier/internal/slack"
+	"github.com/slack-notifier/slack-notifier/internal/slack/egress"
 )
 
 func TestPost(t *testing.T) {
@@ -176,7 +177,7 @@ func FuzzDecodePost(f *testing.F) {
 	f.Add(`[]`)
 	f.Fuzz(func(t *testing.T, answer string) {
 		var out receipt
-		e := decode(slack.MethodPostMessage, []byte(answer), &out)
+		e := decode(slack.MethodPostMessage, &egress.Answer{Body: []byte(answer)}, &out)
 		if e == nil && !strings.Contains(strings.ToLower(answer), "ok") {
 			t.Errorf("%q passes for a success", answer)
 		}

@@ -57,7 +57,7 @@ func (c *Client) short(ctx context.Context, method string, params url.Values, ou
 	answer, e := c.ask(ctx, method, formType, []byte(params.Encode()))
 	defer answer.Release()
 	if e == nil {
-		e = asksToWait(decode(method, answer.Body, out), answer)
+		e = decode(method, answer, out)
 	}
 	c.observe(method, label(e), time.Since(begin))
 	return e
